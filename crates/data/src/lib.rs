@@ -1,0 +1,1 @@
+//! Images for training: decode, split, augment, batch; host memory only.

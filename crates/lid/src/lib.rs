@@ -1,0 +1,1 @@
+//! Local intrinsic dimension: distances of n points, estimators, profiles.

@@ -1,0 +1,2 @@
+//! The program: arguments, configuration, stages, run directory.
+fn main() {}

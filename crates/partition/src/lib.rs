@@ -1,0 +1,1 @@
+//! Cuts a small similarity graph into disjoint, complete groups; scores edges.

@@ -1,0 +1,1 @@
+//! Kendall τ-b, Spearman, precision at the top, regret, intervals over seeds.

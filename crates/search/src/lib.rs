@@ -1,0 +1,1 @@
+//! NAS-LID itself: probe, similarity, cut, tree; criteria; evolution.

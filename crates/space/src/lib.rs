@@ -1,0 +1,5 @@
+//! Vocabulary of search spaces: edges, operations, masks, architectures, split tree, accuracies.
+
+mod seed;
+
+pub use seed::Seed;

@@ -1,0 +1,1 @@
+//! Supernets on burn: shared blocks, path sampling, training, evaluation, probes.

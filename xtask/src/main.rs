@@ -1,0 +1,2 @@
+//! Project automation: ci, tidy, data, reproduce, gpu.
+fn main() {}
