@@ -1,1 +1,68 @@
 //! Images for training: decode, split, augment, batch; host memory only.
+//!
+//! *Floor 1. May be used by every crate above it; knows no tensor library.*
+//!
+//! A [`Source`] names a data set, [`Dataset::load`] imports it once and afterwards reads one cached
+//! file, [`split`] holds validation images out of the training images, and [`Batches`] turns
+//! [`Images`] into normalized numbers. Every random choice is drawn from a named [`space::Seed`],
+//! so a batch is a function of seed, epoch and step alone.
+//!
+//! # Shapes
+//!
+//! `b` images in a batch, `n` images, `c` channels, `h w` height and width; row-major throughout.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::{path::Path, sync::Arc};
+//!
+//! use data::{Augment, Batches, Dataset, Normalization, Source, split};
+//! use space::Seed;
+//!
+//! let digits = Dataset::load(&Source::Digits, None, Path::new("unused"))?;
+//! let (train, valid) = split(&digits.train, 300, Seed::new(666))?;
+//! assert_eq!((train.len(), valid.len(), digits.test.len()), (1200, 300, 297));
+//!
+//! let normalization = Normalization::of(&train)?;
+//! let augment = Augment { crop_padding: 1, flip: false, cutout: 0 };
+//! let batches = Batches::new(Arc::new(train), &normalization, augment, 64)?;
+//! let epoch = batches.epoch(Seed::new(666), 0);
+//! assert_eq!(batches.batch(&epoch, 3).shape, [64, 1, 8, 8]);
+//! # Ok::<(), data::DataError>(())
+//! ```
+//!
+//! # Literature
+//!
+//! - Krizhevsky 2009, *Learning Multiple Layers of Features from Tiny Images* (CIFAR-10 and -100).
+//! - Alpaydin and Kaynak 1998, *Cascading Classifiers* (digits; see `assets/CREDITS.txt`).
+//! - DeVries and Taylor 2017, *Improved Regularization of CNNs with Cutout*.
+
+mod archive;
+mod augment;
+mod batch;
+mod cache;
+mod cifar;
+mod content;
+mod dataset;
+mod digest;
+mod digits;
+mod error;
+#[cfg(test)]
+mod fixtures;
+mod images;
+mod normalization;
+mod picture;
+mod prefetch;
+mod source;
+mod split;
+mod tree;
+
+pub use augment::Augment;
+pub use batch::{Batch, Batches, Epoch};
+pub use dataset::Dataset;
+pub use error::DataError;
+pub use images::Images;
+pub use normalization::Normalization;
+pub use prefetch::Prefetch;
+pub use source::Source;
+pub use split::split;

@@ -1,1 +1,38 @@
 //! Supernets on burn: shared blocks, path sampling, training, evaluation, probes.
+//!
+//! *Floor 2. May be used by spaces, search and the program; knows no single space and not how
+//! splits are chosen.*
+//!
+//! Axes: `b` images in a batch, `c` channels, `h w` height and width, `e` edges, `o` operations,
+//! `t` taps, `n` points (rows of a feature matrix, = `b`), `d` features per point, `k` neighbors.
+//!
+//! A space implements [`Network`]; [`Engine`] makes a [`Supernet`] of it, which everybody else uses
+//! as a trait object.
+//!
+//! ```
+//! use supernet::Schedule;
+//!
+//! let schedule = Schedule { first: 0.1, last: 0.0, n_steps: 100 };
+//! assert!((schedule.lr(50) - 0.05).abs() < 1e-12);
+//! ```
+//!
+//! Literature: Guo et al. 2020 (single-path one-shot), Chu et al. 2021 (FairNAS).
+
+mod blocks;
+mod checkpoint;
+mod engine;
+mod error;
+mod pass;
+mod sgd;
+mod supernet;
+mod training;
+
+pub use blocks::{
+    Activation, Affine, Classifier, Conv, ConvConfig, ConvNorm, ConvNormConfig, Norm, avg_pool2,
+    avg_pool3, global_avg_pool,
+};
+pub use engine::{Engine, Network};
+pub use error::SupernetError;
+pub use pass::{Moments, Pass};
+pub use supernet::{Evaluation, Lookahead, Statistics, StepOptions, Supernet, TapSink, Taps};
+pub use training::{Sampling, Schedule, Training, TrainingError};

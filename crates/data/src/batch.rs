@@ -1,0 +1,228 @@
+//! Batches of normalized images.
+
+use std::{ops::Range, sync::Arc};
+
+use rand::seq::SliceRandom;
+use space::Seed;
+
+use crate::{Augment, DataError, Images, Normalization, Prefetch, augment::Placement};
+
+/// Normalized images with their classes, ready to become a tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Normalized pixels, `b × c × h × w`.
+    pub images: Vec<f32>,
+    /// The class of each image.
+    pub labels: Vec<i32>,
+    /// Images, channels, height, width.
+    pub shape: [usize; 4],
+}
+
+/// Draws batches from images.
+///
+/// Cloning shares the images. Nothing here changes, so batches may be made on several threads, in
+/// any order.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use data::{Augment, Batches, Images, Normalization};
+/// use space::Seed;
+///
+/// let images = Images::new([1, 1, 2], (0..10).collect(), vec![0, 1, 0, 1, 0]);
+/// let normalization = Normalization::of(&images)?;
+/// let batches = Batches::new(Arc::new(images), &normalization, Augment::NONE, 2)?;
+/// assert_eq!(batches.n_steps(), 2);
+///
+/// let epoch = batches.epoch(Seed::new(666), 0);
+/// assert_eq!(batches.batch(&epoch, 1), batches.batch(&epoch, 1));
+///
+/// let sizes: Vec<usize> = batches.sequential(0..5).map(|batch| batch.labels.len()).collect();
+/// assert_eq!(sizes, [2, 2, 1]);
+/// # Ok::<(), data::DataError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Batches {
+    images: Arc<Images>,
+    levels: Arc<[[f32; 256]]>,
+    augment: Augment,
+    batch_size: usize,
+}
+
+/// One pass over the images: their order, and the stream its augmentation is drawn from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    seed: Seed,
+    number: u64,
+    order: Vec<usize>,
+}
+
+impl Epoch {
+    /// The images in the order of this epoch, each once.
+    pub fn order(&self) -> &[usize] {
+        &self.order
+    }
+
+    /// The number of this epoch.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Batches {
+    /// Batches of `batch_size` for training.
+    ///
+    /// # Shapes
+    ///
+    /// - `images`: `[n, c, h, w]`
+    /// - `normalization`: `[c]`
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::BatchSize`] unless `0 < batch_size ≤ n`: an epoch has at least one step.
+    ///
+    /// # Panics
+    ///
+    /// If `normalization` is of another number of channels.
+    pub fn new(
+        images: Arc<Images>,
+        normalization: &Normalization,
+        augment: Augment,
+        batch_size: usize,
+    ) -> Result<Self, DataError> {
+        let n_images = images.len();
+        if n_images < batch_size {
+            return Err(DataError::BatchSize { n_images, batch_size });
+        }
+        let batches = Self::for_evaluation(images, normalization, batch_size)?;
+        Ok(Self { augment, ..batches })
+    }
+
+    /// Batches of `batch_size` for evaluation, where there may be fewer images than that.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::BatchSize`] if `batch_size` is 0.
+    ///
+    /// # Panics
+    ///
+    /// If `normalization` is of another number of channels.
+    pub fn for_evaluation(
+        images: Arc<Images>,
+        normalization: &Normalization,
+        batch_size: usize,
+    ) -> Result<Self, DataError> {
+        if batch_size == 0 {
+            return Err(DataError::BatchSize { n_images: images.len(), batch_size });
+        }
+        let levels: Arc<[_]> = normalization.levels().into();
+        assert_eq!(levels.len(), images.shape[0], "channels of the normalization and the images");
+        Ok(Self { images, levels, augment: Augment::NONE, batch_size })
+    }
+
+    /// The images that batches are drawn from.
+    pub fn images(&self) -> &Arc<Images> {
+        &self.images
+    }
+
+    /// Images in a batch.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// Batches in an epoch. The images left over sit it out; the next epoch leaves out others.
+    pub fn n_steps(&self) -> usize {
+        self.images.len() / self.batch_size
+    }
+
+    /// The order of the images in an epoch, from the stream `epoch/{number}/order` of `seed`.
+    pub fn epoch(&self, seed: Seed, number: u64) -> Epoch {
+        let mut order: Vec<usize> = (0..self.images.len()).collect();
+        order.shuffle(&mut seed.child(&format!("epoch/{number}/order")).rng());
+        Epoch { seed, number, order }
+    }
+
+    /// One augmented batch, from the stream `epoch/{number}/step/{step}` of the epoch's seed.
+    ///
+    /// A function of seed, epoch and step: neither earlier batches nor threads change it.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[batch_size, c, h, w]`
+    ///
+    /// # Panics
+    ///
+    /// If `step` is not below [`n_steps`](Self::n_steps), or the epoch is of other batches.
+    pub fn batch(&self, epoch: &Epoch, step: usize) -> Batch {
+        let (n_steps, n_images) = (self.n_steps(), self.images.len());
+        assert!(step < n_steps, "step {step} of {n_steps}");
+        assert_eq!(epoch.order.len(), n_images, "images of the epoch and the batches");
+
+        let [_, height, width] = self.images.shape;
+        let rows = &epoch.order[step * self.batch_size..][..self.batch_size];
+        let mut rng = epoch.seed.child(&format!("epoch/{}/step/{step}", epoch.number)).rng();
+        self.fill(rows.iter().copied(), || {
+            Placement::draw(self.augment, [height, width], &mut rng)
+        })
+    }
+
+    /// The images in `rows` as they are and in their order, in batches of `batch_size`; the last
+    /// may be smaller.
+    ///
+    /// Imported trees are sorted by class, so the first batches need not represent the rest.
+    ///
+    /// # Shapes
+    ///
+    /// - items: `[b, c, h, w]` with `0 < b ≤ batch_size`
+    ///
+    /// # Panics
+    ///
+    /// If `rows` reaches beyond the images.
+    pub fn sequential(&self, rows: Range<usize>) -> impl ExactSizeIterator<Item = Batch> {
+        let n_images = self.images.len();
+        assert!(rows.end <= n_images, "rows {rows:?} of {n_images} images");
+        let n_batches = rows.len().div_ceil(self.batch_size);
+        (0..n_batches).map(move |batch| {
+            let start = rows.start + batch * self.batch_size;
+            let end = rows.end.min(start + self.batch_size);
+            self.fill(start..end, || Placement::IDENTITY)
+        })
+    }
+
+    /// The same batches as [`batch`](Self::batch) for each of `steps`, made on a thread of their
+    /// own while the caller works on earlier ones.
+    ///
+    /// At most `n_ahead` batches wait, besides the one being made.
+    ///
+    /// # Panics
+    ///
+    /// If `steps` reaches beyond [`n_steps`](Self::n_steps), or no thread can be started.
+    pub fn prefetch(&self, epoch: Epoch, steps: Range<usize>, n_ahead: usize) -> Prefetch {
+        let n_steps = self.n_steps();
+        assert!(steps.end <= n_steps, "steps {steps:?} of {n_steps}");
+        Prefetch::start(self.clone(), epoch, steps, n_ahead)
+    }
+
+    fn fill(
+        &self,
+        rows: impl ExactSizeIterator<Item = usize>,
+        mut placement: impl FnMut() -> Placement,
+    ) -> Batch {
+        let [channels, height, width] = self.images.shape;
+        let shape = [rows.len(), channels, height, width];
+        let mut images = vec![0.0; shape.iter().product()];
+        let mut labels = Vec::with_capacity(rows.len());
+        for (row, out) in rows.zip(images.chunks_exact_mut(channels * height * width)) {
+            labels.push(i32::from(self.images.label(row)));
+            let placement = placement();
+            let planes = self.images.image(row).chunks_exact(height * width);
+            let outs = out.chunks_exact_mut(height * width);
+            for ((plane, levels), out) in planes.zip(self.levels.iter()).zip(outs) {
+                placement.paint(plane, width, levels, out);
+            }
+        }
+        Batch { images, labels, shape }
+    }
+}

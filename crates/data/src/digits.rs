@@ -1,0 +1,70 @@
+//! Handwritten digits that come with the program.
+//!
+//! Alpaydin and Kaynak 1998, CC BY 4.0; see `assets/CREDITS.txt`.
+
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+
+use crate::{Images, content::Content};
+
+/// Rows of 64 values in `0..=16` and a label, as comma-separated text.
+const ASSET: &[u8] = include_bytes!("../assets/digits.csv.gz");
+
+/// Channels, height, width.
+const SHAPE: [usize; 3] = [1, 8, 8];
+
+/// The last so many rows of the file are the test images.
+const N_TEST: usize = 297;
+
+/// 1500 training and 297 test images of 8 × 8 pixels, in the order of the file.
+pub(crate) fn content() -> Content {
+    let mut text = String::new();
+    GzDecoder::new(ASSET)
+        .read_to_string(&mut text)
+        .expect("the asset is compiled in, and a test reads it");
+    let mut all = Images::new(SHAPE, Vec::new(), Vec::new());
+    for line in text.lines() {
+        let values = line.split(',').map(|value| {
+            value.parse::<u16>().expect("the asset holds numbers, and a test reads it")
+        });
+        let values: Vec<u16> = values.collect();
+        let (label, pixels) = values.split_last().expect("a split line has a first value");
+        all.labels.push(*label);
+        all.pixels.extend(pixels.iter().map(|&value| scaled(value)));
+    }
+    let n_train = all.len() - N_TEST;
+    let rows: Vec<usize> = (0..all.len()).collect();
+    let (train, test) = (all.select(&rows[..n_train]), all.select(&rows[n_train..]));
+    Content { classes: (0..10).map(|digit: u8| digit.to_string()).collect(), train, test }
+}
+
+/// `0..=16` to `0..=255`, rounded to the nearest.
+fn scaled(value: u16) -> u8 {
+    u8::try_from((value * 255 + 8) / 16).expect("the asset holds no value above 16")
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn shape_and_classes() {
+        let Content { classes, train, test } = content();
+        assert_eq!((train.len(), test.len()), (1500, 297));
+        assert_eq!((train.shape, test.shape), ([1, 8, 8], [1, 8, 8]));
+        assert_eq!(classes.concat(), "0123456789");
+        // The file begins and ends with these digits.
+        assert_eq!(train.labels[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(test.labels[291..], LAST);
+    }
+
+    #[test]
+    fn first_image() {
+        let image = content().train.image(0).to_vec();
+        let rows: Vec<String> = image.chunks(8).map(|row| format!("{row:?}")).collect();
+        expect![""].assert_eq(&rows.join("\n"));
+    }
+}

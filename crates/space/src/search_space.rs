@@ -1,0 +1,92 @@
+//! What every search space tells about itself.
+
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Arch, EdgeId, Mask, SpaceError};
+
+/// What an architecture costs, batch size 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Cost {
+    /// Trainable numbers, batch-norm scale and shift included.
+    pub parameters: u64,
+    /// Multiply-adds of convolutions and linear layers.
+    pub macs: u64,
+}
+
+/// A set of architectures: names, texts and costs, no network.
+pub trait SearchSpace: Send + Sync {
+    /// The name on the command line and in configurations.
+    fn name(&self) -> &'static str;
+
+    /// The mask that allows everything.
+    fn full_mask(&self) -> Mask;
+
+    /// The name of an edge, for people.
+    fn edge_name(&self, edge: EdgeId) -> String;
+
+    /// The names of an edge's operations, in the order of their numbers.
+    fn op_names(&self, edge: EdgeId) -> &[&'static str];
+
+    /// The architecture that a text stands for.
+    ///
+    /// # Errors
+    ///
+    /// If the text has another form or names an unknown operation.
+    fn parse(&self, text: &str) -> Result<Arch, SpaceError>;
+
+    /// The text of an architecture; [`SearchSpace::parse`] reads it back.
+    fn format(&self, arch: &Arch) -> String;
+
+    /// Parameters and multiply-adds of the network that `arch` stands for.
+    fn cost(&self, arch: &Arch) -> Cost;
+
+    /// The same, of the edges that lie on a path from input to output alone.
+    fn live_cost(&self, arch: &Arch) -> Cost;
+
+    /// Whether anything of the input reaches the output.
+    fn is_connected(&self, arch: &Arch) -> bool;
+
+    /// Channels, height and width at each tap.
+    fn taps(&self, arch: &Arch) -> Vec<[usize; 3]>;
+}
+
+/// How often a connected architecture is sought before any is taken.
+const CONNECTED_DRAWS: usize = 1000;
+
+/// An architecture under the mask whose output depends on its input.
+///
+/// Drawn uniformly from those; a mask that seems to hold none gives any of its architectures.
+pub fn sample_connected(space: &dyn SearchSpace, mask: &Mask, rng: &mut ChaCha8Rng) -> Arch {
+    let mut arch = mask.sample(rng);
+    for _ in 0..CONNECTED_DRAWS {
+        if space.is_connected(&arch) {
+            break;
+        }
+        arch = mask.sample(rng);
+    }
+    arch
+}
+
+/// `n` architectures of the whole space in equal shares of `n` strata of equal numbers by cost.
+///
+/// The strata are cut from `20 n` uniform draws sorted by parameters and multiply-adds; the sample
+/// is therefore uniform in expectation and spread evenly over the costs.
+pub fn stratified_sample(space: &dyn SearchSpace, n: usize, rng: &mut ChaCha8Rng) -> Vec<Arch> {
+    use rand::RngExt;
+    const DRAWS: usize = 20;
+    let mask = space.full_mask();
+    if mask.n_archs() <= n as u128 {
+        return mask.archs().collect();
+    }
+    let mut pool: Vec<Arch> = (0..n * DRAWS).map(|_| mask.sample(rng)).collect();
+    pool.sort_by_cached_key(|arch| (space.cost(arch), arch.clone()));
+    let mut taken = std::collections::BTreeSet::new();
+    for stratum in pool.chunks(DRAWS) {
+        let start = rng.random_range(0..stratum.len());
+        let fresh = (0..stratum.len()).map(|i| &stratum[(start + i) % stratum.len()]);
+        if let Some(arch) = fresh.into_iter().find(|arch| !taken.contains(*arch)) {
+            taken.insert(arch.clone());
+        }
+    }
+    taken.into_iter().collect()
+}

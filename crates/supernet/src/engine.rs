@@ -1,0 +1,187 @@
+//! The supernet of any network made of burn modules.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use data::Batch;
+use space::{Accuracy, Arch, EdgeId};
+
+use crate::checkpoint::{self, to_host};
+use crate::sgd::{self, Momentum};
+use crate::{
+    Evaluation, Moments, Pass, Statistics, StepOptions, Supernet, SupernetError, TapSink, Taps,
+};
+
+/// A network of one space that can run along any of its paths.
+pub trait Network: Module + 'static {
+    /// Computes the logits along one path.
+    ///
+    /// # Shapes
+    ///
+    /// - `images`: `[b, c, h, w]`
+    /// - output: `[b, classes]`
+    fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2>;
+
+    /// The edge that a parameter belongs to, by the path of its name; none for shared layers.
+    fn edge_of(parameter: &str) -> Option<EdgeId>;
+}
+
+/// A network, the device it lives on and the momentum of its weights.
+pub struct Engine<N> {
+    network: N,
+    device: Device,
+    momentum: Momentum,
+}
+
+impl<N: Network> Engine<N> {
+    /// Takes a network whose parameters live on `device.autodiff()`.
+    pub fn new(network: N, device: &Device) -> Self {
+        Self { network, device: device.clone(), momentum: Momentum::new() }
+    }
+
+    /// The gradient of the loss along one path, or the loss that is no number.
+    fn backward(
+        &self,
+        batch: &Batch,
+        arch: &Arch,
+        label_smoothing: f64,
+    ) -> Result<(f64, Gradients), SupernetError> {
+        let device = self.device.clone().autodiff();
+        let logits = self.network.forward(images(batch, &device), arch, &mut Pass::of_batch());
+        let loss = cross_entropy(logits, labels(batch, &device), label_smoothing);
+        let value = f64::from(loss.clone().inner().into_scalar::<f32>());
+        if !value.is_finite() {
+            return Err(SupernetError::Loss { loss: value, arch: arch.to_string() });
+        }
+        Ok((value, loss.backward()))
+    }
+}
+
+impl<N: Network> Supernet for Engine<N> {
+    fn train_step(
+        &mut self,
+        batch: &Batch,
+        arch: &Arch,
+        options: &StepOptions,
+    ) -> Result<f64, SupernetError> {
+        let (loss, gradients) = self.backward(batch, arch, options.label_smoothing)?;
+        self.network = sgd::step(self.network.clone(), gradients, &mut self.momentum, options);
+        Ok(loss)
+    }
+
+    fn evaluate(&self, arch: &Arch, batches: &[Batch], statistics: Statistics<'_>) -> Evaluation {
+        assert!(!batches.is_empty(), "nothing to evaluate on");
+        let network = self.network.valid();
+        let moments = match statistics {
+            Statistics::OfBatch => None,
+            Statistics::Recalibrated(training) => {
+                let record = |batch| {
+                    let mut pass = Pass::recording();
+                    network.forward(images(batch, &self.device), arch, &mut pass);
+                    pass.into_moments()
+                };
+                Some(Moments::average(training.iter().map(record).collect()))
+            }
+        };
+        let (mut n, mut n_right, mut loss) = (0, 0, 0.0);
+        for batch in batches {
+            let mut pass = moments.clone().map_or_else(Pass::of_batch, Pass::given);
+            let logits = network.forward(images(batch, &self.device), arch, &mut pass);
+            let labels = labels(batch, &self.device);
+            let [b, _] = logits.dims();
+            let right = logits.clone().argmax(1).reshape([b]).equal(labels.clone());
+            n_right += right.int().sum().into_scalar::<i64>() as usize;
+            let mean: f32 = cross_entropy(logits, labels, 0.0).into_scalar();
+            loss += f64::from(mean) * b as f64;
+            n += b;
+        }
+        Evaluation { accuracy: Accuracy::from_counts(n_right, n), loss: loss / n as f64 }
+    }
+
+    fn probe(&self, arch: &Arch, batch: &Batch, taps: Taps, sink: &mut TapSink<'_>) {
+        let mut tap = 0;
+        let mut see = |features: Tensor<4>| {
+            let [_, c, h, w] = features.dims();
+            sink(tap, &to_host(features), c * h * w);
+            tap += 1;
+        };
+        let mut pass = Pass::tapped(taps, &mut see);
+        self.network.valid().forward(images(batch, &self.device), arch, &mut pass);
+    }
+
+    fn shared_gradient(
+        &self,
+        arch: &Arch,
+        batch: &Batch,
+        edge: EdgeId,
+    ) -> Result<BTreeMap<String, Vec<f32>>, SupernetError> {
+        let (_, gradients) = self.backward(batch, arch, 0.0)?;
+        let shared = |name: &str| N::edge_of(name) != Some(edge);
+        let mut collect = Collect { path: Vec::new(), gradients, shared, found: BTreeMap::new() };
+        self.network.visit(&mut collect);
+        Ok(collect.found)
+    }
+
+    fn fork(&self) -> Box<dyn Supernet> {
+        Box::new(Self::new(self.network.clone(), &self.device))
+    }
+
+    fn save(&self, file: &Path, note: &str) -> Result<(), SupernetError> {
+        checkpoint::save(&self.network, &self.momentum, note, file)
+    }
+
+    fn load(&mut self, file: &Path) -> Result<String, SupernetError> {
+        let (network, momentum, note) = checkpoint::load(self.network.clone(), &self.device, file)?;
+        (self.network, self.momentum) = (network, momentum);
+        Ok(note)
+    }
+}
+
+/// Gathers the gradients of the parameters that satisfy `shared`.
+struct Collect<F> {
+    path: Vec<String>,
+    gradients: Gradients,
+    shared: F,
+    found: BTreeMap<String, Vec<f32>>,
+}
+
+impl<F: Fn(&str) -> bool> ModuleVisitor for Collect<F> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = self.path.join(".");
+        if (self.shared)(&name)
+            && let Some(gradient) = param.val().grad_remove(&mut self.gradients)
+        {
+            self.found.insert(name, to_host(gradient));
+        }
+    }
+}
+
+fn images(batch: &Batch, device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape), device)
+}
+
+fn labels(batch: &Batch, device: &Device) -> Tensor<1, Int> {
+    Tensor::from_data(TensorData::new(batch.labels.clone(), [batch.labels.len()]), device)
+}
+
+/// Mean cross-entropy in nats against labels of which `smoothing` is spread over all classes.
+fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
+    let [b, _] = logits.dims();
+    let log_probabilities = log_softmax(logits, 1);
+    let right = log_probabilities.clone().gather(1, labels.reshape([b, 1])).mean();
+    if smoothing <= 0.0 {
+        return -right;
+    }
+    -(right * (1.0 - smoothing) + log_probabilities.mean() * smoothing)
+}

@@ -1,0 +1,128 @@
+//! One forward pass: where batch norm takes its statistics from, and who looks at the features.
+
+use burn::tensor::Tensor;
+use burn::tensor::module::{batch_norm, batch_norm_train};
+
+use crate::Taps;
+
+/// Added to a variance before its root is taken, as in PyTorch.
+const EPSILON: f64 = 1e-5;
+
+/// Mean and biased variance of each channel.
+#[derive(Clone, Debug)]
+pub struct Moments {
+    mean: Tensor<1>,
+    variance: Tensor<1>,
+}
+
+impl Moments {
+    /// The average of several passes, norm by norm.
+    ///
+    /// # Panics
+    ///
+    /// If there are no passes or they ran through different numbers of norms.
+    pub fn average(passes: Vec<Vec<Self>>) -> Vec<Self> {
+        let n = passes.len();
+        let sum = passes.into_iter().reduce(|sum, pass| {
+            assert_eq!(sum.len(), pass.len(), "passes of different architectures");
+            let add = |(a, b): (Self, Self)| Self {
+                mean: a.mean + b.mean,
+                variance: a.variance + b.variance,
+            };
+            sum.into_iter().zip(pass).map(add).collect()
+        });
+        let scale = 1.0 / n as f64;
+        let divide = |m: Self| Self { mean: m.mean * scale, variance: m.variance * scale };
+        sum.expect("at least one pass").into_iter().map(divide).collect()
+    }
+}
+
+/// Where batch norm takes its statistics from.
+enum Source {
+    OfBatch,
+    Recording(Vec<Moments>),
+    Given { moments: Vec<Moments>, next: usize },
+}
+
+/// Receives activations `[b, c, h, w]`.
+type Sink<'a> = &'a mut dyn FnMut(Tensor<4>);
+
+/// One forward pass through a network along one path.
+///
+/// The norms of a path are met in the same order on every pass, so statistics are kept in that
+/// order and never in the network: probing and recalibration change no weight and no statistic.
+pub struct Pass<'a> {
+    source: Source,
+    taps: Option<(Taps, Sink<'a>)>,
+}
+
+impl<'a> Pass<'a> {
+    /// Batch norm by the statistics of the batch.
+    pub fn of_batch() -> Self {
+        Self { source: Source::OfBatch, taps: None }
+    }
+
+    /// The same, and the statistics are kept for [`Pass::into_moments`].
+    pub fn recording() -> Self {
+        Self { source: Source::Recording(Vec::new()), taps: None }
+    }
+
+    /// Batch norm by statistics recorded before.
+    pub fn given(moments: Vec<Moments>) -> Self {
+        Self { source: Source::Given { moments, next: 0 }, taps: None }
+    }
+
+    /// Batch norm by the statistics of the batch; `sink` sees the activation at every tap.
+    pub fn tapped(taps: Taps, sink: Sink<'a>) -> Self {
+        Self { source: Source::OfBatch, taps: Some((taps, sink)) }
+    }
+
+    /// What a recording pass has recorded, norm by norm.
+    pub fn into_moments(self) -> Vec<Moments> {
+        match self.source {
+            Source::Recording(moments) => moments,
+            Source::OfBatch | Source::Given { .. } => Vec::new(),
+        }
+    }
+
+    /// Shows an activation to whoever looks at taps of this kind.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[b, c, h, w]`
+    pub fn tap(&mut self, kind: Taps, x: &Tensor<4>) {
+        if let Some((wanted, sink)) = &mut self.taps
+            && (*wanted == Taps::Nodes || kind == Taps::Blocks)
+        {
+            sink(x.clone());
+        }
+    }
+
+    /// Batch norm.
+    ///
+    /// # Shapes
+    ///
+    /// - `x` and output: `[b, c, h, w]`
+    /// - `scale`, `shift`: `[c]`
+    ///
+    /// # Panics
+    ///
+    /// If given statistics are of another path.
+    pub(crate) fn normalize(
+        &mut self,
+        x: Tensor<4>,
+        scale: Tensor<1>,
+        shift: Tensor<1>,
+    ) -> Tensor<4> {
+        if let Source::Given { moments, next } = &mut self.source {
+            let Moments { mean, variance } = moments[*next].clone();
+            *next += 1;
+            return batch_norm(x, scale, shift, mean, variance, EPSILON);
+        }
+        let normalized = batch_norm_train(x, scale, shift, EPSILON);
+        if let Source::Recording(moments) = &mut self.source {
+            moments.push(Moments { mean: normalized.mean, variance: normalized.variance });
+        }
+        normalized.output
+    }
+}

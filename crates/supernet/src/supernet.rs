@@ -1,0 +1,124 @@
+//! The object-safe face of a supernet, whatever its space and device.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use data::Batch;
+use space::{Accuracy, Arch, EdgeId, Valid};
+
+use crate::SupernetError;
+
+/// How one step changes the weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepOptions {
+    /// Learning rate.
+    pub lr: f64,
+    /// Share of the last update that is kept, in `[0, 1)`; no dampening.
+    pub momentum: f64,
+    /// Whether the update looks one momentum step ahead (Nesterov 1983).
+    pub lookahead: Lookahead,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f64,
+    /// Largest L2 norm of the whole gradient; none: no clipping.
+    pub max_gradient_norm: Option<f64>,
+    /// Probability mass spread evenly over all classes, in `[0, 1)`.
+    pub label_smoothing: f64,
+}
+
+/// The kind of momentum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookahead {
+    /// Heavy ball.
+    None,
+    /// Nesterov's.
+    Nesterov,
+}
+
+/// Which activations are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Taps {
+    /// The output of every block.
+    Blocks,
+    /// Those, and every node inside a block.
+    Nodes,
+}
+
+/// Where batch norm takes its mean and variance from when weights are evaluated.
+#[derive(Clone, Copy, Debug)]
+pub enum Statistics<'a> {
+    /// The batch itself.
+    OfBatch,
+    /// The average over these batches, measured anew for the architecture at hand.
+    Recalibrated(&'a [Batch]),
+}
+
+/// How well an architecture does with inherited weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Top-1 accuracy on the validation images.
+    pub accuracy: Accuracy<Valid>,
+    /// Mean cross-entropy in nats.
+    pub loss: f64,
+}
+
+/// Receives the features at one tap: its number, then `n × d` values row by row, then `d`.
+pub type TapSink<'a> = dyn FnMut(usize, &[f32], usize) + 'a;
+
+/// Weights shared by every architecture of a space.
+pub trait Supernet: Send {
+    /// One step of gradient descent along one path; parameters off it do not move.
+    ///
+    /// Returns the loss before the step, in nats.
+    ///
+    /// # Errors
+    ///
+    /// If the loss is not finite; the weights are then unchanged.
+    fn train_step(
+        &mut self,
+        batch: &Batch,
+        arch: &Arch,
+        options: &StepOptions,
+    ) -> Result<f64, SupernetError>;
+
+    /// Accuracy and loss of `arch` on `batches`; changes nothing.
+    ///
+    /// # Panics
+    ///
+    /// If there are no batches.
+    fn evaluate(&self, arch: &Arch, batches: &[Batch], statistics: Statistics<'_>) -> Evaluation;
+
+    /// Passes `batch` forward along `arch`, handing out the features of one tap at a time.
+    ///
+    /// Batch norm uses the statistics of the batch; nothing is changed, no graph is kept.
+    fn probe(&self, arch: &Arch, batch: &Batch, taps: Taps, sink: &mut TapSink<'_>);
+
+    /// The gradient of the loss on every parameter of the path but those of `edge`, by name.
+    ///
+    /// # Errors
+    ///
+    /// If the loss is not finite.
+    fn shared_gradient(
+        &self,
+        arch: &Arch,
+        batch: &Batch,
+        edge: EdgeId,
+    ) -> Result<BTreeMap<String, Vec<f32>>, SupernetError>;
+
+    /// A copy that trains on its own; it starts without momentum.
+    fn fork(&self) -> Box<dyn Supernet>;
+
+    /// Writes weights, momentum and `note` to a safetensors file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    fn save(&self, file: &Path, note: &str) -> Result<(), SupernetError>;
+
+    /// Reads what [`Supernet::save`] wrote, and returns its note.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is of another network; the weights are then unchanged.
+    fn load(&mut self, file: &Path) -> Result<String, SupernetError>;
+}

@@ -1,0 +1,259 @@
+//! Gradients, off-path parameters, statistics and checkpoints of a small two-edge network.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use data::Batch;
+use rand::RngExt;
+use space::{Arch, EdgeId, OpId, Seed};
+use supernet::{
+    Activation, Affine, Classifier, ConvNorm, ConvNormConfig, Engine, Lookahead, Network, Pass,
+    Statistics, StepOptions, Supernet, Taps, avg_pool3, global_avg_pool,
+};
+
+/// Two edges in a row, each with a choice of 3 × 3 convolution, 1 × 1 convolution or pooling.
+#[derive(Module, Debug)]
+struct Chain {
+    stem: ConvNorm,
+    edges: Vec<Vec<ConvNorm>>,
+    head: Classifier,
+}
+
+const CHANNELS: usize = 5;
+const CLASSES: usize = 3;
+
+impl Chain {
+    fn init(device: &Device) -> Self {
+        let mut rng = Seed::new(3).rng();
+        let conv = |n_in, kernel| ConvNormConfig {
+            n_in,
+            n_out: CHANNELS,
+            kernel,
+            stride: 1,
+            affine: Affine::Yes,
+            activation: Activation::ReluBefore,
+        };
+        let stem = conv(2, 3).init(device, &mut rng);
+        let edges = (0..2)
+            .map(|_| [3, 1].map(|k| conv(CHANNELS, k).init(device, &mut rng)).into())
+            .collect();
+        Self { stem, edges, head: Classifier::new(CHANNELS, CLASSES, device, &mut rng) }
+    }
+}
+
+impl Network for Chain {
+    fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2> {
+        let mut x = self.stem.forward(images, pass);
+        for (edge, op) in self.edges.iter().zip(arch.ops()) {
+            x = match edge.get(op.0) {
+                Some(conv) => conv.forward(x, pass),
+                None => avg_pool3(x),
+            };
+            pass.tap(Taps::Blocks, &x);
+        }
+        self.head.forward(global_avg_pool(x))
+    }
+
+    fn edge_of(parameter: &str) -> Option<EdgeId> {
+        parameter.strip_prefix("edges.")?.split('.').next()?.parse().ok().map(EdgeId)
+    }
+}
+
+fn engine() -> Engine<Chain> {
+    let device = Device::flex();
+    Engine::new(Chain::init(&device.clone().autodiff()), &device)
+}
+
+fn batch(seed: u64) -> Batch {
+    let mut rng = Seed::new(seed).rng();
+    let shape = [6, 2, 5, 4];
+    let images = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    Batch { images, labels: vec![0, 1, 2, 2, 1, 0], shape }
+}
+
+fn arch(ops: [usize; 2]) -> Arch {
+    Arch::new(ops.map(OpId).into())
+}
+
+const STEP: StepOptions = StepOptions {
+    lr: 0.05,
+    momentum: 0.9,
+    lookahead: Lookahead::Nesterov,
+    weight_decay: 1e-2,
+    max_gradient_norm: None,
+    label_smoothing: 0.1,
+};
+
+/// Every tensor of a supernet, as its checkpoint holds them.
+fn tensors(supernet: &dyn Supernet, folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let file = folder.join("tensors.safetensors");
+    supernet.save(&file, "").unwrap();
+    let bytes = std::fs::read(file).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    tensors.iter().map(|(name, view)| (name.to_owned(), view.data().to_vec())).collect()
+}
+
+#[test]
+fn parameters_off_the_path_do_not_move() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine();
+    // Give every operation momentum first.
+    for ops in [[0, 0], [1, 1]] {
+        engine.train_step(&batch(1), &arch(ops), &STEP).unwrap();
+    }
+    let before = tensors(&engine, folder.path());
+    engine.train_step(&batch(2), &arch([0, 1]), &STEP).unwrap();
+    let after = tensors(&engine, folder.path());
+    for (name, value) in &before {
+        let off_path = name.contains("edges.0.1.") || name.contains("edges.1.0.");
+        assert_eq!(after[name] == *value, off_path, "{name}");
+    }
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let engine = engine();
+    let (path, images) = (arch([0, 1]), batch(5));
+    let gradient = engine.shared_gradient(&path, &images, EdgeId(0)).unwrap();
+    assert!(gradient.keys().all(|name| !name.starts_with("edges.0")));
+
+    // The slope along the gradient is its squared norm: move the shared parameters by a step of
+    // plain gradient descent and look at the loss.
+    let squared_norm: f64 = gradient.values().flatten().map(|g| f64::from(*g).powi(2)).sum();
+    let full = engine.shared_gradient(&path, &images, EdgeId(9)).unwrap();
+    let all: f64 = full.values().flatten().map(|g| f64::from(*g).powi(2)).sum();
+    assert!(squared_norm < all);
+    let plain = |lr| StepOptions {
+        lr,
+        momentum: 0.0,
+        lookahead: Lookahead::None,
+        weight_decay: 0.0,
+        max_gradient_norm: None,
+        label_smoothing: 0.0,
+    };
+    let lr = 1e-2 / all.sqrt();
+    let loss_after = |lr| {
+        let mut moved = engine.fork();
+        moved.train_step(&images, &path, &plain(lr)).unwrap();
+        moved.train_step(&images, &path, &plain(0.0)).unwrap()
+    };
+    let slope = (loss_after(-lr) - loss_after(lr)) / (2.0 * lr);
+    // Central differences in f32: rounding of the loss is about 1e-7 / 1e-2.
+    assert!((slope / all - 1.0).abs() < 1e-2, "{slope} for {all}");
+}
+
+#[test]
+fn the_gradient_norm_is_clipped_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = StepOptions {
+        max_gradient_norm: Some(1e-3),
+        momentum: 0.0,
+        lookahead: Lookahead::None,
+        weight_decay: 0.0,
+        lr: 1.0,
+        label_smoothing: 0.0,
+    };
+    let mut engine = engine();
+    let before = tensors(&engine, folder.path());
+    engine.train_step(&batch(1), &arch([0, 0]), &options).unwrap();
+    let after = tensors(&engine, folder.path());
+    let floats = |bytes: &[u8]| -> Vec<f64> {
+        bytes.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect()
+    };
+    let moved: f64 = before
+        .iter()
+        .flat_map(|(name, old)| {
+            floats(old).into_iter().zip(floats(&after[name])).map(|(a, b)| (a - b).powi(2))
+        })
+        .sum();
+    // Weights near 1 are rounded to 1e-7, a ten-thousandth of the step.
+    assert!((moved.sqrt() / 1e-3 - 1.0).abs() < 1e-2, "{}", moved.sqrt());
+}
+
+#[test]
+fn probing_and_evaluating_change_nothing_and_repeat() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine();
+    engine.train_step(&batch(1), &arch([0, 1]), &STEP).unwrap();
+    let before = tensors(&engine, folder.path());
+    let batches = [batch(7), batch(8)];
+    let path = arch([1, 2]);
+    let recalibrated = || engine.evaluate(&path, &batches, Statistics::Recalibrated(&batches));
+    assert_eq!(recalibrated(), recalibrated());
+    let mut shapes = Vec::new();
+    engine.probe(&path, &batches[0], Taps::Blocks, &mut |tap, features, d| {
+        shapes.push((tap, features.len(), d));
+    });
+    assert_eq!(
+        shapes,
+        [(0, 6 * CHANNELS * 20, CHANNELS * 20), (1, 6 * CHANNELS * 20, CHANNELS * 20)]
+    );
+    assert_eq!(tensors(&engine, folder.path()), before);
+}
+
+#[test]
+fn recalibration_on_the_evaluated_batch_equals_its_own_statistics() {
+    let engine = engine();
+    let batches = [batch(7)];
+    let path = arch([0, 0]);
+    let own = engine.evaluate(&path, &batches, Statistics::OfBatch);
+    let recalibrated = engine.evaluate(&path, &batches, Statistics::Recalibrated(&batches));
+    // The two formulas differ by rounding only.
+    assert!((own.loss - recalibrated.loss).abs() < 1e-5, "{own:?} {recalibrated:?}");
+}
+
+#[test]
+fn a_checkpoint_continues_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("middle.safetensors");
+    let mut straight = engine();
+    for step in 0..4 {
+        if step == 2 {
+            straight.save(&file, "half way").unwrap();
+        }
+        straight.train_step(&batch(step), &arch([step as usize % 3, 1]), &STEP).unwrap();
+    }
+    let mut resumed = engine();
+    assert_eq!(resumed.load(&file).unwrap(), "half way");
+    for step in 2..4 {
+        resumed.train_step(&batch(step), &arch([step as usize % 3, 1]), &STEP).unwrap();
+    }
+    assert_eq!(tensors(&straight, folder.path()), tensors(&resumed, folder.path()));
+}
+
+#[test]
+fn damaged_and_foreign_checkpoints_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c.safetensors");
+    let refused = |engine: &mut Engine<Chain>| engine.load(&file).unwrap_err().to_string();
+    let mut engine = engine();
+    assert!(refused(&mut engine).starts_with("checkpoint "));
+    engine.save(&file, "").unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(refused(&mut engine).contains("is damaged"));
+    let foreign = safetensors::serialize(
+        [(
+            "w",
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1], &[0; 4])
+                .unwrap(),
+        )],
+        None,
+    );
+    std::fs::write(&file, foreign.unwrap()).unwrap();
+    assert!(refused(&mut engine).contains("does not fit"));
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine();
+    let before = tensors(&engine, folder.path());
+    let mut broken = batch(1);
+    broken.images[3] = f32::NAN;
+    let error = engine.train_step(&broken, &arch([0, 1]), &STEP).unwrap_err();
+    assert_eq!(error.to_string(), "the loss is NaN on path 0-1");
+    assert_eq!(tensors(&engine, folder.path()), before);
+}
