@@ -65,3 +65,94 @@ fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
     }
     Ok(Box::new(file))
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::fixtures::{gzip, tar};
+
+    fn listed(bytes: &[u8]) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let mut names = Vec::new();
+        let result = for_each_file(
+            file.path(),
+            |_| true,
+            |name, bytes| {
+                names.push(format!("{name}={}", String::from_utf8(bytes).unwrap()));
+                Ok(())
+            },
+        );
+        match result {
+            Ok(()) => names.join(" "),
+            Err(error) => error.to_string().replace(file.path().to_str().unwrap(), "FILE"),
+        }
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], expect: Expect) {
+        expect.assert_eq(&listed(bytes));
+    }
+
+    fn files() -> Vec<u8> {
+        tar(&[("./a", b"1".to_vec()), ("b/c", b"23".to_vec())])
+    }
+
+    #[test]
+    fn plain_and_compressed() {
+        check(&files(), expect!["./a=1 b/c=23"]);
+        check(&gzip(&files()), expect!["./a=1 b/c=23"]);
+    }
+
+    #[test]
+    fn truncated() {
+        check(
+            &files()[..1025],
+            expect!["FILE: truncated or corrupt archive: failed to read entire block"],
+        );
+        check(&files()[..1537], expect!["FILE: truncated archive, b/c has 1 of 2 bytes"]);
+        let compressed = gzip(&files());
+        for n in 3..compressed.len() {
+            let text = listed(&compressed[..n]);
+            assert!(text.starts_with("FILE: truncated or corrupt archive: "), "{n}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_noticed_after_the_last_entry() {
+        let mut compressed = gzip(&files());
+        let crc = compressed.len() - 8;
+        compressed[crc] ^= 1;
+        check(
+            &compressed,
+            expect![
+                "FILE: truncated or corrupt archive: corrupt gzip stream does not have a matching checksum"
+            ],
+        );
+    }
+
+    #[test]
+    fn escaping_entries_are_refused() {
+        check(&tar(&[("../a", vec![])]), expect!["FILE: entry ../a points outside the archive"]);
+        check(
+            &tar(&[("a/../../b", vec![])]),
+            expect!["FILE: entry a/../../b points outside the archive"],
+        );
+        check(
+            &tar(&[("/etc/passwd", vec![])]),
+            expect!["FILE: entry /etc/passwd points outside the archive"],
+        );
+    }
+
+    #[test]
+    fn links_are_refused() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(EntryType::Symlink);
+        header.set_size(0);
+        builder.append_link(&mut header, "a", "/etc/passwd").unwrap();
+        check(&builder.into_inner().unwrap(), expect!["FILE: entry a is a link, not a file"]);
+    }
+}

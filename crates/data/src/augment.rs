@@ -68,13 +68,7 @@ impl Placement {
     /// # Shapes
     ///
     /// - `plane`, `out`: `[h, w]`
-    pub(crate) fn paint(
-        &self,
-        plane: &[u8],
-        width: usize,
-        levels: &[f32; 256],
-        out: &mut [f32],
-    ) {
+    pub(crate) fn paint(&self, plane: &[u8], width: usize, levels: &[f32; 256], out: &mut [f32]) {
         let [top, left] = self.corner;
         let height = plane.len() / width;
         let cols = clamped(left.saturating_neg(), width)..clamped(width as isize - left, width);
@@ -109,7 +103,9 @@ fn clamped(place: isize, side: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::expect;
     use proptest::prelude::*;
+    use serde::de::value::{Error, MapDeserializer};
     use space::Seed;
 
     use super::*;
@@ -145,6 +141,14 @@ mod tests {
         // The crop comes before the flip, the hole after both.
         let all = Placement { corner: [0, 1], mirrored: true, hole: [2..3, 0..2] };
         check(all, [0, 3, 2, 0, 6, 5, 0, 0, 8]);
+    }
+
+    #[test]
+    fn unknown_keys_are_errors() {
+        let keys = [("crop-padding", 4usize), ("padding", 4)].into_iter();
+        let error: Error = Augment::deserialize(MapDeserializer::new(keys)).unwrap_err();
+        expect!["unknown field `padding`, expected one of `crop-padding`, `flip`, `cutout`"]
+            .assert_eq(&error.to_string());
     }
 
     #[test]

@@ -163,9 +163,7 @@ impl Batches {
         let [_, height, width] = self.images.shape;
         let rows = &epoch.order[step * self.batch_size..][..self.batch_size];
         let mut rng = epoch.seed.child(&format!("epoch/{}/step/{step}", epoch.number)).rng();
-        self.fill(rows.iter().copied(), || {
-            Placement::draw(self.augment, [height, width], &mut rng)
-        })
+        self.fill(rows.iter().copied(), || Placement::draw(self.augment, [height, width], &mut rng))
     }
 
     /// The images in `rows` as they are and in their order, in batches of `batch_size`; the last
@@ -224,5 +222,127 @@ impl Batches {
             }
         }
         Batch { images, labels, shape }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AUGMENT: Augment = Augment { crop_padding: 2, flip: true, cutout: 3 };
+
+    /// `n` images of 2 channels, 4 × 5 pixels; the first pixel is the number of the image.
+    fn images(n: usize) -> Arc<Images> {
+        let pixels = (0..n * 40).map(|p| if p % 40 == 0 { p / 40 } else { p * 13 % 251 } as u8);
+        Arc::new(Images::new([2, 4, 5], pixels.collect(), (0..n).map(|i| i as u16 % 3).collect()))
+    }
+
+    fn batches(n: usize, augment: Augment, batch_size: usize) -> Batches {
+        let images = images(n);
+        let normalization = Normalization::of(&images).unwrap();
+        Batches::new(images, &normalization, augment, batch_size).unwrap()
+    }
+
+    #[test]
+    fn one_batch_by_hand() {
+        let images = Images::new([2, 1, 2], vec![0, 255, 51, 102], vec![7]);
+        let normalization = Normalization { mean: vec![0.5, 0.2], std: vec![0.5, 0.1] };
+        let batches = Batches::new(Arc::new(images), &normalization, Augment::NONE, 1).unwrap();
+        let batch = batches.batch(&batches.epoch(Seed::new(0), 0), 0);
+        assert_eq!((batch.labels, batch.shape), (vec![7], [1, 2, 1, 2]));
+        for (value, expected) in batch.images.iter().zip([-1.0f32, 1.0, 0.0, 2.0]) {
+            // Differences of numbers near 0.5 in f32, divided by 0.1.
+            assert!((value - expected).abs() < 1e-6, "{value} for {expected}");
+        }
+    }
+
+    #[test]
+    fn batch_sizes_that_make_no_batch_are_refused() {
+        let images = images(5);
+        let normalization = Normalization::of(&images).unwrap();
+        let text = |batch_size| {
+            let batches =
+                Batches::new(Arc::clone(&images), &normalization, Augment::NONE, batch_size);
+            batches.unwrap_err().to_string()
+        };
+        expect!["a batch of 6 cannot be drawn from 5 images"].assert_eq(&text(6));
+        expect!["a batch of 0 cannot be drawn from 5 images"].assert_eq(&text(0));
+        let evaluation = Batches::for_evaluation(images, &normalization, 6).unwrap();
+        assert_eq!(evaluation.sequential(0..5).map(|batch| batch.shape[0]).sum::<usize>(), 5);
+    }
+
+    #[test]
+    fn sequential_batches_keep_the_order_and_are_not_augmented() {
+        let augmented = batches(7, AUGMENT, 3);
+        let plain = batches(7, Augment::NONE, 3);
+        let found: Vec<Batch> = augmented.sequential(1..6).collect();
+        assert_eq!(found, plain.sequential(1..6).collect::<Vec<_>>());
+        assert_eq!(found[0].labels, [1, 2, 0]);
+        assert_eq!(found[1].labels, [1, 2]);
+        assert_eq!(found[1].shape, [2, 2, 4, 5]);
+        assert_eq!(plain.sequential(3..3).count(), 0);
+    }
+
+    #[test]
+    fn seeds_epochs_and_steps_differ() {
+        let batches = batches(64, AUGMENT, 4);
+        let orders = [(1, 0), (1, 1), (2, 0)].map(|(seed, number)| {
+            let epoch = batches.epoch(Seed::new(seed), number);
+            epoch.order().to_vec()
+        });
+        assert_ne!(orders[0], orders[1]);
+        assert_ne!(orders[0], orders[2]);
+        let epoch = batches.epoch(Seed::new(1), 0);
+        assert_ne!(batches.batch(&epoch, 0), batches.batch(&epoch, 1));
+    }
+
+    #[test]
+    fn augmentation_depends_on_the_step_even_for_the_same_image() {
+        let images = Arc::new(Images::new([1, 8, 8], (0..64).collect(), vec![0]));
+        let normalization = Normalization::of(&images).unwrap();
+        let batches = Batches::new(images, &normalization, AUGMENT, 1).unwrap();
+        let seen = [0, 1, 2].map(|number| batches.batch(&batches.epoch(Seed::new(0), number), 0));
+        assert_ne!(seen[0], seen[1]);
+        assert_ne!(seen[1], seen[2]);
+    }
+
+    proptest! {
+        #[test]
+        fn an_epoch_shows_each_image_at_most_once(n in 1usize..40, share in 0.0..1.0, number in 0u64..) {
+            let batch_size = 1 + (share * (n - 1) as f64) as usize;
+            let batches = batches(n, Augment::NONE, batch_size);
+            let epoch = batches.epoch(Seed::new(number), 3);
+            let mut order = epoch.order().to_vec();
+            order.sort_unstable();
+            prop_assert_eq!(order, (0..n).collect::<Vec<_>>());
+
+            let labels: Vec<i32> =
+                (0..batches.n_steps()).flat_map(|step| batches.batch(&epoch, step).labels).collect();
+            prop_assert_eq!(labels.len(), n / batch_size * batch_size);
+            for (label, &row) in labels.iter().zip(epoch.order()) {
+                prop_assert_eq!(*label, i32::from(batches.images().label(row)));
+            }
+        }
+
+        #[test]
+        fn batch_is_a_function_of_seed_epoch_and_step(number in 0u64.., epoch in 0u64..100, step in 0usize..4) {
+            let first = batches(18, AUGMENT, 4);
+            let again = batches(18, AUGMENT, 4);
+            let first_epoch = first.epoch(Seed::new(number), epoch);
+            let expected = first.batch(&first_epoch, step);
+            // Other batches in between, and another thread, change nothing.
+            for other in 0..4 {
+                again.batch(&again.epoch(Seed::new(number), epoch + 1), other);
+            }
+            let found = std::thread::scope(|scope| {
+                let again_epoch = again.epoch(Seed::new(number), epoch);
+                let again = &again;
+                scope.spawn(move || again.batch(&again_epoch, step)).join().unwrap()
+            });
+            prop_assert_eq!(found, expected);
+        }
     }
 }

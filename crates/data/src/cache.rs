@@ -42,12 +42,7 @@ pub(crate) fn write(path: &Path, content: &Content) -> Result<[u8; 32], DataErro
     Ok(digest)
 }
 
-fn write_whole(
-    folder: &Path,
-    path: &Path,
-    content: &Content,
-    digest: &[u8; 32],
-) -> io::Result<()> {
+fn write_whole(folder: &Path, path: &Path, content: &Content, digest: &[u8; 32]) -> io::Result<()> {
     let mut file = BufWriter::new(NamedTempFile::new_in(folder)?);
     file.write_all(MAGIC)?;
     file.write_all(digest)?;

@@ -110,7 +110,7 @@ impl Layout {
         let entry = || format!("{}/{name}", self.folder);
         let record_bytes = self.n_label_bytes + SHAPE.iter().product::<usize>();
         let n_bytes = bytes.len();
-        if n_bytes == 0 || n_bytes % record_bytes != 0 {
+        if n_bytes == 0 || !n_bytes.is_multiple_of(record_bytes) {
             let (path, entry) = (path.into(), entry());
             return Err(DataError::RecordLength { path, entry, n_bytes, record_bytes });
         }
@@ -125,5 +125,107 @@ impl Layout {
             images.pixels.extend_from_slice(pixels);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::fixtures::{gzip, tar};
+
+    /// A record whose pixels count up from `first`, modulo 251.
+    fn record(labels: &[u8], first: usize) -> Vec<u8> {
+        let pixels = (0..3072).map(|p| ((first + p) % 251) as u8);
+        labels.iter().copied().chain(pixels).collect()
+    }
+
+    fn cifar_10() -> Vec<(&'static str, Vec<u8>)> {
+        vec![
+            ("cifar-10-batches-bin/batches.meta.txt", b"airplane\nship\n\n".to_vec()),
+            ("cifar-10-batches-bin/readme.html", b"read me".to_vec()),
+            ("cifar-10-batches-bin/data_batch_2.bin", record(&[1], 2)),
+            ("cifar-10-batches-bin/data_batch_1.bin", [record(&[0], 0), record(&[1], 1)].concat()),
+            ("cifar-10-batches-bin/data_batch_3.bin", record(&[0], 3)),
+            ("cifar-10-batches-bin/data_batch_4.bin", record(&[0], 4)),
+            ("cifar-10-batches-bin/data_batch_5.bin", record(&[1], 5)),
+            ("cifar-10-batches-bin/test_batch.bin", record(&[1], 6)),
+        ]
+    }
+
+    fn imported(files: &[(&str, Vec<u8>)], layout: &Layout) -> Result<Content, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(layout.archive);
+        std::fs::write(&path, gzip(&tar(files))).unwrap();
+        let content = import(&path, layout, &md5_of_file(&path).unwrap());
+        let folder = folder.path().to_str().unwrap();
+        content.map_err(|error| error.to_string().replace(folder, "DIR"))
+    }
+
+    #[track_caller]
+    fn check_error(files: &[(&str, Vec<u8>)], expect: Expect) {
+        expect.assert_eq(&imported(files, &CIFAR_10).unwrap_err());
+    }
+
+    #[test]
+    fn cifar_10_in_the_order_of_its_batches() {
+        let content = imported(&cifar_10(), &CIFAR_10).unwrap();
+        assert_eq!(content.classes, ["airplane", "ship"]);
+        assert_eq!(content.train.labels, [0, 1, 1, 0, 0, 1]);
+        assert_eq!(content.test.labels, [1]);
+        for row in 0..6 {
+            assert_eq!(content.train.image(row), &record(&[], row)[..], "image {row}");
+        }
+        assert_eq!(content.test.image(0), &record(&[], 6)[..]);
+    }
+
+    #[test]
+    fn cifar_100_uses_the_fine_label() {
+        let files = [
+            ("./cifar-100-binary/fine_label_names.txt", b"apple\nbaby\nbear\n".to_vec()),
+            ("./cifar-100-binary/coarse_label_names.txt", b"fruit\n".to_vec()),
+            ("./cifar-100-binary/train.bin", [record(&[9, 2], 0), record(&[8, 0], 1)].concat()),
+            ("./cifar-100-binary/test.bin", record(&[7, 1], 2)),
+        ];
+        let content = imported(&files, &CIFAR_100).unwrap();
+        assert_eq!(content.train.labels, [2, 0]);
+        assert_eq!(content.test.labels, [1]);
+        assert_eq!(content.train.image(1), &record(&[], 1)[..]);
+    }
+
+    #[test]
+    fn faulty_archives_name_file_and_place() {
+        let mut files = cifar_10();
+        files[4].1[0] = 2;
+        check_error(
+            &files,
+            expect![
+                "DIR/cifar-10-binary.tar.gz: cifar-10-batches-bin/data_batch_3.bin, record 0: label 2 of 2 classes"
+            ],
+        );
+        files[4].1.truncate(3000);
+        check_error(
+            &files,
+            expect![
+                "DIR/cifar-10-binary.tar.gz: cifar-10-batches-bin/data_batch_3.bin has 3000 bytes, not a positive multiple of 3073"
+            ],
+        );
+        files.remove(4);
+        check_error(
+            &files,
+            expect!["DIR/cifar-10-binary.tar.gz: no entry cifar-10-batches-bin/data_batch_3.bin"],
+        );
+    }
+
+    #[test]
+    fn an_archive_that_is_not_the_published_one_shows_both_digests() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(CIFAR_10.archive);
+        // The MD5 digest of "abc" is in RFC 1321.
+        std::fs::write(&path, b"abc").unwrap();
+        let error = import(&path, &CIFAR_10, CIFAR_10.md5).unwrap_err().to_string();
+        expect!["DIR/cifar-10-binary.tar.gz: truncated or corrupt archive, expected md5 c32a1d4ab5d03f1284b67883e8d87530, found 900150983cd24fb0d6963f7d28e17f72"]
+            .assert_eq(&error.replace(folder.path().to_str().unwrap(), "DIR"));
     }
 }

@@ -75,8 +75,8 @@ fn read_images(source: &mut impl Read) -> io::Result<Images> {
     }
     let n_images = u64::from_le_bytes(take_array(source)?);
     let n_images = usize::try_from(n_images).map_err(io::Error::other)?;
-    let n_pixels = shape.iter().try_fold(n_images, |n, &side| n.checked_mul(side));
-    let sizes = n_images.checked_mul(2).zip(n_pixels);
+    let image = shape.iter().try_fold(1usize, |n, &side| n.checked_mul(side));
+    let sizes = n_images.checked_mul(2).zip(image.and_then(|n| n.checked_mul(n_images)));
     let (n_label_bytes, n_pixels) = sizes.ok_or_else(|| io::Error::other("sizes overflow"))?;
     let labels = take(source, n_label_bytes)?;
     let labels = labels.as_chunks().0.iter().map(|&bytes| u16::from_le_bytes(bytes)).collect();

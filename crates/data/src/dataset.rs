@@ -45,11 +45,7 @@ impl Dataset {
     ///
     /// For a missing, truncated or corrupt archive, and for a tree that is no data set: see
     /// [`DataError`]. Nothing is written then.
-    pub fn load(
-        source: &Source,
-        archives: Option<&Path>,
-        cache: &Path,
-    ) -> Result<Self, DataError> {
+    pub fn load(source: &Source, archives: Option<&Path>, cache: &Path) -> Result<Self, DataError> {
         let origin = source.locate(archives)?;
         let name = source.name();
         let Some(key) = origin.key()? else {
@@ -69,5 +65,93 @@ impl Dataset {
     fn new(name: String, content: Content, digest: [u8; 32]) -> Self {
         let Content { classes, train, test } = content;
         Self { name, classes, train, test, digest: hex(&digest) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use expect_test::expect;
+
+    use super::*;
+    use crate::fixtures::{gzip, png, small_tree, tar, unpacked};
+
+    /// The cached files, whole or not.
+    fn cached(cache: &Path) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(cache) else { return Vec::new() };
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    #[test]
+    fn a_cached_set_equals_the_imported_one() {
+        let (archives, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(archives.path().join("pets.tar.gz"), gzip(&tar(&small_tree()))).unwrap();
+        let source = Source::Tree("pets.tar.gz".into());
+        let load = || Dataset::load(&source, Some(archives.path()), cache.path()).unwrap();
+
+        let imported = load();
+        assert_eq!(imported.name, "pets");
+        let files = cached(cache.path());
+        assert_eq!(files.len(), 1);
+        let bytes = fs::read(&files[0]).unwrap();
+        let written = fs::metadata(&files[0]).unwrap().modified().unwrap();
+        assert_eq!(load(), imported);
+        assert_eq!(fs::metadata(&files[0]).unwrap().modified().unwrap(), written);
+
+        // A corrupt file is imported again, and is whole afterwards.
+        let mut corrupt = bytes.clone();
+        *corrupt.last_mut().unwrap() ^= 1;
+        for corrupt in [corrupt.as_slice(), &bytes[..99], b""] {
+            fs::write(&files[0], corrupt).unwrap();
+            assert_eq!(load(), imported);
+            assert_eq!(fs::read(&files[0]).unwrap(), bytes);
+        }
+        assert_eq!(cached(cache.path()), files);
+    }
+
+    #[test]
+    fn digest_is_of_the_content_alone() {
+        let (archives, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(archives.path().join("pets.tar"), tar(&small_tree())).unwrap();
+        unpacked(&archives.path().join("animals"), &small_tree());
+        let load = |name: &str| {
+            let source = Source::Tree(name.into());
+            Dataset::load(&source, Some(archives.path()), cache.path()).unwrap()
+        };
+        let (pets, animals) = (load("pets.tar"), load("animals"));
+        assert_eq!(pets.digest, animals.digest);
+        assert_ne!(pets.name, animals.name);
+
+        let one_more = [("train/cat/3.png", png([2, 3], [0; 3]))];
+        unpacked(&archives.path().join("animals"), &one_more);
+        let grown = load("animals");
+        assert_eq!(grown.train.len(), 6);
+        assert_ne!(grown.digest, animals.digest);
+    }
+
+    #[test]
+    fn a_failed_import_writes_nothing() {
+        let (archives, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(archives.path().join("cifar-10-binary.tar.gz"), "").unwrap();
+        let whole = gzip(&tar(&small_tree()));
+        fs::write(archives.path().join("pets.tar.gz"), &whole[..whole.len() / 2]).unwrap();
+        for source in [Source::Cifar10, Source::Tree("pets.tar.gz".into()), Source::Cifar100] {
+            let cache = cache.path().join("new");
+            assert!(Dataset::load(&source, Some(archives.path()), &cache).is_err());
+            assert!(!cache.exists());
+        }
+    }
+
+    #[test]
+    fn digits_need_neither_folder() {
+        let digits = Dataset::load(&Source::Digits, None, Path::new("/nowhere")).unwrap();
+        expect!["digits 1500 297 7617ad02"].assert_eq(&format!(
+            "{} {} {} {}",
+            digits.name,
+            digits.train.len(),
+            digits.test.len(),
+            &digits.digest[..8],
+        ));
     }
 }

@@ -1,5 +1,7 @@
 //! Labeled images of one shape.
 
+use std::ops::Range;
+
 use crate::DataError;
 
 /// Images of one shape in one block of memory, each with the number of its class.
@@ -119,7 +121,7 @@ impl Images {
 }
 
 /// The rounded mean of the columns `cols` of all rows of `stripe`.
-fn block_mean(stripe: &[u8], width: usize, cols: std::ops::Range<usize>) -> u8 {
+fn block_mean(stripe: &[u8], width: usize, cols: Range<usize>) -> u8 {
     let rows = stripe.chunks_exact(width);
     let n = (rows.len() * cols.len()) as u64;
     let sum: u64 = rows.flat_map(|row| &row[cols.clone()]).map(|&pixel| u64::from(pixel)).sum();

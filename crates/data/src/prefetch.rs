@@ -93,3 +93,66 @@ impl Drop for Prefetch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, thread::sleep, time::Duration};
+
+    use proptest::prelude::*;
+    use space::Seed;
+
+    use super::*;
+    use crate::{Augment, Images, Normalization};
+
+    fn batches() -> Batches {
+        let images = Images::new([1, 3, 4], (0..240).collect(), (0..20).collect());
+        let normalization = Normalization::of(&images).unwrap();
+        let augment = Augment { crop_padding: 1, flip: true, cutout: 2 };
+        Batches::new(Arc::new(images), &normalization, augment, 3).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn prefetched_batches_are_the_same(number in 0u64.., n_ahead in 0usize..9, start in 0usize..6) {
+            let batches = batches();
+            let epoch = batches.epoch(Seed::new(number), 0);
+            let expected: Vec<_> = (start..6).map(|step| batches.batch(&epoch, step)).collect();
+            let prefetch = batches.prefetch(epoch, start..6, n_ahead);
+            prop_assert_eq!(prefetch.len(), 6 - start);
+            prop_assert_eq!(prefetch.collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn dropping_early_stops_the_thread() {
+        let batches = batches();
+        for n_taken in 0..4 {
+            let epoch = batches.epoch(Seed::new(0), 0);
+            let mut prefetch = batches.prefetch(epoch, 0..6, 1);
+            assert_eq!(prefetch.by_ref().take(n_taken).count(), n_taken);
+            drop(prefetch);
+            // The thread was joined, so its share of the images is given back.
+            assert_eq!(Arc::strong_count(batches.images()), 1);
+        }
+    }
+
+    #[test]
+    fn a_slow_caller_bounds_the_batches_in_memory() {
+        let batches = batches();
+        let epoch = batches.epoch(Seed::new(0), 0);
+        let prefetch = batches.prefetch(epoch, 0..6, 2);
+        sleep(Duration::from_millis(20));
+        // The thread waits with its third batch: it has not ended.
+        let (_, thread) = prefetch.running.as_ref().unwrap();
+        assert!(!thread.is_finished());
+    }
+
+    #[test]
+    fn an_ended_iterator_stays_ended() {
+        let batches = batches();
+        let mut prefetch = batches.prefetch(batches.epoch(Seed::new(0), 0), 5..6, 1);
+        assert!(prefetch.next().is_some());
+        assert!(prefetch.next().is_none());
+        assert!(prefetch.next().is_none());
+    }
+}

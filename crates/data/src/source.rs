@@ -73,7 +73,11 @@ impl Source {
             Self::Tree(path) => {
                 let path = archives.map_or(path.clone(), |folder| folder.join(path));
                 let found = path.exists();
-                return if found { Ok(Origin::Tree(path)) } else { Err(DataError::MissingTree { path }) };
+                return if found {
+                    Ok(Origin::Tree(path))
+                } else {
+                    Err(DataError::MissingTree { path })
+                };
             }
             Self::Cifar10 => {
                 let wanted = "cifar-10-binary.tar.gz or cifar10-images.tar.gz";
@@ -133,4 +137,100 @@ fn stamp(file: &Path) -> Result<String, DataError> {
         Err(before) => -before.duration().as_nanos().cast_signed(),
     };
     Ok(format!("{file:?} {} {nanoseconds}\n", metadata.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use serde::de::value::{Error, MapDeserializer, StrDeserializer};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(source: &Source, files: &[&str], expect: Expect) {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            fs::write(folder.path().join(file), "").unwrap();
+        }
+        let located = source.locate(Some(folder.path()));
+        assert_eq!(source.available(Some(folder.path())), located.is_ok());
+        let text = match located {
+            Ok(Origin::Bundled) => "bundled".into(),
+            Ok(Origin::Cifar(path, layout)) => format!("{} {}", path.display(), layout.md5),
+            Ok(Origin::Tree(path)) => format!("tree {}", path.display()),
+            Err(error) => format!("error: {error}"),
+        };
+        expect.assert_eq(&text.replace(folder.path().to_str().unwrap(), "DIR"));
+    }
+
+    #[test]
+    fn published_archives_go_before_trees() {
+        let (binary, tree) = ("cifar-10-binary.tar.gz", "cifar10-images.tar.gz");
+        check(
+            &Source::Cifar10,
+            &[binary, tree],
+            expect!["DIR/cifar-10-binary.tar.gz c32a1d4ab5d03f1284b67883e8d87530"],
+        );
+        check(&Source::Cifar10, &[tree], expect!["tree DIR/cifar10-images.tar.gz"]);
+        check(
+            &Source::Cifar10,
+            &[],
+            expect!["error: no cifar-10-binary.tar.gz or cifar10-images.tar.gz in DIR"],
+        );
+        check(&Source::Cifar100, &[tree], expect!["error: no cifar-100-binary.tar.gz in DIR"]);
+        check(
+            &Source::Cifar100,
+            &["cifar-100-binary.tar.gz"],
+            expect!["DIR/cifar-100-binary.tar.gz 03b5dce01913d631647c71ecec9e9cb8"],
+        );
+        check(&Source::Digits, &[], expect!["bundled"]);
+        check(&Source::Tree("a.tar".into()), &["a.tar"], expect!["tree DIR/a.tar"]);
+        check(&Source::Tree("a.tar".into()), &[], expect!["error: no image tree at DIR/a.tar"]);
+    }
+
+    #[test]
+    fn names_in_a_configuration() {
+        let unit = |name| Source::deserialize(StrDeserializer::<Error>::new(name));
+        assert_eq!(unit("digits").unwrap(), Source::Digits);
+        assert_eq!(unit("cifar10").unwrap(), Source::Cifar10);
+        assert_eq!(unit("cifar100").unwrap(), Source::Cifar100);
+        let tree = MapDeserializer::<_, Error>::new([("tree", "pets.tar")].into_iter());
+        let tree = serde::de::value::MapAccessDeserializer::new(tree);
+        assert_eq!(Source::deserialize(tree).unwrap(), Source::Tree("pets.tar".into()));
+        expect!["unknown variant `mnist`, expected one of `digits`, `cifar10`, `cifar100`, `tree`"]
+            .assert_eq(&unit("mnist").unwrap_err().to_string());
+    }
+
+    #[test]
+    fn only_digits_need_no_folder() {
+        assert!(Source::Digits.available(None));
+        assert!(!Source::Cifar10.available(None));
+        expect!["no data folder was given; it must hold cifar-100-binary.tar.gz"]
+            .assert_eq(&Source::Cifar100.locate(None).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn names_are_short() {
+        let name = |path: &str| Source::Tree(path.into()).name();
+        assert_eq!(name("/data/imagenette2.tar.gz"), "imagenette2");
+        assert_eq!(name("flowers.tgz"), "flowers");
+        assert_eq!(name("flowers/v1.2/"), "v1-2");
+        assert_eq!(Source::Cifar10.name(), "cifar10");
+    }
+
+    #[test]
+    fn key_changes_with_the_archive() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar");
+        let key = |bytes: &str| {
+            fs::write(&path, bytes).unwrap();
+            fs::File::open(&path).unwrap().set_modified(UNIX_EPOCH).unwrap();
+            Origin::Tree(path.clone()).key().unwrap().unwrap()
+        };
+        assert_eq!(key("a"), key("a"));
+        assert_ne!(key("a"), key("ab"));
+        fs::File::open(&path).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+        let touched = Origin::Tree(path.clone()).key().unwrap().unwrap();
+        assert_ne!(touched, key("ab"));
+    }
 }

@@ -171,3 +171,126 @@ fn check_classes(path: &Path, n_classes: usize) -> Result<(), DataError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::fixtures::{gray_png, gzip, png, small_tree, tar, unpacked};
+
+    type Files = Vec<(&'static str, Vec<u8>)>;
+
+    /// What a folder, a plain and a compressed archive of the files give.
+    fn imported(files: &Files) -> [Result<Content, String>; 3] {
+        let folder = tempfile::tempdir().unwrap();
+        let [tree, plain, compressed] =
+            ["tree", "plain", "compressed"].map(|name| folder.path().join(name));
+        fs::create_dir(&tree).unwrap();
+        unpacked(&tree, files);
+        fs::write(&plain, tar(files)).unwrap();
+        fs::write(&compressed, gzip(&tar(files))).unwrap();
+        [tree, plain, compressed].map(|path| {
+            let text = path.to_str().unwrap().to_owned();
+            import(&path).map_err(|error| error.to_string().replace(&text, "TREE"))
+        })
+    }
+
+    #[track_caller]
+    fn check_error(files: Files, expect: Expect) {
+        let [folder, plain, compressed] = imported(&files).map(Result::unwrap_err);
+        expect.assert_eq(&folder);
+        assert_eq!((&plain, &compressed), (&folder, &folder));
+    }
+
+    #[test]
+    fn pictures_are_sorted_by_class_and_name() {
+        let [folder, plain, compressed] = imported(&small_tree()).map(Result::unwrap);
+        assert_eq!(folder.classes, ["cat", "dog"]);
+        assert_eq!(folder.train.shape, [3, 2, 3]);
+        assert_eq!(folder.train.labels, [0, 0, 0, 1, 1]);
+        let firsts: Vec<u8> = (0..5).map(|row| folder.train.image(row)[0]).collect();
+        assert_eq!(firsts, [10, 20, 30, 40, 50]);
+        assert_eq!(folder.test.labels, [0, 1]);
+        // Channels lie one after the other; a gray picture among colored ones has three alike.
+        let planes: Vec<u8> = [40, 41, 42].into_iter().flat_map(|level| [level; 6]).collect();
+        assert_eq!(folder.train.image(3), planes);
+        assert_eq!(folder.train.image(1), [20; 18]);
+        assert_eq!((&plain, &compressed), (&folder, &folder));
+    }
+
+    #[test]
+    fn gray_trees_have_one_channel() {
+        let files = vec![
+            ("train/a/1.png", gray_png([1, 2], 1)),
+            ("train/b/1.png", gray_png([1, 2], 2)),
+            ("val/b/1.png", gray_png([1, 2], 3)),
+        ];
+        for content in imported(&files) {
+            let content = content.unwrap();
+            assert_eq!(content.train, Images::new([1, 1, 2], vec![1, 1, 2, 2], vec![0, 1]));
+            assert_eq!(content.test, Images::new([1, 1, 2], vec![3, 3], vec![1]));
+        }
+    }
+
+    #[test]
+    fn test_goes_before_val() {
+        let mut files = small_tree();
+        files.push(("val/cat/1.png", png([2, 3], [0; 3])));
+        let expected = imported(&small_tree())[0].clone();
+        assert_eq!(imported(&files)[0], expected);
+    }
+
+    #[test]
+    fn faulty_trees_name_the_place() {
+        let plus = |file| [small_tree(), vec![file]].concat();
+        check_error(vec![], expect!["TREE: no pictures under train/<class>/"]);
+        let mut files = small_tree();
+        files.retain(|(name, _)| !name.contains("dog"));
+        check_error(files, expect!["TREE: 1 class under train, at least 2 are needed"]);
+        let mut files = small_tree();
+        files.retain(|(name, _)| !name.starts_with("test"));
+        check_error(files, expect!["TREE: no pictures under test/<class>/"]);
+        check_error(
+            plus(("train/dog/c.jpg", b"no".to_vec())),
+            expect![
+                "TREE: train/dog/c.jpg: unreadable picture: The image format could not be determined"
+            ],
+        );
+        check_error(
+            plus(("train/dog/c.png", png([3, 3], [0; 3]))),
+            expect!["TREE: train/dog/c.png is 3 × 3 pixels, the pictures before it 3 × 2"],
+        );
+        check_error(
+            plus(("test/emu/1.png", png([2, 3], [0; 3]))),
+            expect!["TREE: class emu is under test and not under train"],
+        );
+    }
+
+    #[test]
+    fn of_several_unreadable_pictures_the_first_is_named() {
+        let mut files = small_tree();
+        for (_, bytes) in &mut files {
+            bytes.truncate(40);
+        }
+        let [folder, plain, _] = imported(&files).map(Result::unwrap_err);
+        assert!(folder.starts_with("TREE: train/cat/10.png: unreadable picture: "), "{folder}");
+        // An archive is read in its own order.
+        assert!(plain.starts_with("TREE: test/dog/1.png: unreadable picture: "), "{plain}");
+    }
+
+    #[test]
+    fn a_picture_twice_in_an_archive_is_refused() {
+        let files = [small_tree(), vec![("copy/train/cat/2.png", png([2, 3], [0; 3]))]].concat();
+        let error = imported(&files)[1].clone().unwrap_err();
+        expect!["TREE: two pictures are called train/cat/2.png"].assert_eq(&error);
+    }
+
+    #[test]
+    fn labels_number_at_most_65535_classes() {
+        let text = |n| check_classes(Path::new("TREE"), n).unwrap_err().to_string();
+        assert!(check_classes(Path::new("TREE"), 65_535).is_ok());
+        expect!["TREE: 65536 classes under train, at most 65535 are possible"]
+            .assert_eq(&text(65_536));
+    }
+}
