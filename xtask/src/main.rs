@@ -1,2 +1,70 @@
-//! Project automation: ci, tidy, data, reproduce, gpu.
-fn main() {}
+//! Project automation: checks, data, reproductions.
+//!
+//! It runs cargo and `nas-lid` as processes and links none of the crates.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
+
+mod ci;
+mod claims;
+mod data;
+mod fetch;
+mod gpu;
+mod process;
+mod reproduce;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+/// Project automation of NAS-LID.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything that must hold before a commit, up to the first failure.
+    Ci,
+    /// The rules of the house that no compiler checks: floors, dependencies, commented configs.
+    Tidy,
+    /// Download (or install) a data set, checked by its checksum.
+    Data(data::Options),
+    /// Build, run an experiment and compare it with its claims; exits 3 if a claim is missed.
+    Reproduce(reproduce::Options),
+    /// Say how to build and run on a GPU, and check that the code for it compiles.
+    Gpu,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    let root = root()?;
+    match arguments.command {
+        Command::Ci => ci::run(&root),
+        Command::Tidy => tidy::run(&root),
+        Command::Data(options) => data::run(&root, &options),
+        Command::Reproduce(options) => reproduce::run(&root, &options),
+        Command::Gpu => gpu::run(&root),
+    }
+}
+
+/// The workspace: the folder above this package.
+fn root() -> Result<PathBuf> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = package.parent().context("xtask has no folder above it")?;
+    Ok(root.to_path_buf())
+}

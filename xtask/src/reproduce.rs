@@ -1,0 +1,276 @@
+//! `cargo xtask reproduce`: an experiment from nothing to its claims.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+
+use crate::claims::{self, Verdict};
+use crate::data::{self, CIFAR10_BINARY, CIFAR10_IMAGES, DataSet, NB201_TABLE};
+use crate::process;
+
+/// Names the folder of data where `--data` does not.
+const DATA_VARIABLE: &str = "NASLID_DATA";
+
+/// The run went well, but a claim was missed.
+const MISSED: u8 = 3;
+
+/// What replaces the images where there are none: the digits inside the program.
+const DIGITS: [&str; 4] = ["--set", "data.source=digits", "--set", "data.resolution=8"];
+
+/// Arguments of `cargo xtask reproduce`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Which search space.
+    space: Space,
+    /// How much of it.
+    #[arg(long, default_value_t = Profile::Cpu)]
+    profile: Profile,
+    /// Folder of data; the default is `NASLID_DATA`, then `data` in the workspace.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Run directory; the default is `runs/<space>-<profile>` in the workspace.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// More arguments for `nas-lid run`.
+    #[arg(last = true)]
+    extra: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Space {
+    /// NAS-Bench-201.
+    Nb201,
+}
+
+impl fmt::Display for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nb201 => "nb201",
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    /// All stages in a minute, on images made up on the spot.
+    Smoke,
+    /// What a processor can do in an hour.
+    Cpu,
+    /// The setting of the paper, for a GPU.
+    Paper,
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Smoke => "smoke",
+            Self::Cpu => "cpu",
+            Self::Paper => "paper",
+        })
+    }
+}
+
+/// Where the images come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Images {
+    AsConfigured,
+    Digits,
+}
+
+/// One run of `nas-lid`, all paths absolute.
+#[derive(Debug, PartialEq, Eq)]
+struct Plan {
+    /// `nb201-cpu`, with `-digits` where these replace the images.
+    name: String,
+    config: PathBuf,
+    out: PathBuf,
+    data: Option<PathBuf>,
+    images: Images,
+    extra: Vec<OsString>,
+}
+
+pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
+    let plan = plan(root, options)?;
+    let build = process::cargo(root)
+        .args(["build", "--release", "-p", "nas-lid"])
+        .status()
+        .context("failed to start cargo")?;
+    ensure!(build.success(), "failed to build nas-lid");
+
+    let program = process::target_directory(root)?
+        .join("release")
+        .join(format!("nas-lid{}", env::consts::EXE_SUFFIX));
+    let mut command = command(&program, &plan);
+    println!("running {command:?}");
+    let context = || format!("failed to start {}", program.display());
+    let status = command.current_dir(root).status().with_context(context)?;
+    if !status.success() {
+        eprintln!("nas-lid failed: {status}");
+        return Ok(process::exit_code(status));
+    }
+    check_claims(root, &plan)
+}
+
+fn plan(root: &Path, options: &Options) -> Result<Plan> {
+    let base = format!("{}-{}", options.space, options.profile);
+    let config = root.join("configs").join(format!("{base}.toml"));
+    // Before anything is downloaded or built.
+    ensure!(config.exists(), "there is no {}", config.display());
+
+    let folder = data_folder(root, options.data.as_deref(), env::var_os(DATA_VARIABLE));
+    let images = match options.profile {
+        Profile::Smoke => Images::AsConfigured,
+        Profile::Cpu | Profile::Paper => provide(&folder),
+    };
+    let name = match images {
+        Images::AsConfigured => base,
+        Images::Digits => base + "-digits",
+    };
+    let absolute = |path: &Path| {
+        std::path::absolute(path).with_context(|| format!("failed to locate {}", path.display()))
+    };
+    let out = match &options.out {
+        Some(out) => absolute(out)?,
+        None => root.join("runs").join(&name),
+    };
+    let data = if folder.is_dir() { Some(absolute(&folder)?) } else { None };
+    Ok(Plan { name, config, out, data, images, extra: options.extra.clone() })
+}
+
+/// `--data`, else the variable, else `data` in the workspace.
+fn data_folder(root: &Path, given: Option<&Path>, variable: Option<OsString>) -> PathBuf {
+    let variable = variable.filter(|value| !value.is_empty()).map(PathBuf::from);
+    given.map(Path::to_path_buf).or(variable).unwrap_or_else(|| root.join("data"))
+}
+
+/// Sees to the images and says what will be missing.
+fn provide(folder: &Path) -> Images {
+    if !folder.join(NB201_TABLE).exists() {
+        eprintln!(
+            "note: {NB201_TABLE} is not in {}: ranks against it will be skipped \
+             (`cargo xtask data nb201` says how to get it)",
+            folder.display()
+        );
+    }
+    if [CIFAR10_BINARY, CIFAR10_IMAGES].iter().any(|file| folder.join(file).exists()) {
+        return Images::AsConfigured;
+    }
+    println!("CIFAR-10 is not in {}: downloading it", folder.display());
+    match data::install(DataSet::Cifar10, None, folder) {
+        Ok(_) => Images::AsConfigured,
+        Err(error) => {
+            eprintln!("{}", loud(&format!("{error:#}")));
+            Images::Digits
+        }
+    }
+}
+
+/// That digits are no CIFAR-10 must not be overlooked.
+fn loud(reason: &str) -> String {
+    let bar = "!".repeat(80);
+    format!(
+        "{bar}\n\
+         !! CIFAR-10 IS NOT HERE: {reason}\n\
+         !! THE EMBEDDED 8 × 8 DIGITS ARE USED INSTEAD.\n\
+         !! The figures of this run say nothing of CIFAR-10.\n\
+         {bar}"
+    )
+}
+
+fn command(program: &Path, plan: &Plan) -> Command {
+    let mut command = Command::new(program);
+    command.arg("run").arg(&plan.config).arg("--out").arg(&plan.out);
+    if let Some(data) = &plan.data {
+        command.arg("--data").arg(data);
+    }
+    if plan.images == Images::Digits {
+        command.args(DIGITS);
+    }
+    command.args(&plan.extra);
+    command
+}
+
+fn check_claims(root: &Path, plan: &Plan) -> Result<ExitCode> {
+    let expectations = root.join("configs/expect").join(format!("{}.toml", plan.name));
+    if !expectations.exists() {
+        println!("no claims to check: there is no {}", expectations.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let verdicts = claims::compare(&expectations, &plan.out.join("report.json"))?;
+    for verdict in &verdicts {
+        println!("{verdict}");
+    }
+    let held = verdicts.iter().all(Verdict::holds);
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::from(MISSED) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn data_folder_is_given_or_named_or_beside() {
+        let root = Path::new("/w");
+        let folder =
+            |given, variable: Option<&str>| data_folder(root, given, variable.map(OsString::from));
+        assert_eq!(folder(Some(Path::new("d")), Some("/v")), Path::new("d"));
+        assert_eq!(folder(None, Some("/v")), Path::new("/v"));
+        assert_eq!(folder(None, Some("")), Path::new("/w/data"));
+        assert_eq!(folder(None, None), Path::new("/w/data"));
+    }
+
+    #[test]
+    fn images_that_are_there_are_used() {
+        for file in [CIFAR10_BINARY, CIFAR10_IMAGES] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(file), "").unwrap();
+            assert_eq!(provide(folder.path()), Images::AsConfigured);
+        }
+    }
+
+    #[test]
+    fn digits_override_the_config() {
+        let plan = Plan {
+            name: "nb201-cpu-digits".to_owned(),
+            config: PathBuf::from("/w/configs/nb201-cpu.toml"),
+            out: PathBuf::from("/w/runs/nb201-cpu-digits"),
+            data: Some(PathBuf::from("/d")),
+            images: Images::Digits,
+            extra: vec![OsString::from("--device"), OsString::from("cpu")],
+        };
+        let command = command(Path::new("nas-lid"), &plan);
+        let arguments: Vec<_> = command.get_args().map(|part| part.to_string_lossy()).collect();
+        assert_eq!(
+            arguments.join(" "),
+            "run /w/configs/nb201-cpu.toml --out /w/runs/nb201-cpu-digits --data /d \
+             --set data.source=digits --set data.resolution=8 --device cpu"
+        );
+    }
+
+    #[test]
+    fn smoke_needs_no_data() {
+        let root = tempfile::tempdir().unwrap();
+        let options = Options {
+            space: Space::Nb201,
+            profile: Profile::Smoke,
+            data: Some(root.path().join("none")),
+            out: None,
+            extra: Vec::new(),
+        };
+        let missing = plan(root.path(), &options).unwrap_err().to_string();
+        assert!(missing.ends_with("nb201-smoke.toml"), "{missing}");
+
+        fs::create_dir(root.path().join("configs")).unwrap();
+        fs::write(root.path().join("configs/nb201-smoke.toml"), "").unwrap();
+        let plan = plan(root.path(), &options).unwrap();
+        assert_eq!(plan.out, root.path().join("runs/nb201-smoke"));
+        assert_eq!((plan.data, plan.images), (None, Images::AsConfigured));
+    }
+}
