@@ -1,0 +1,181 @@
+//! Estimators of the dimension from the distances to the nearest neighbors.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Cause;
+use crate::{Lid, LidError, Neighbors, two_nn};
+
+/// Neighbors whose distances differ by less than this share count as equally far: the rounding of
+/// `f32` features leaves differences of about 2⁻²⁴ between distances that are equal.
+const EQUIDISTANT: f64 = 1e-6;
+
+/// A way to tell the dimension from distances r₁ ≤ … ≤ r_k.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Estimator {
+    /// −((1/k) Σ ln(rᵢ/r_k))⁻¹: maximum likelihood (Amsaleg et al. 2015), biased upward for small
+    /// k because the k-th logarithm is always 0.
+    Mle,
+    /// The same with 1/(k − 1).
+    MleUnbiased,
+    /// Method of moments (Amsaleg et al. 2018): m / (r_k − m) with m the mean of rᵢ.
+    Mom,
+    /// The slope of −ln(1 − F) against ln(r₂/r₁) through 0, the last tenth of the points left out
+    /// (Facco et al. 2017): one number for all points.
+    TwoNn,
+}
+
+impl Estimator {
+    const ALL: [Self; 4] = [Self::Mle, Self::MleUnbiased, Self::Mom, Self::TwoNn];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mle => "mle",
+            Self::MleUnbiased => "mle-unbiased",
+            Self::Mom => "mom",
+            Self::TwoNn => "two-nn",
+        }
+    }
+}
+
+impl fmt::Display for Estimator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Estimator {
+    type Err = LidError;
+
+    fn from_str(name: &str) -> Result<Self, LidError> {
+        let found = Self::ALL.into_iter().find(|estimator| estimator.name() == name);
+        found.ok_or_else(|| LidError::UnknownEstimator(name.to_owned()))
+    }
+}
+
+/// What to do with a row whose neighbors have no dimension: a duplicate of the row among them, or
+/// all equally far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Degenerate {
+    /// Refuse all rows, naming the first such row.
+    Error,
+    /// Leave the row out; [`Lid::skipped`] counts such rows.
+    Skip,
+}
+
+/// Estimates the dimension at every point.
+///
+/// [`Estimator::TwoNn`] estimates one for all points and gives it to every row that took part.
+///
+/// # Errors
+///
+/// [`LidError::TooFewNeighbors`] for fewer than 2, [`LidError::Degenerate`] by the rule that was
+/// asked for, [`LidError::AllSkipped`] if no row is left.
+pub fn estimate(
+    neighbors: &Neighbors,
+    estimator: Estimator,
+    degenerate: Degenerate,
+) -> Result<Lid, LidError> {
+    if neighbors.k() < 2 {
+        return Err(LidError::TooFewNeighbors { k: neighbors.k(), needed: 2 });
+    }
+    if estimator == Estimator::TwoNn {
+        return two_nn::estimate(neighbors, degenerate);
+    }
+    let of_row = |(row, distances): (usize, &[f64])| match cause(distances) {
+        None => Ok(Some(of_distances(distances, estimator))),
+        Some(cause) => rule(row, cause, degenerate),
+    };
+    let per_point: Result<Vec<_>, _> = neighbors.rows().enumerate().map(of_row).collect();
+    Lid::new(per_point?).ok_or(LidError::AllSkipped { n: neighbors.n() })
+}
+
+/// An error or a skipped row, as the caller asked.
+pub(crate) fn rule(
+    row: usize,
+    cause: Cause,
+    degenerate: Degenerate,
+) -> Result<Option<f64>, LidError> {
+    match degenerate {
+        Degenerate::Error => Err(LidError::Degenerate { row, cause }),
+        Degenerate::Skip => Ok(None),
+    }
+}
+
+/// Why these distances have no dimension, if they have none.
+pub(crate) fn cause(distances: &[f64]) -> Option<Cause> {
+    let (first, last) = (distances.first()?, distances.last()?);
+    if *first <= 0.0 {
+        Some(Cause::Duplicate)
+    } else if last - first <= EQUIDISTANT * last {
+        Some(Cause::Equidistant)
+    } else {
+        None
+    }
+}
+
+fn of_distances(distances: &[f64], estimator: Estimator) -> f64 {
+    let k = distances.len() as f64;
+    let radius = distances[distances.len() - 1];
+    let log_ratios = || distances.iter().map(|r| (r / radius).ln()).sum::<f64>();
+    match estimator {
+        Estimator::Mle | Estimator::TwoNn => -k / log_ratios(),
+        Estimator::MleUnbiased => -(k - 1.0) / log_ratios(),
+        Estimator::Mom => {
+            let mean = distances.iter().sum::<f64>() / k;
+            mean / (radius - mean)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(values: &[f64]) -> Neighbors {
+        let n = values.len();
+        let between = |i: usize| (values[i / n] - values[i % n]).abs();
+        let distances: Vec<f64> = (0..n * n).map(between).collect();
+        Neighbors::from_distances(&distances, n - 1).unwrap()
+    }
+
+    #[track_caller]
+    fn check(estimator: Estimator, expected: f64) {
+        let lid = estimate(&line(&[0.0, 1.0, 2.0, 4.0]), estimator, Degenerate::Error).unwrap();
+        let first = lid.per_point()[0].unwrap();
+        assert!((first - expected).abs() < 1e-12, "{first}");
+    }
+
+    #[test]
+    fn distances_1_2_4_by_hand() {
+        let log_two = 2f64.ln();
+        check(Estimator::Mle, 3.0 / (3.0 * log_two));
+        check(Estimator::MleUnbiased, 2.0 / (3.0 * log_two));
+        check(Estimator::Mom, (7.0 / 3.0) / (4.0 - 7.0 / 3.0));
+    }
+
+    #[test]
+    fn duplicates_and_simplices_are_refused_or_skipped_and_counted() {
+        let twins = line(&[0.0, 0.0, 1.0, 3.0]);
+        let refused = estimate(&twins, Estimator::Mle, Degenerate::Error);
+        assert_eq!(refused, Err(LidError::Degenerate { row: 0, cause: Cause::Duplicate }));
+        assert_eq!(estimate(&twins, Estimator::Mle, Degenerate::Skip).unwrap().skipped(), 2);
+        let simplex = Neighbors::from_distances(&[1.0; 16], 3).unwrap();
+        let refused = estimate(&simplex, Estimator::Mom, Degenerate::Error);
+        assert_eq!(refused, Err(LidError::Degenerate { row: 0, cause: Cause::Equidistant }));
+        let skipped = estimate(&simplex, Estimator::Mom, Degenerate::Skip);
+        assert_eq!(skipped, Err(LidError::AllSkipped { n: 4 }));
+    }
+
+    #[test]
+    fn names_read_back() {
+        for estimator in Estimator::ALL {
+            assert_eq!(estimator.to_string().parse(), Ok(estimator));
+        }
+        assert!("mel".parse::<Estimator>().is_err());
+    }
+}

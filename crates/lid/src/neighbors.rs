@@ -1,0 +1,169 @@
+//! The nearest other points of every point.
+
+use rayon::prelude::*;
+
+use crate::exact::squared_distance;
+use crate::{LidError, Points};
+
+/// Distances of every point to its `k` nearest other points, ascending.
+///
+/// A point is left out of its own neighbors by its row, never by a distance of zero.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbors {
+    distances: Vec<f64>,
+    k: usize,
+}
+
+impl Neighbors {
+    /// Finds the `k` nearest of every point.
+    ///
+    /// Distances are summed in `f64` from differences of features, so neither an offset nor a
+    /// scale common to all points harms them. Memory: one row of distances per thread.
+    ///
+    /// # Shapes
+    ///
+    /// - `points`: `[n, d]`
+    /// - output: `[n, k]`
+    ///
+    /// # Errors
+    ///
+    /// [`LidError::TooFewPoints`] unless `0 < k < n`.
+    pub fn nearest(points: Points<'_>, k: usize) -> Result<Self, LidError> {
+        let n = points.n();
+        enough(n, k)?;
+        let row = |i: usize| {
+            let others = (0..n).filter(|&j| j != i);
+            smallest(others.map(|j| squared_distance(points.row(i), points.row(j))).collect(), k)
+        };
+        let rows: Vec<Vec<f64>> = (0..n).into_par_iter().map(row).collect();
+        let distances = rows.into_iter().flatten().map(f64::sqrt).collect();
+        Ok(Self { distances, k })
+    }
+
+    /// Finds the `k` nearest of every point in a matrix of distances, whose diagonal is ignored.
+    ///
+    /// # Shapes
+    ///
+    /// - `distances`: `[n, n]`, row-major
+    /// - output: `[n, k]`
+    ///
+    /// # Errors
+    ///
+    /// [`LidError::Empty`], [`LidError::NotSquare`], [`LidError::BadDistance`] at the first that is
+    /// negative or not finite, [`LidError::TooFewPoints`] unless `0 < k < n`.
+    pub fn from_distances(distances: &[f64], k: usize) -> Result<Self, LidError> {
+        let n = distances.len().isqrt();
+        if n == 0 {
+            return Err(LidError::Empty);
+        }
+        if n * n != distances.len() {
+            return Err(LidError::NotSquare { len: distances.len() });
+        }
+        enough(n, k)?;
+        let mut nearest = Vec::with_capacity(n * k);
+        for (row, distances) in distances.chunks_exact(n).enumerate() {
+            let others = || distances.iter().copied().enumerate().filter(|&(col, _)| col != row);
+            if let Some((col, value)) = others().find(|&(_, r)| !(0.0..f64::INFINITY).contains(&r))
+            {
+                return Err(LidError::BadDistance { row, col, value });
+            }
+            nearest.extend(smallest(others().map(|(_, r)| r).collect(), k));
+        }
+        Ok(Self { distances: nearest, k })
+    }
+
+    /// Number of points.
+    pub fn n(&self) -> usize {
+        self.distances.len() / self.k
+    }
+
+    /// Neighbors per point.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Distances of one point to its neighbors, ascending.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[k]`
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn row(&self, row: usize) -> &[f64] {
+        &self.distances[row * self.k..][..self.k]
+    }
+
+    /// All rows in order.
+    pub(crate) fn rows(&self) -> std::slice::ChunksExact<'_, f64> {
+        self.distances.chunks_exact(self.k)
+    }
+}
+
+fn enough(n: usize, k: usize) -> Result<(), LidError> {
+    if 0 < k && k < n { Ok(()) } else { Err(LidError::TooFewPoints { n, k }) }
+}
+
+/// The `k` smallest values, ascending.
+fn smallest(mut values: Vec<f64>, k: usize) -> Vec<f64> {
+    values.select_nth_unstable_by(k - 1, f64::total_cmp);
+    values.truncate(k);
+    values.sort_unstable_by(f64::total_cmp);
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_point_is_not_its_own_neighbor_but_its_duplicate_is() {
+        let values = [5.0, 5.0, 6.0, 8.0];
+        let neighbors = Neighbors::nearest(Points::new(&values, 1).unwrap(), 2).unwrap();
+        assert_eq!(neighbors.row(0), [0.0, 1.0]);
+        assert_eq!(neighbors.row(3), [2.0, 3.0]);
+    }
+
+    #[test]
+    fn too_few_points_are_refused() {
+        let values = [1.0, 2.0, 3.0];
+        for k in [0, 3, usize::MAX] {
+            let found = Neighbors::nearest(Points::new(&values, 1).unwrap(), k);
+            assert_eq!(found, Err(LidError::TooFewPoints { n: 3, k }));
+        }
+    }
+
+    #[test]
+    fn malformed_distances_are_refused() {
+        assert_eq!(Neighbors::from_distances(&[], 1), Err(LidError::Empty));
+        let found = Neighbors::from_distances(&[0.0; 5], 1);
+        assert_eq!(found, Err(LidError::NotSquare { len: 5 }));
+        let found = Neighbors::from_distances(&[0.0, -1.0, 1.0, 0.0], 1);
+        assert_eq!(found, Err(LidError::BadDistance { row: 0, col: 1, value: -1.0 }));
+    }
+
+    proptest! {
+        #[test]
+        fn an_offset_and_a_scale_do_no_harm(
+            rows in prop::collection::vec(prop::collection::vec(-8i8..8, 3), 6..12),
+            exponent in -40i32..40,
+        ) {
+            // Small integers times a power of two, plus an offset they survive exactly.
+            let scale = 2f32.powi(exponent);
+            let plain: Vec<f32> = rows.iter().flatten().map(|&x| f32::from(x)).collect();
+            let moved: Vec<f32> = plain.iter().map(|x| (x + 1024.0) * scale).collect();
+            let find = |values: &[f32]| {
+                Neighbors::nearest(Points::new(values, 3).unwrap(), 3).unwrap()
+            };
+            let (plain, moved) = (find(&plain), find(&moved));
+            for row in 0..plain.n() {
+                for (a, b) in plain.row(row).iter().zip(moved.row(row)) {
+                    prop_assert_eq!(a * f64::from(scale), *b);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The network whose cells hold every operation.
+
+use burn::module::Module;
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+use space::{Arch, EdgeId};
+use supernet::{
+    Activation, Affine, Classifier, Conv, ConvConfig, ConvNorm, ConvNormConfig, Network, Norm,
+    Pass, Taps, avg_pool2, avg_pool3, global_avg_pool,
+};
+
+use crate::cell::{EDGES, N_NODES, Operation, live_edges};
+use crate::space_impl::{Block, Nb201};
+
+/// Stem, cells with a residual reduction between stages, batch norm, pooling, classifier.
+#[derive(Module, Debug)]
+pub struct Nb201Network {
+    stem: ConvNorm,
+    cells: Vec<Cell>,
+    reductions: Vec<Reduction>,
+    norm: Norm,
+    classifier: Classifier,
+    cells_per_stage: usize,
+}
+
+impl Nb201Network {
+    /// Draws all weights.
+    pub fn init(space: &Nb201, device: &Device, rng: &mut ChaCha8Rng) -> Self {
+        let affine = if space.config.affine { Affine::Yes } else { Affine::No };
+        let channels = space.config.channels;
+        let stem = conv_norm(space.image_channels, channels, 3, Activation::None);
+        let stem = stem.init(device, rng);
+        let (mut cells, mut reductions) = (Vec::new(), Vec::new());
+        for block in space.blocks() {
+            match block {
+                Block::Cell { channels } => cells.push(Cell::init(channels, affine, device, rng)),
+                Block::Reduction { n_in, n_out } => {
+                    reductions.push(Reduction::init(n_in, n_out, device, rng));
+                }
+            }
+        }
+        let last = space.last_channels();
+        Self {
+            stem,
+            cells,
+            reductions,
+            norm: Norm::new(last, Affine::Yes, device),
+            classifier: Classifier::new(last, space.classes, device, rng),
+            cells_per_stage: space.config.cells_per_stage,
+        }
+    }
+}
+
+impl Network for Nb201Network {
+    fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2> {
+        let mut x = self.stem.forward(images, pass);
+        for (stage, cells) in self.cells.chunks(self.cells_per_stage).enumerate() {
+            if let Some(reduction) = stage.checked_sub(1).and_then(|i| self.reductions.get(i)) {
+                x = reduction.forward(x, pass);
+                pass.tap(Taps::Blocks, &x);
+            }
+            for cell in cells {
+                x = cell.forward(x, arch, pass);
+                pass.tap(Taps::Blocks, &x);
+            }
+        }
+        let x = relu(self.norm.forward(x, pass));
+        self.classifier.forward(global_avg_pool(x))
+    }
+
+    fn edge_of(parameter: &str) -> Option<EdgeId> {
+        let (_, rest) = parameter.strip_prefix("cells.")?.split_once(".edges.")?;
+        rest.split('.').next()?.parse().ok().map(EdgeId)
+    }
+}
+
+/// The operations of one cell that have parameters.
+#[derive(Module, Debug)]
+struct Cell {
+    edges: Vec<Edge>,
+}
+
+#[derive(Module, Debug)]
+struct Edge {
+    conv_3x3: ConvNorm,
+    conv_1x1: ConvNorm,
+}
+
+impl Cell {
+    fn init(channels: usize, affine: Affine, device: &Device, rng: &mut ChaCha8Rng) -> Self {
+        let mut conv = |kernel| {
+            let config = conv_norm(channels, channels, kernel, Activation::ReluBefore);
+            ConvNormConfig { affine, ..config }.init(device, rng)
+        };
+        Self {
+            edges: EDGES.iter().map(|_| Edge { conv_3x3: conv(3), conv_1x1: conv(1) }).collect(),
+        }
+    }
+
+    /// Runs the live edges only.
+    ///
+    /// # Shapes
+    ///
+    /// - `x` and output: `[b, c, h, w]`
+    fn forward(&self, x: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<4> {
+        let live = live_edges(arch);
+        let mut nodes: [Option<Tensor<4>>; N_NODES] = Default::default();
+        let zeros = x.zeros_like();
+        nodes[0] = Some(x);
+        for (edge, &(from, to)) in EDGES.iter().enumerate() {
+            if live[edge]
+                && let Some(input) = nodes[from].clone()
+            {
+                let term =
+                    self.edges[edge].forward(input, Operation::of(arch.op(EdgeId(edge))), pass);
+                nodes[to] = Some(match nodes[to].take() {
+                    Some(sum) => sum + term,
+                    None => term,
+                });
+            }
+            let is_complete = EDGES.get(edge + 1).is_none_or(|&(_, next)| next != to);
+            if is_complete && to < N_NODES - 1 {
+                pass.tap(Taps::Nodes, nodes[to].as_ref().unwrap_or(&zeros));
+            }
+        }
+        nodes[N_NODES - 1].take().unwrap_or(zeros)
+    }
+}
+
+impl Edge {
+    fn forward(&self, x: Tensor<4>, operation: Operation, pass: &mut Pass<'_>) -> Tensor<4> {
+        match operation {
+            Operation::None => x.zeros_like(),
+            Operation::AvgPool3x3 => avg_pool3(x),
+            Operation::Conv3x3 => self.conv_3x3.forward(x, pass),
+            Operation::Conv1x1 => self.conv_1x1.forward(x, pass),
+            Operation::Skip => x,
+        }
+    }
+}
+
+/// The residual block that halves the image and doubles the channels.
+#[derive(Module, Debug)]
+struct Reduction {
+    conv_a: ConvNorm,
+    conv_b: ConvNorm,
+    downsample: Conv,
+}
+
+impl Reduction {
+    fn init(n_in: usize, n_out: usize, device: &Device, rng: &mut ChaCha8Rng) -> Self {
+        let conv_a =
+            ConvNormConfig { stride: 2, ..conv_norm(n_in, n_out, 3, Activation::ReluBefore) };
+        let downsample = ConvConfig { n_in, n_out, kernel: 1, stride: 1 };
+        Self {
+            conv_a: conv_a.init(device, rng),
+            conv_b: conv_norm(n_out, n_out, 3, Activation::ReluBefore).init(device, rng),
+            downsample: downsample.init(device, rng),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - `x`: `[b, c, h, w]`
+    /// - output: `[b, 2c, h / 2, w / 2]`
+    fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
+        let residual = self.downsample.forward(avg_pool2(x.clone()));
+        self.conv_b.forward(self.conv_a.forward(x, pass), pass) + residual
+    }
+}
+
+fn conv_norm(n_in: usize, n_out: usize, kernel: usize, activation: Activation) -> ConvNormConfig {
+    ConvNormConfig { n_in, n_out, kernel, stride: 1, affine: Affine::Yes, activation }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_know_their_edge() {
+        let edge = Nb201Network::edge_of;
+        assert_eq!(edge("cells.3.edges.2.conv_3x3.conv.weight"), Some(EdgeId(2)));
+        assert_eq!(edge("reductions.0.conv_a.conv.weight"), None);
+        assert_eq!(edge("classifier.weight"), None);
+    }
+}

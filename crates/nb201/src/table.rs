@@ -1,0 +1,125 @@
+//! The true accuracies of all architectures, from a CSV file.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use space::{Accuracy, Arch, SearchSpace, Test};
+
+use crate::{Nb201, Nb201Config, Nb201Error};
+
+/// A column of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TruthSet {
+    /// CIFAR-10.
+    Cifar10,
+    /// CIFAR-100.
+    Cifar100,
+    /// ImageNet-16-120.
+    #[serde(rename = "imagenet16-120")]
+    Imagenet16,
+}
+
+/// Mean test accuracy after 200 epochs of every architecture, on three data sets.
+#[derive(Clone, Debug)]
+pub struct Table {
+    rows: HashMap<Arch, [Accuracy<Test>; 3]>,
+}
+
+const HEADER: [&str; 4] = ["arch", "cifar10", "cifar100", "imagenet16_120"];
+
+impl Table {
+    /// Reads a file with the header `arch,cifar10,cifar100,imagenet16_120`, accuracies in percent.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, its header differs, a line is no architecture with three
+    /// percentages or names one again, or not all architectures are there.
+    pub fn read(file: &Path) -> Result<Self, Nb201Error> {
+        let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: true };
+        let space = Nb201::new(&config, 3, 32, 10);
+        let mut reader = csv::Reader::from_path(file)?;
+        if reader.headers()? != HEADER.as_slice() {
+            return Err(Nb201Error::Header { expected: HEADER.join(",") });
+        }
+        let mut rows = HashMap::new();
+        for record in reader.records() {
+            let record = record?;
+            let line = record.position().map_or(0, csv::Position::line);
+            let arch =
+                space.parse(&record[0]).map_err(|source| Nb201Error::Arch { line, source })?;
+            let accuracy = |column: usize| {
+                let text = &record[column];
+                let percent = text.parse().ok().filter(|p: &f64| (0.0..=100.0).contains(p));
+                percent
+                    .map(|percent| Accuracy::from_fraction(percent / 100.0))
+                    .ok_or_else(|| Nb201Error::Percent { line, text: text.to_owned() })
+            };
+            let row = [accuracy(1)?, accuracy(2)?, accuracy(3)?];
+            if rows.insert(arch, row).is_some() {
+                return Err(Nb201Error::Repeated { line });
+            }
+        }
+        let expected = space.full_mask().n_archs();
+        if rows.len() as u128 != expected {
+            return Err(Nb201Error::Incomplete { n: rows.len(), expected });
+        }
+        Ok(Self { rows })
+    }
+
+    /// The accuracy of an architecture; none if it is of another space.
+    pub fn accuracy(&self, set: TruthSet, arch: &Arch) -> Option<Accuracy<Test>> {
+        let [cifar10, cifar100, imagenet16] = *self.rows.get(arch)?;
+        Some(match set {
+            TruthSet::Cifar10 => cifar10,
+            TruthSet::Cifar100 => cifar100,
+            TruthSet::Imagenet16 => imagenet16,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Table, Nb201Error> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        Table::read(file.path())
+    }
+
+    #[track_caller]
+    fn refused(rows: &str, expected: &str) {
+        let text = format!("arch,cifar10,cifar100,imagenet16_120\n{rows}");
+        let error = read(&text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn bad_tables_are_refused_by_line() {
+        let arch = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
+        refused("", "0 of 15625 architectures");
+        refused("|none~0|,1,2,3\n", "line 2: `|none~0|` is no architecture of nb201");
+        refused(&format!("{arch},10,1,x\n"), "line 2: `x` is no percentage");
+        refused(&format!("{arch},10,1,101\n"), "line 2: `101` is no percentage");
+        refused(&format!("{arch},10,1,1\n{arch},10,1,1\n"), "line 3 names an architecture again");
+        assert!(read("a,b\n").unwrap_err().to_string().contains("expected the header"));
+    }
+
+    #[test]
+    fn a_whole_table_is_looked_up() {
+        let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: true };
+        let space = Nb201::new(&config, 3, 32, 10);
+        let archs: Vec<Arch> = space.full_mask().archs().collect();
+        let mut text = HEADER.join(",") + "\n";
+        for (i, arch) in archs.iter().enumerate() {
+            text += &format!("{},{},50,20\n", space.format(arch), i as f64 / 200.0);
+        }
+        let table = read(&text).unwrap();
+        let found = table.accuracy(TruthSet::Cifar10, &archs[200]).unwrap();
+        assert!((found.fraction() - 0.01).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,179 @@
+//! Evolution among the architectures of a mask, steered by validation accuracy.
+
+use serde::{Deserialize, Serialize};
+use space::{Accuracy, Arch, Mask, SearchSpace, Seed, Valid};
+
+use crate::candidates::Candidates;
+use crate::{EvolutionFault, SearchError};
+
+/// How architectures are bred: Guo et al. 2020, algorithm 1.
+///
+/// Published for NAS-LID: a population of 50, 10 parents, 20 children by crossover and 20 by
+/// mutation with probability 0.1, 50 to 100 generations.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Evolution {
+    /// Architectures evaluated in each generation.
+    pub population: usize,
+    /// The best of all generations so far, which breed the next.
+    pub n_parents: usize,
+    /// Generations, the first, random one included.
+    pub generations: usize,
+    /// Children by crossover in each later generation.
+    pub n_crossover: usize,
+    /// Children by mutation in each later generation.
+    pub n_mutation: usize,
+    /// Probability that a mutation draws the operation of an edge anew.
+    pub mutation_probability: f64,
+}
+
+/// What an architecture may cost; none is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Constraints {
+    /// Most parameters.
+    pub max_parameters: Option<u64>,
+    /// Most multiply-adds.
+    pub max_macs: Option<u64>,
+}
+
+impl Evolution {
+    fn check(&self) -> Result<(), EvolutionFault> {
+        let &Self { population, n_crossover, n_mutation, .. } = self;
+        for (key, value) in [
+            ("population", population),
+            ("n-parents", self.n_parents),
+            ("generations", self.generations),
+        ] {
+            if value == 0 {
+                return Err(EvolutionFault::Zero(key));
+            }
+        }
+        if population < n_crossover.saturating_add(n_mutation) {
+            return Err(EvolutionFault::Children { n_crossover, n_mutation, population });
+        }
+        if !(0.0..=1.0).contains(&self.mutation_probability) {
+            return Err(EvolutionFault::Probability(self.mutation_probability));
+        }
+        Ok(())
+    }
+}
+
+impl Constraints {
+    /// Whether an architecture is connected and cheap enough.
+    pub(crate) fn admit(&self, space: &dyn SearchSpace, arch: &Arch) -> bool {
+        if !space.is_connected(arch) {
+            return false;
+        }
+        let cost = space.cost(arch);
+        self.max_parameters.is_none_or(|most| cost.parameters <= most)
+            && self.max_macs.is_none_or(|most| cost.macs <= most)
+    }
+}
+
+/// Every architecture that evolution evaluates, in order, with its accuracy.
+///
+/// The first generation is drawn uniformly from the connected architectures under the mask that
+/// are within the constraints. Each later one is bred from the best so far and filled up with
+/// uniform draws. Unlike in Real et al. 2019 nobody dies of age: the parents are the best of all
+/// generations.
+///
+/// No architecture is scored twice. The order follows from seed and accuracies alone, so a `score`
+/// that remembers resumes an interrupted search by replaying it. The history is shorter than
+/// `population × generations` if the mask holds no more, or if in a mask of more than 65 536 the
+/// admissible ones are too rare for 100 draws each.
+///
+/// # Errors
+///
+/// [`SearchError::Evolution`] if the options do not fit together, [`SearchError::NoArch`] if no
+/// architecture is found, or whatever `score` fails with.
+///
+/// # Panics
+///
+/// If the mask is not one of the space.
+///
+/// # Examples
+///
+/// ```
+/// use search::{Constraints, Evolution, SearchError, best, evolve};
+/// use space::{Accuracy, Mask, SearchSpace, Seed, Valid};
+///
+/// fn search(space: &dyn SearchSpace, mask: &Mask) -> Result<String, SearchError> {
+///     let options = Evolution {
+///         population: 50,
+///         n_parents: 10,
+///         generations: 50,
+///         n_crossover: 20,
+///         n_mutation: 20,
+///         mutation_probability: 0.1,
+///     };
+///     let mut score = |_: &_| Ok::<_, SearchError>(Accuracy::<Valid>::from_fraction(0.5));
+///     let limits = Constraints::default();
+///     let history = evolve(space, mask, &options, &limits, Seed::new(666), &mut score)?;
+///     Ok(space.format(&best(&history, 1)[0].0))
+/// }
+/// ```
+///
+/// Test accuracy does not type-check:
+///
+/// ```compile_fail,E0271
+/// use search::{Constraints, Evolution, SearchError, evolve};
+/// use space::{Accuracy, Mask, SearchSpace, Seed, Test};
+///
+/// fn peek(space: &dyn SearchSpace, mask: &Mask, options: &Evolution) -> Result<(), SearchError> {
+///     let mut score = |_: &_| Ok::<_, SearchError>(Accuracy::<Test>::from_fraction(0.5));
+///     evolve(space, mask, options, &Constraints::default(), Seed::new(666), &mut score)?;
+///     Ok(())
+/// }
+/// ```
+pub fn evolve<E: From<SearchError>>(
+    space: &dyn SearchSpace,
+    mask: &Mask,
+    options: &Evolution,
+    constraints: &Constraints,
+    seed: Seed,
+    score: &mut dyn FnMut(&Arch) -> Result<Accuracy<Valid>, E>,
+) -> Result<Vec<(Arch, Accuracy<Valid>)>, E> {
+    options.check().map_err(SearchError::from)?;
+    let mut candidates = Candidates::new(space, mask, constraints, seed.child("evolution/fresh"));
+    let mut history = Vec::new();
+    for number in 0..options.generations {
+        let parents: Vec<Arch> =
+            best(&history, options.n_parents).into_iter().map(|(arch, _)| arch).collect();
+        let stream = seed.child(&format!("evolution/generation-{number}"));
+        let generation = candidates.generation(&parents, options, stream);
+        if generation.is_empty() {
+            break;
+        }
+        for arch in generation {
+            let accuracy = score(&arch)?;
+            history.push((arch, accuracy));
+        }
+    }
+    if history.is_empty() { Err(SearchError::NoArch.into()) } else { Ok(history) }
+}
+
+/// The `n` most accurate, best first; in a tie the one evaluated first.
+///
+/// # Examples
+///
+/// ```
+/// use search::best;
+/// use space::{Accuracy, Arch, OpId, Valid};
+///
+/// let arch = |op| Arch::new(vec![OpId(op)]);
+/// let history: Vec<_> = [(0, 0.5), (1, 0.75), (2, 0.5)]
+///     .map(|(op, fraction)| (arch(op), Accuracy::<Valid>::from_fraction(fraction)))
+///     .into();
+/// let archs: Vec<_> = best(&history, 2).into_iter().map(|(arch, _)| arch).collect();
+/// assert_eq!(archs, [arch(1), arch(0)]);
+/// ```
+pub fn best(history: &[(Arch, Accuracy<Valid>)], n: usize) -> Vec<(Arch, Accuracy<Valid>)> {
+    let mut sorted: Vec<&(Arch, Accuracy<Valid>)> = history.iter().collect();
+    sorted.sort_by(|(_, a), (_, b)| b.fraction().total_cmp(&a.fraction()));
+    sorted.into_iter().take(n).cloned().collect()
+}
+
+#[cfg(test)]
+#[path = "evolution_tests.rs"]
+mod tests;

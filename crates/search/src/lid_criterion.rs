@@ -1,0 +1,223 @@
+//! Operations are alike if the features they lead to have the same intrinsic dimensions.
+
+use data::Batch;
+use lid::{Aggregate, Estimator};
+use partition::Measure;
+use serde::{Deserialize, Serialize};
+use space::{Mask, SearchSpace, Seed};
+use supernet::{Supernet, Taps};
+
+use crate::probe::{TapLids, tap_lids};
+use crate::survey::{Comparison, Survey, Vectors};
+use crate::{Criterion, CutOptions, Evidence, Incomparable, SearchError};
+
+/// Compares the LID of features along the paths: NAS-LID, He et al. 2023.
+///
+/// In a random context each operation of the edge has a profile, the LID at each tap. Forward passes
+/// suffice. Operations are compared on the taps that all of them have, and at a tap on the images
+/// that have a dimension under all of them; a tap without such images is left out. A context without
+/// such taps, or in which all operations have the same profile, is skipped; the number of those is
+/// logged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LidCriterion {
+    /// How profiles are taken and compared.
+    pub options: LidOptions,
+    /// How operations are divided.
+    pub cut: CutOptions,
+}
+
+/// How profiles of LID are taken and compared.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LidOptions {
+    /// Nearest neighbors of each image; published: 20.
+    pub neighbors: usize,
+    /// How the dimension follows from the distances.
+    pub estimator: Estimator,
+    /// Which activations are recorded.
+    pub taps: Taps,
+    /// What stands for a tap in the vector of an operation.
+    pub features: Features,
+    /// How the LIDs of the images become one, if [`Features::Mean`] asks for one.
+    pub aggregate: Aggregate,
+    /// How vectors are compared.
+    pub measure: Measure,
+}
+
+/// What stands for a tap in the vector of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Features {
+    /// One number, aggregated over the images: the published profile.
+    Mean,
+    /// The LID of each image.
+    PerImage,
+}
+
+impl Criterion for LidCriterion {
+    fn name(&self) -> &'static str {
+        "lid"
+    }
+
+    fn evidence(
+        &self,
+        supernet: &dyn Supernet,
+        space: &dyn SearchSpace,
+        mask: &Mask,
+        batches: &[Batch],
+        seed: Seed,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Evidence>, SearchError> {
+        let (cut, measure) = (&self.cut, self.options.measure);
+        Survey { space, mask, batches, seed, cut, measure }
+            .run(&|comparison| profiles(supernet, &self.options, comparison), progress)
+    }
+}
+
+pub(crate) fn profiles(
+    supernet: &dyn Supernet,
+    options: &LidOptions,
+    comparison: &Comparison<'_>,
+) -> Result<Vectors, SearchError> {
+    let &Comparison { edge, number: batch, .. } = comparison;
+    let mut profiles = Vec::with_capacity(comparison.archs.len());
+    for arch in &comparison.archs {
+        let lids = tap_lids(supernet, arch, comparison.batch, options);
+        let op = arch.op(edge);
+        let place = |(tap, source)| SearchError::Probe { edge, op, batch, tap, source };
+        profiles.push(lids.map_err(place)?);
+    }
+    Ok(vectors(&profiles, options))
+}
+
+/// The profiles as vectors over the taps and images that all of them have.
+///
+/// # Shapes
+///
+/// - output: `[n, t]`, `t` the common taps, or the common images of them all
+fn vectors(profiles: &[TapLids], options: &LidOptions) -> Vectors {
+    let mut vectors = vec![Vec::new(); profiles.len()];
+    let (first, others) = profiles.split_first().ok_or(Incomparable::NoTap)?;
+    for tap in first.keys().filter(|tap| others.iter().all(|other| other.contains_key(tap))) {
+        let columns: Vec<&[Option<f64>]> =
+            profiles.iter().map(|profile| profile[tap].as_slice()).collect();
+        let Some(lids) = common(&columns) else { continue };
+        for (vector, lids) in vectors.iter_mut().zip(lids) {
+            match options.features {
+                Features::Mean => vector.push(aggregate(lids, options.aggregate)),
+                Features::PerImage => vector.extend(lids),
+            }
+        }
+    }
+    if vectors.iter().all(Vec::is_empty) { Err(Incomparable::NoTap) } else { Ok(vectors) }
+}
+
+/// The LIDs of the images that have one in every column; none without such images.
+fn common(columns: &[&[Option<f64>]]) -> Option<Vec<Vec<f64>>> {
+    let n = columns.iter().map(|column| column.len()).max()?;
+    let fewest = columns.iter().map(|column| column.len()).min()?;
+    assert_eq!(fewest, n, "images at one tap");
+    let rows: Vec<usize> =
+        (0..n).filter(|&row| columns.iter().all(|column| column[row].is_some())).collect();
+    let lids = |column: &&[Option<f64>]| rows.iter().filter_map(|&row| column[row]).collect();
+    (!rows.is_empty()).then(|| columns.iter().map(lids).collect())
+}
+
+/// One number for the common images; [`lid::Lid::aggregate`] would take in the others, too.
+fn aggregate(mut lids: Vec<f64>, aggregate: Aggregate) -> f64 {
+    let n = lids.len();
+    match aggregate {
+        Aggregate::Mean => lids.iter().sum::<f64>() / n as f64,
+        Aggregate::HarmonicMean => n as f64 / lids.iter().map(|lid| lid.recip()).sum::<f64>(),
+        Aggregate::Median => {
+            lids.sort_unstable_by(f64::total_cmp);
+            (lids[(n - 1) / 2] + lids[n / 2]) / 2.0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lid::{Degenerate, Neighbors, Points, estimate};
+
+    use super::*;
+
+    fn options(features: Features) -> LidOptions {
+        LidOptions {
+            neighbors: 20,
+            estimator: Estimator::Mle,
+            taps: Taps::Nodes,
+            features,
+            aggregate: Aggregate::Mean,
+            measure: Measure::Pearson,
+        }
+    }
+
+    fn profile(taps: &[(usize, [Option<f64>; 3])]) -> TapLids {
+        taps.iter().map(|(tap, lids)| (*tap, lids.to_vec())).collect()
+    }
+
+    #[track_caller]
+    fn check(profiles: &[TapLids], features: Features, expected: Result<&[&[f64]], Incomparable>) {
+        let expected = expected.map(|rows| rows.iter().map(|row| row.to_vec()).collect::<Vec<_>>());
+        assert_eq!(vectors(profiles, &options(features)), expected);
+    }
+
+    #[test]
+    fn profiles_meet_on_common_taps_and_images() {
+        // Tap 1 is missing in the second, tap 2 has no image in the first, tap 3 shares two images.
+        let none = [None; 3];
+        let profiles = [
+            profile(&[
+                (0, [Some(1.0), Some(2.0), Some(3.0)]),
+                (1, [Some(9.0); 3]),
+                (2, none),
+                (3, [Some(2.0), None, Some(4.0)]),
+            ]),
+            profile(&[
+                (0, [Some(4.0), Some(5.0), Some(6.0)]),
+                (2, [Some(9.0); 3]),
+                (3, [Some(6.0), Some(9.0), Some(8.0)]),
+            ]),
+        ];
+        check(&profiles, Features::Mean, Ok(&[&[2.0, 3.0], &[5.0, 7.0]]));
+        let per_image: [&[f64]; 2] = [&[1.0, 2.0, 3.0, 2.0, 4.0], &[4.0, 5.0, 6.0, 6.0, 8.0]];
+        check(&profiles, Features::PerImage, Ok(&per_image));
+    }
+
+    #[test]
+    fn profiles_that_share_nothing_are_no_comparison() {
+        let [left, right] = [0, 1].map(|tap| profile(&[(tap, [Some(1.0); 3])]));
+        check(&[left.clone(), right], Features::Mean, Err(Incomparable::NoTap));
+        let dead = profile(&[(0, [None; 3])]);
+        check(&[left, dead], Features::PerImage, Err(Incomparable::NoTap));
+    }
+
+    #[test]
+    fn aggregates_are_those_of_the_estimator() {
+        let values = [0.0, 1.0, 3.0, 7.0, 12.0];
+        let neighbors = Neighbors::nearest(Points::new(&values, 1).unwrap(), 3).unwrap();
+        let lid = estimate(&neighbors, Estimator::Mle, Degenerate::Error).unwrap();
+        for n in [4, 5] {
+            let lids = lid.per_point().iter().flatten().copied().take(n).collect::<Vec<_>>();
+            let mut sorted = lids.clone();
+            sorted.sort_unstable_by(f64::total_cmp);
+            let median = if n == 5 { sorted[2] } else { (sorted[1] + sorted[2]) / 2.0 };
+            assert!((aggregate(lids, Aggregate::Median) - median).abs() < 1e-12);
+        }
+        for by in [Aggregate::Mean, Aggregate::HarmonicMean, Aggregate::Median] {
+            let lids = lid.per_point().iter().flatten().copied().collect();
+            // The same sums in the same order, but for the halves of the median.
+            assert!((aggregate(lids, by) - lid.aggregate(by)).abs() < 1e-12, "{by:?}");
+        }
+    }
+
+    #[test]
+    fn options_have_kebab_keys() {
+        let text = serde_json::to_string(&options(Features::PerImage)).unwrap();
+        assert!(text.contains(r#""features":"per-image""#), "{text}");
+        let read = serde_json::from_str::<LidOptions>(&text).unwrap();
+        assert_eq!(read, options(Features::PerImage));
+        assert!(serde_json::from_str::<LidOptions>(&text.replace("neighbors", "k")).is_err());
+    }
+}
