@@ -86,7 +86,6 @@ impl Geometry {
 pub(crate) struct Packed {
     pub(crate) weights: Vec<f32>,
     pub(crate) n_in: usize,
-    pub(crate) n_out: usize,
 }
 
 impl Packed {
@@ -112,11 +111,12 @@ impl Packed {
         for block in (0..n_out).step_by(ROWS) {
             for input in 0..n_in {
                 for tap in 0..n_taps {
-                    let row = |output| if output < n_out { weight(output, input, tap) } else { 0.0 };
+                    let row =
+                        |output| if output < n_out { weight(output, input, tap) } else { 0.0 };
                     weights.extend((block..block + ROWS).map(row));
                 }
             }
         }
-        Self { weights, n_in, n_out }
+        Self { weights, n_in }
     }
 }

@@ -1,10 +1,10 @@
 //! The operation as one node of burn's autodiff graph.
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::autodiff::NodeId;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Bytes, DType, Shape as TensorShape, Tensor};
 use burn_flex::{FlexTensor, Layout};
@@ -94,8 +94,7 @@ fn forward(
             [factor, shift[c] - factor * convolved.mean[c]]
         })
         .collect();
-    let output =
-        conv_norm::normalize(isa, shape.geometry.area(), &convolved.values, &channels);
+    let output = conv_norm::normalize(isa, shape.geometry.area(), &convolved.values, &channels);
     (convolved, output)
 }
 
@@ -138,12 +137,7 @@ struct State {
 impl Backward<Flex, 4> for ConvNorm {
     type State = State;
 
-    fn backward(
-        self,
-        ops: Ops<State, 4>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<State, 4>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let [x_node, weight_node, scale_node, shift_node] = ops.parents;
         let slopes = contiguous(&grads.consume::<Flex>(&ops.node));
         let State { x, weight, scale, values, mean, inverse_deviation, shape } = ops.state;

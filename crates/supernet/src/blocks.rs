@@ -5,6 +5,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::{avg_pool2d, conv2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
 use burn::tensor::{Device, Tensor, TensorData, assert_shape};
+use flex_ops::Before;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -62,12 +63,17 @@ impl Norm {
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
         let [b, _, h, w] = x.dims();
         assert_shape!(x, [b, self.channels, h, w]);
-        let device = x.device();
+        let (scale, shift) = self.scale_and_shift(&x.device());
+        pass.normalize(x, scale, shift)
+    }
+
+    fn scale_and_shift(&self, device: &Device) -> (Tensor<1>, Tensor<1>) {
         let scale = self.scale.as_ref().map(Param::val);
         let shift = self.shift.as_ref().map(Param::val);
-        let scale = scale.unwrap_or_else(|| Tensor::ones([self.channels], &device));
-        let shift = shift.unwrap_or_else(|| Tensor::zeros([self.channels], &device));
-        pass.normalize(x, scale, shift)
+        (
+            scale.unwrap_or_else(|| Tensor::ones([self.channels], device)),
+            shift.unwrap_or_else(|| Tensor::zeros([self.channels], device)),
+        )
     }
 }
 
@@ -160,6 +166,14 @@ impl ConvNorm {
     /// - `x`: `[b, n_in, h, w]`
     /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
+        let device = x.device();
+        if self.conv.stride == 1 && pass.is_of_batch() && flex_ops::is_supported(&device) {
+            let before = if self.relu_before { Before::Relu } else { Before::Nothing };
+            let (scale, shift) = self.norm.scale_and_shift(&device);
+            let fused = flex_ops::conv_norm(x, self.conv.weight.val(), scale, shift, before);
+            pass.observe(fused.mean, fused.variance);
+            return fused.output;
+        }
         let x = if self.relu_before { relu(x) } else { x };
         self.norm.forward(self.conv.forward(x), pass)
     }

@@ -98,6 +98,19 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Whether batch norm takes the statistics of the batch, so that it can be fused with what
+    /// makes the batch.
+    pub(crate) fn is_of_batch(&self) -> bool {
+        !matches!(self.source, Source::Given { .. })
+    }
+
+    /// Keeps statistics of the batch if this pass records.
+    pub(crate) fn observe(&mut self, mean: Tensor<1>, variance: Tensor<1>) {
+        if let Source::Recording(moments) = &mut self.source {
+            moments.push(Moments { mean, variance });
+        }
+    }
+
     /// Batch norm.
     ///
     /// # Shapes
@@ -120,9 +133,7 @@ impl<'a> Pass<'a> {
             return batch_norm(x, scale, shift, mean, variance, EPSILON);
         }
         let normalized = batch_norm_train(x, scale, shift, EPSILON);
-        if let Source::Recording(moments) = &mut self.source {
-            moments.push(Moments { mean: normalized.mean, variance: normalized.variance });
-        }
+        self.observe(normalized.mean, normalized.variance);
         normalized.output
     }
 }

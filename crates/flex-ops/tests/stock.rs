@@ -1,0 +1,105 @@
+//! The fused operation against burn's own, forward and backward.
+
+use burn::tensor::activation::relu;
+use burn::tensor::module::{batch_norm_train, conv2d};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Distribution, Tensor};
+use flex_ops::{Before, conv_norm};
+
+/// The largest difference, in units of the largest value of the stock result.
+fn distance<const D: usize>(fused: Tensor<D>, stock: Tensor<D>) -> f32 {
+    let scale: f32 = stock.clone().abs().max().into_scalar();
+    let difference: f32 = (fused - stock).abs().max().into_scalar();
+    difference / scale.max(1e-6)
+}
+
+#[track_caller]
+fn check([b, n_in, h, w]: [usize; 4], n_out: usize, kernel: usize, before: Before) {
+    let device = Device::flex();
+    device.seed((b * 7 + n_in * 5 + h * 3 + w + n_out + kernel) as u64);
+    let device = device.autodiff();
+    let draw = |shape: &[usize]| {
+        let shape = [shape[0], shape[1], shape[2], shape[3]];
+        Tensor::<4>::random(shape, Distribution::Normal(0.1, 1.0), &device)
+    };
+    let x = draw(&[b, n_in, h, w]).require_grad();
+    let weight = draw(&[n_out, n_in, kernel, kernel]).require_grad();
+    let channel =
+        || Tensor::<1>::random([n_out], Distribution::Normal(1.0, 0.3), &device).require_grad();
+    let (scale, shift) = (channel(), channel());
+    let slope = draw(&[b, n_out, h, w]);
+
+    let padding = kernel / 2;
+    let input = if before == Before::Relu { relu(x.clone()) } else { x.clone() };
+    let options = ConvOptions::new([1, 1], [padding, padding], [1, 1], 1);
+    let convolved = conv2d(input, weight.clone(), None, options);
+    let stock = batch_norm_train(convolved, scale.clone(), shift.clone(), 1e-5);
+    let fused = conv_norm(x.clone(), weight.clone(), scale.clone(), shift.clone(), before);
+
+    let plain = |t: &Tensor<4>| t.clone().inner();
+    // Sums of up to some thousand terms in f32, in another order.
+    let close = |what: &str, distance: f32| {
+        assert!(distance < 2e-4, "{what} of {b}×{n_in}×{h}×{w} → {n_out}, k {kernel}: {distance}");
+    };
+    close("output", distance(plain(&fused.output), plain(&stock.output)));
+    close("mean", distance(fused.mean, stock.mean.inner()));
+    close("variance", distance(fused.variance, stock.variance.inner()));
+    let stock_gradients = (stock.output * slope.clone()).sum().backward();
+    let fused_gradients = (fused.output * slope).sum().backward();
+    let pair =
+        |t: &Tensor<4>| (t.grad(&fused_gradients).unwrap(), t.grad(&stock_gradients).unwrap());
+    let (a, b_) = pair(&x);
+    close("input gradient", distance(a, b_));
+    let (a, b_) = pair(&weight);
+    close("weight gradient", distance(a, b_));
+    for (name, t) in [("scale", &scale), ("shift", &shift)] {
+        let (a, b_) = (t.grad(&fused_gradients).unwrap(), t.grad(&stock_gradients).unwrap());
+        close(name, distance(a, b_));
+    }
+
+    // On a plain device the same numbers come out.
+    let again = conv_norm(x.clone().inner(), weight.inner(), scale.inner(), shift.inner(), before);
+    assert_eq!(again.output.dims(), [b, n_out, h, w]);
+}
+
+#[test]
+fn all_channels_and_kernels_agree_with_burn() {
+    for kernel in [1, 3, 5] {
+        // A single weight before a batch norm has no gradient but rounding.
+        let single = if kernel == 1 { (2, 8) } else { (1, 8) };
+        for (n_in, n_out) in [single, (3, 16), (8, 8), (13, 5), (24, 8), (16, 24)] {
+            for before in [Before::Nothing, Before::Relu] {
+                check([9, n_in, 7, 6], n_out, kernel, before);
+            }
+        }
+    }
+}
+
+#[test]
+fn odd_sizes_and_single_images_agree_with_burn() {
+    for size in [[1, 8, 16, 16], [3, 4, 1, 5], [17, 8, 4, 4], [2, 8, 33, 21], [8, 8, 2, 2]] {
+        check(size, 8, 3, Before::Relu);
+        check(size, 3, 1, Before::Relu);
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let device = Device::flex();
+    device.seed(5);
+    let device = device.autodiff();
+    let x = Tensor::<4>::random([20, 8, 9, 9], Distribution::Normal(0.0, 1.0), &device);
+    let weight = Tensor::<4>::random([8, 8, 3, 3], Distribution::Normal(0.0, 1.0), &device);
+    let gradient = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let weight = weight.clone().require_grad();
+            let (scale, shift) = (Tensor::ones([8], &device), Tensor::zeros([8], &device));
+            let y = conv_norm(x.clone(), weight.clone(), scale, shift, Before::Relu).output;
+            let gradients = y.square().sum().backward();
+            weight.grad(&gradients).unwrap().try_into_vec_as::<f32>().unwrap()
+        })
+    };
+    let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    assert_eq!(bits(gradient(1)), bits(gradient(4)));
+}
