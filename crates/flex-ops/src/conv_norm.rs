@@ -124,7 +124,8 @@ fn pad_all(shape: Shape, image: &[f32], planes: &mut [f32]) {
     let channels = image.chunks_exact(geometry.area());
     for (channel, plane) in channels.zip(planes.chunks_exact_mut(geometry.padded_plane())) {
         if shape.relu {
-            geometry.pad(channel, plane, |x| x.max(0.0));
+            // Not `max`, which would hide a NaN.
+            geometry.pad(channel, plane, |x| if x < 0.0 { 0.0 } else { x });
         } else {
             geometry.pad(channel, plane, |x| x);
         }
