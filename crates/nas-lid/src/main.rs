@@ -1,2 +1,156 @@
 //! The program: arguments, configuration, stages, run directory.
-fn main() {}
+//!
+//! *Floor 5. Spaces and search meet here and nowhere else.*
+
+mod commands;
+mod config;
+mod device;
+mod job;
+mod lab;
+mod log;
+mod memory;
+mod method;
+mod npy;
+mod progress;
+mod run;
+mod run_dir;
+mod scores;
+mod summary;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::Plan;
+use crate::run::RunOptions;
+
+/// Neural architecture search with supernets split by local intrinsic dimension.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a configuration: train, split, fine-tune, search, rank, report
+    Run(RunArguments),
+    /// Continue a run that was interrupted
+    Resume {
+        /// The run directory
+        dir: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Local intrinsic dimension of a feature matrix
+    Lid(commands::lid::Options),
+    /// Cut of a similarity matrix
+    Partition(commands::partition::Options),
+    /// Parameters, multiply-adds and taps of an architecture
+    Arch(commands::arch::Options),
+    /// How well predictions rank the truth
+    Rank(commands::rank::Options),
+    /// Make the report of a finished run again
+    Report {
+        /// The run directory
+        dir: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+struct RunArguments {
+    /// The configuration
+    config: PathBuf,
+    /// The run directory [default: runs/NAME of the configuration]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Change a value of the configuration
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Print what would be done, with an estimate of time and memory
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(clap::Args)]
+struct Place {
+    /// cpu or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Where archives of images and the table of accuracies lie
+    #[arg(long, env = "NASLID_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    memory::keep_freed_memory();
+    let arguments = Arguments::parse();
+    log::start();
+    match execute(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(arguments: Arguments) -> Result<()> {
+    let format = arguments.format;
+    let options =
+        |out, place: Place| RunOptions { out, device: place.device, archives: place.data, format };
+    match arguments.command {
+        Command::Run(run) => {
+            let plan = Plan::read(&run.config, &run.overrides)?;
+            let name = run.config.file_stem().context("a configuration is a file")?;
+            let out = run.out.unwrap_or_else(|| PathBuf::from("runs").join(name));
+            let options = options(out, run.place);
+            if run.dry_run { run::dry_run(&plan, &options) } else { run::run(&plan, &options) }
+        }
+        Command::Resume { dir, place } => run::resume(&dir, &options(dir.clone(), place)),
+        Command::Lid(lid) => commands::lid::run(&lid, format),
+        Command::Partition(partition) => commands::partition::run(&partition, format),
+        Command::Arch(arch) => commands::arch::run(&arch, format),
+        Command::Rank(rank) => commands::rank::run(&rank, format),
+        Command::Report { dir } => report_again(&dir, format),
+    }
+}
+
+/// Writes the pages of a run again from its `report.json`.
+fn report_again(dir: &std::path::Path, format: Format) -> Result<()> {
+    let file = dir.join("report.json");
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("{}: the run is not finished", file.display()))?;
+    let report = report::Report::read_json(&text).with_context(|| file.display().to_string())?;
+    let run = run_dir::RunDir::unopened(dir);
+    run.write("report.md", report.to_markdown().as_bytes())?;
+    run.write("report.html", report.to_html().as_bytes())?;
+    print(match format {
+        Format::Text => report.to_markdown(),
+        Format::Json => report.to_json(),
+    });
+    Ok(())
+}
+
+/// Writes to standard output; a reader who has gone away is no error.
+pub(crate) fn print(text: impl AsRef<str>) {
+    let _ = std::io::stdout().write_all(text.as_ref().as_bytes());
+}

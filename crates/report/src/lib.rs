@@ -1,1 +1,187 @@
-//! From a run directory to tables and one self-contained page.
+//! From the figures of a run to tables and one self-contained page.
+//!
+//! *Floor 4. May be used by the program; knows no tensor library and no files.*
+//!
+//! ```
+//! use report::{Report, Row};
+//!
+//! let row = Row { method: "lid".into(), chosen_test: Some(0.9376), ..Row::default() };
+//! let report = Report { title: "A run".into(), rows: vec![row], ..Report::default() };
+//! assert!(report.to_markdown().contains("| lid |"));
+//! assert_eq!(Report::read_json(&report.to_json())?, report);
+//! # Ok::<(), report::ReportError>(())
+//! ```
+
+mod html;
+mod markdown;
+mod measured;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use measured::{Estimate, Measured, measure};
+
+/// A text that is no report.
+#[derive(Debug, Error)]
+#[error("no report: {0}")]
+pub struct ReportError(#[from] serde_json::Error);
+
+/// What a run has found, and how it was made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Report {
+    /// The heading.
+    pub title: String,
+    /// The images.
+    pub dataset: String,
+    /// What ranks are measured against; none: no ranks.
+    pub truth: Option<String>,
+    /// Architectures in the ranking sample.
+    pub n_archs: usize,
+    /// The name of the run.
+    pub profile: String,
+    /// The command that made it.
+    pub command: String,
+    /// The device it ran on.
+    pub device: String,
+    /// One row a method.
+    pub rows: Vec<Row>,
+    /// The split tree of each method as indented text.
+    pub trees: Vec<(String, String)>,
+    /// What a reader must know.
+    pub notes: Vec<String>,
+}
+
+/// One method; what was not measured is missing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Row {
+    /// Its name.
+    pub method: String,
+    /// Epochs trained in all.
+    pub epochs: Option<u64>,
+    /// Kendall's τ-b of scores by validation accuracy.
+    pub tau: Option<Estimate>,
+    /// Kendall's τ-b of scores by validation loss.
+    pub tau_by_loss: Option<Estimate>,
+    /// Spearman's ρ.
+    pub spearman: Option<Estimate>,
+    /// Precision at the top 1 %.
+    pub precision_at_1: Option<Estimate>,
+    /// Precision at the top 5 %.
+    pub precision_at_5: Option<Estimate>,
+    /// Precision at the top 10 %.
+    pub precision_at_10: Option<Estimate>,
+    /// The architecture that the search chose.
+    pub chosen: Option<String>,
+    /// Its validation accuracy with inherited weights, a fraction.
+    pub chosen_valid: Option<f64>,
+    /// Its true test accuracy, a fraction.
+    pub chosen_test: Option<f64>,
+    /// The best true accuracy of the sample less that of the chosen, a fraction.
+    pub regret: Option<f64>,
+    /// The best true test accuracy of the ten first choices, a fraction.
+    pub best_of_ten: Option<f64>,
+    /// Time of the split decisions.
+    pub split_seconds: Option<f64>,
+    /// Peak memory above rest of a split decision.
+    pub split_peak_bytes: Option<u64>,
+}
+
+impl Report {
+    /// A table, notes and trees as Markdown.
+    pub fn to_markdown(&self) -> String {
+        markdown::markdown(self)
+    }
+
+    /// A page for browsers that needs no other file.
+    pub fn to_html(&self) -> String {
+        html::html(self)
+    }
+
+    /// Everything, for programs.
+    pub fn to_json(&self) -> String {
+        let text = serde_json::to_string_pretty(self).expect("all keys are strings");
+        text + "\n"
+    }
+
+    /// Reads what [`Report::to_json`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no report.
+    pub fn read_json(text: &str) -> Result<Self, ReportError> {
+        Ok(serde_json::from_str(text)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    fn sample() -> Report {
+        let tau = Estimate { value: 0.6034, low: 0.551, high: 0.649 };
+        let lid = Row {
+            method: "lid".into(),
+            epochs: Some(150),
+            tau: Some(tau),
+            chosen_test: Some(0.93761),
+            split_seconds: Some(2.13),
+            split_peak_bytes: Some(8 << 20),
+            ..Row::default()
+        };
+        Report {
+            title: "NAS-LID on <nb201>".into(),
+            dataset: "digits".into(),
+            truth: Some("cifar10".into()),
+            n_archs: 300,
+            profile: "cpu".into(),
+            command: "nas-lid run x.toml".into(),
+            device: "cpu".into(),
+            rows: vec![Row { method: "parameters".into(), ..Row::default() }, lid],
+            trees: vec![("lid".into(), "0: split on edge 0→1\n".into())],
+            notes: vec!["One seed.".into()],
+        }
+    }
+
+    #[test]
+    fn markdown_is_a_table_with_notes_and_trees() {
+        expect![[r#"
+            # NAS-LID on <nb201>
+
+            Data set **digits** · 300 architectures · ranks against cifar10 · run `cpu` on cpu
+
+            | method | epochs | τ | τ by loss | ρ | P@5 % | P@10 % | true accuracy of the chosen | best of ten | split, s | split, MiB |
+            | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+            | parameters | – | – | – | – | – | – | – | – | – | – |
+            | lid | 150 | .603 [.55, .65] | – | – | – | – | 93.76 | – | 2.1 | 8 |
+
+            * One seed.
+
+            Split tree, lid:
+
+            ```text
+            0: split on edge 0→1
+            ```
+
+            Made by `nas-lid run x.toml`.
+        "#]]
+        .assert_eq(&sample().to_markdown());
+    }
+
+    #[test]
+    fn the_page_escapes_what_it_is_given() {
+        let page = sample().to_html();
+        assert!(page.contains("NAS-LID on &lt;nb201&gt;"));
+        assert!(!page.contains("<nb201>"));
+        assert!(page.contains("<circle"));
+    }
+
+    #[test]
+    fn json_reads_back_and_other_texts_do_not() {
+        assert_eq!(Report::read_json(&sample().to_json()).unwrap(), sample());
+        assert!(Report::read_json("{}").is_err());
+    }
+}

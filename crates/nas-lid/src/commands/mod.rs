@@ -1,0 +1,6 @@
+//! The small commands: each reads files or texts that this project need not have made.
+
+pub(crate) mod arch;
+pub(crate) mod lid;
+pub(crate) mod partition;
+pub(crate) mod rank;

@@ -1,0 +1,144 @@
+//! The configuration of a run: raw as it stands in the file, then checked.
+
+mod raw;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+pub(crate) use raw::{EvaluationStatistics, Method, RunConfig, SpaceConfig};
+
+/// A configuration whose values fit together, and its text.
+pub(crate) struct Plan {
+    pub(crate) config: RunConfig,
+    /// What is written into the run directory: the resolved configuration.
+    pub(crate) text: String,
+}
+
+impl Plan {
+    /// Reads a file, applies `key=value` overrides to it and checks the result.
+    pub(crate) fn read(file: &Path, overrides: &[String]) -> Result<Self> {
+        let text = fs::read_to_string(file)
+            .with_context(|| format!("configuration {}", file.display()))?;
+        if overrides.is_empty() {
+            return Self::parse(text, &file.display().to_string());
+        }
+        let place = format!("{} with --set {}", file.display(), overrides.join(" --set "));
+        Self::parse(text.clone(), &file.display().to_string())?;
+        let mut table: toml::Table = toml::from_str(&text).context(place.clone())?;
+        for assignment in overrides {
+            set(&mut table, assignment)?;
+        }
+        Self::parse(toml::to_string(&table)?, &place)
+    }
+
+    fn parse(text: String, place: &str) -> Result<Self> {
+        let config: RunConfig = match toml::from_str(&text) {
+            Ok(config) => config,
+            Err(error) => {
+                let start = error.span().map_or(0, |span| span.start);
+                bail!("{place}:{}: {}", line_at(&text, start), error.message().replace('\n', " "));
+            }
+        };
+        if let Err((key, fault)) = config.check() {
+            bail!("{place}:{}: `{key}` {fault}", line_of(&text, key));
+        }
+        Ok(Self { config, text })
+    }
+}
+
+/// Sets a value that exists already: `split.levels=2`.
+fn set(table: &mut toml::Table, assignment: &str) -> Result<()> {
+    let (key, value) = assignment
+        .split_once('=')
+        .with_context(|| format!("--set {assignment}: expected key=value"))?;
+    let value: toml::Value = toml::from_str::<toml::Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut parsed| parsed.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let mut steps = key.split('.').peekable();
+    let mut current = table;
+    while let Some(step) = steps.next() {
+        let unknown = || format!("--set {assignment}: there is no key `{key}`");
+        let slot = current.get_mut(step).with_context(unknown)?;
+        if steps.peek().is_none() {
+            *slot = value;
+            return Ok(());
+        }
+        current = slot.as_table_mut().with_context(unknown)?;
+    }
+    Ok(())
+}
+
+fn line_at(text: &str, byte: usize) -> usize {
+    1 + text.as_bytes()[..byte.min(text.len())].iter().filter(|&&b| b == b'\n').count()
+}
+
+/// The line on which a dotted key is set; the first line if it cannot be found.
+fn line_of(text: &str, key: &str) -> usize {
+    let mut table = String::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[').and_then(|line| line.split(']').next()) {
+            table = header.to_owned();
+        } else if let Some((name, _)) = line.split_once('=') {
+            let name = name.trim();
+            let whole = if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
+            if whole == key {
+                return number + 1;
+            }
+        }
+    }
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMOKE: &str = include_str!("../../../../configs/nb201-smoke.toml");
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let error = Plan::parse(text.to_owned(), "run.toml").map(drop).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+
+    fn line(of: &str) -> usize {
+        1 + SMOKE.lines().position(|line| line.starts_with(of)).unwrap()
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_at_its_line() {
+        let n = line("momentum");
+        check(&SMOKE.replace("momentum", "momentun"), &format!("run.toml:{n}: unknown field"));
+    }
+
+    #[test]
+    fn a_missing_key_is_named() {
+        let text: String = SMOKE
+            .lines()
+            .filter(|l| !l.starts_with("momentum"))
+            .map(|l| format!("{l}\n"))
+            .collect();
+        let error = Plan::parse(text, "run.toml").map(drop).unwrap_err().to_string();
+        assert!(error.contains("missing field `momentum`"), "{error}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_at_its_line() {
+        let n = line("momentum");
+        let text = SMOKE.replace("momentum = 0.9", "momentum = 1.5");
+        check(&text, &format!("run.toml:{n}: `training.momentum` must lie in [0, 1)"));
+    }
+
+    #[test]
+    fn overrides_change_the_tree_and_unknown_ones_are_refused() {
+        let mut table: toml::Table = toml::from_str(SMOKE).unwrap();
+        set(&mut table, "training.momentum=0.5").unwrap();
+        assert_eq!(table["training"]["momentum"].as_float(), Some(0.5));
+        set(&mut table, "data.source=digits").unwrap();
+        assert_eq!(table["data"]["source"].as_str(), Some("digits"));
+        assert!(set(&mut table, "training.no-such-key=1").is_err());
+    }
+}

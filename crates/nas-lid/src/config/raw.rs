@@ -1,0 +1,236 @@
+//! The configuration file, key by key; what each means stands beside it in `configs/`.
+
+use data::{Augment, Source};
+use nb201::{Nb201Config, TruthSet};
+use search::{CutOptions, Evolution, LidOptions};
+use serde::{Deserialize, Serialize};
+use supernet::Sampling;
+
+/// A whole run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct RunConfig {
+    pub(crate) seed: u64,
+    pub(crate) space: SpaceConfig,
+    pub(crate) data: DataConfig,
+    pub(crate) training: TrainingConfig,
+    pub(crate) evaluation: EvaluationConfig,
+    pub(crate) split: SplitConfig,
+    pub(crate) search: SearchConfig,
+    pub(crate) ranking: RankingConfig,
+}
+
+/// The search space.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum SpaceConfig {
+    Nb201(Nb201Config),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct DataConfig {
+    pub(crate) source: Source,
+    pub(crate) resolution: usize,
+    pub(crate) valid_images: usize,
+    pub(crate) augment: Augment,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct TrainingConfig {
+    pub(crate) batch_size: usize,
+    pub(crate) sampling: Sampling,
+    pub(crate) momentum: f64,
+    pub(crate) nesterov: bool,
+    pub(crate) weight_decay: f64,
+    pub(crate) label_smoothing: f64,
+    pub(crate) max_gradient_norm: f64,
+    pub(crate) warm_up: WarmUpConfig,
+    pub(crate) fine_tune: FineTuneConfig,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct WarmUpConfig {
+    pub(crate) epochs: Vec<u64>,
+    pub(crate) first_lr: f64,
+    pub(crate) last_lr: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct FineTuneConfig {
+    pub(crate) epochs: u64,
+    pub(crate) first_lr: f64,
+    pub(crate) last_lr: f64,
+    pub(crate) late_checkpoints: u64,
+    pub(crate) late_span: f64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct EvaluationConfig {
+    pub(crate) images: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) statistics: EvaluationStatistics,
+    pub(crate) recalibration_batches: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EvaluationStatistics {
+    OfBatch,
+    Recalibrated,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct SplitConfig {
+    pub(crate) methods: Vec<Method>,
+    pub(crate) levels: usize,
+    pub(crate) probe_batches: usize,
+    pub(crate) probe_batch_size: usize,
+    pub(crate) cut: CutOptions,
+    pub(crate) lid: LidOptions,
+    pub(crate) gradient: GradientConfig,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct GradientConfig {
+    pub(crate) measure: partition::Measure,
+}
+
+/// How the supernet is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Method {
+    OneShot,
+    Random,
+    Gradient,
+    Lid,
+}
+
+impl Method {
+    /// The name in configurations, files and tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::OneShot => "one-shot",
+            Self::Random => "random",
+            Self::Gradient => "gradient",
+            Self::Lid => "lid",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct SearchConfig {
+    pub(crate) evolution: Evolution,
+    pub(crate) max_parameters: u64,
+    pub(crate) max_macs: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct RankingConfig {
+    pub(crate) truth: TruthSet,
+    pub(crate) archs: usize,
+    pub(crate) resamples: usize,
+    pub(crate) confidence: f64,
+}
+
+/// A key and what is wrong with its value.
+type Fault = (&'static str, String);
+
+impl RunConfig {
+    /// Checks every range that a type cannot hold.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        let t = &self.training;
+        positive("data.resolution", self.data.resolution)?;
+        positive("data.valid-images", self.data.valid_images)?;
+        positive("training.batch-size", t.batch_size)?;
+        share("training.momentum", t.momentum)?;
+        share("training.label-smoothing", t.label_smoothing)?;
+        not_negative("training.weight-decay", t.weight_decay)?;
+        not_negative("training.max-gradient-norm", t.max_gradient_norm)?;
+        for (key, lr) in [
+            ("training.warm-up.first-lr", t.warm_up.first_lr),
+            ("training.warm-up.last-lr", t.warm_up.last_lr),
+            ("training.fine-tune.first-lr", t.fine_tune.first_lr),
+            ("training.fine-tune.last-lr", t.fine_tune.last_lr),
+        ] {
+            not_negative(key, lr)?;
+        }
+        share("training.fine-tune.late-span", t.fine_tune.late_span)?;
+        positive("training.fine-tune.late-checkpoints", t.fine_tune.late_checkpoints as usize)?;
+        if t.fine_tune.epochs < t.fine_tune.late_checkpoints {
+            let n = t.fine_tune.late_checkpoints;
+            let fault = format!("must be at least the {n} late checkpoints");
+            return Err(("training.fine-tune.epochs", fault));
+        }
+        self.check_split()?;
+        positive("evaluation.images", self.evaluation.images)?;
+        positive("evaluation.batch-size", self.evaluation.batch_size)?;
+        if self.data.valid_images < self.evaluation.images {
+            let n = self.data.valid_images;
+            return Err(("evaluation.images", format!("exceeds the {n} validation images")));
+        }
+        if self.evaluation.statistics == EvaluationStatistics::Recalibrated {
+            positive("evaluation.recalibration-batches", self.evaluation.recalibration_batches)?;
+        }
+        positive("search.evolution.population", self.search.evolution.population)?;
+        positive("ranking.archs", self.ranking.archs.saturating_sub(1))?;
+        positive("ranking.resamples", self.ranking.resamples)?;
+        share("ranking.confidence", self.ranking.confidence)
+    }
+
+    fn check_split(&self) -> Result<(), Fault> {
+        let split = &self.split;
+        if split.methods.is_empty() {
+            return Err(("split.methods", "must name at least one method".into()));
+        }
+        let mut sorted = split.methods.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if sorted.len() < split.methods.len() {
+            return Err(("split.methods", "names a method twice".into()));
+        }
+        positive("split.levels", split.levels)?;
+        if self.training.warm_up.epochs.len() != split.levels {
+            let n = split.levels;
+            let fault = format!("must have one entry for each of the {n} split levels");
+            return Err(("training.warm-up.epochs", fault));
+        }
+        if split.cut.n_groups < 2 {
+            return Err(("split.cut.n-groups", "must be at least 2".into()));
+        }
+        positive("split.probe-batches", split.probe_batches)?;
+        if split.probe_batch_size <= split.lid.neighbors {
+            let k = split.lid.neighbors;
+            return Err(("split.probe-batch-size", format!("must exceed the {k} neighbors")));
+        }
+        Ok(())
+    }
+}
+
+fn positive(key: &'static str, value: usize) -> Result<(), Fault> {
+    if value == 0 { Err((key, "is too small".into())) } else { Ok(()) }
+}
+
+fn share(key: &'static str, value: f64) -> Result<(), Fault> {
+    if (0.0..1.0).contains(&value) {
+        Ok(())
+    } else {
+        Err((key, format!("must lie in [0, 1), got {value}")))
+    }
+}
+
+fn not_negative(key: &'static str, value: f64) -> Result<(), Fault> {
+    if value.is_finite() && 0.0 <= value {
+        Ok(())
+    } else {
+        Err((key, format!("must not be negative, got {value}")))
+    }
+}

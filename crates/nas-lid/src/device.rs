@@ -1,0 +1,46 @@
+//! The device by the name that the user gave.
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+
+/// The processor (`cpu`) or a card (`cuda:0`).
+pub(crate) fn open(name: &str) -> Result<Device> {
+    match name.strip_prefix("cuda") {
+        None if name == "cpu" => Ok(Device::flex()),
+        Some(rest) if rest.is_empty() || rest.starts_with(':') => {
+            let index = rest.strip_prefix(':').unwrap_or("0");
+            match index.parse() {
+                Ok(index) => cuda(index),
+                Err(_) => bail!("device `{name}`: `{index}` is no number"),
+            }
+        }
+        _ => bail!("unknown device `{name}`, expected cpu or cuda:N"),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn cuda(index: usize) -> Result<Device> {
+    use burn::tensor::DeviceType;
+    let n = Device::enumerate(DeviceType::Cuda).into_vec().len();
+    if n <= index {
+        bail!("no CUDA device {index}: this machine has {n}");
+    }
+    Ok(Device::cuda(index))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(index: usize) -> Result<Device> {
+    bail!("no CUDA device {index}: this program was built without `--features cuda`")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_checked() {
+        assert!(super::open("cpu").is_ok());
+        let refused = |name: &str| super::open(name).map(drop).unwrap_err().to_string();
+        assert_eq!(refused("gpu"), "unknown device `gpu`, expected cpu or cuda:N");
+        assert_eq!(refused("cuda:x"), "device `cuda:x`: `x` is no number");
+        assert!(refused("cuda:99").starts_with("no CUDA device 99"));
+    }
+}

@@ -1,0 +1,156 @@
+//! One training: from some weights, under one mask, for some epochs, resumable after each.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use space::Mask;
+use supernet::{Lookahead, Schedule, StepOptions, Supernet, Training};
+
+use crate::config::RunConfig;
+use crate::lab::Lab;
+use crate::progress::Progress;
+use crate::run_dir::{Metric, RunDir};
+
+/// A training to be done.
+pub(crate) struct Job<'a> {
+    /// Method, node and phase, such as `lid/0.1/fine-tune`: the name of its random streams.
+    pub(crate) name: String,
+    pub(crate) mask: &'a Mask,
+    pub(crate) epochs: u64,
+    pub(crate) first_lr: f64,
+    pub(crate) last_lr: f64,
+    /// Epochs after which the weights are kept for scoring.
+    pub(crate) keep: Vec<u64>,
+}
+
+/// What a checkpoint is of.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Note {
+    job: String,
+    mask: Mask,
+    epoch: u64,
+}
+
+/// The checkpoint in which the weights of a job stand after its last epoch.
+pub(crate) fn checkpoint(dir: &RunDir, job: &str) -> PathBuf {
+    dir.path(&format!("checkpoints/{job}.safetensors"))
+}
+
+/// The weights that a job has kept after an epoch.
+pub(crate) fn kept(dir: &RunDir, job: &str, epoch: u64) -> PathBuf {
+    dir.path(&format!("checkpoints/{job}-epoch-{epoch}.safetensors"))
+}
+
+/// Loads the weights of a mask; those of any other job, mask or epoch are refused.
+pub(crate) fn load(
+    supernet: &mut dyn Supernet,
+    file: &std::path::Path,
+    job: &str,
+    mask: &Mask,
+    epoch: Option<u64>,
+) -> Result<u64> {
+    let note = supernet.load(file)?;
+    let note: Note = serde_json::from_str(&note)
+        .with_context(|| format!("checkpoint {} has no note of ours", file.display()))?;
+    if note.job != job || note.mask != *mask || epoch.is_some_and(|epoch| epoch != note.epoch) {
+        bail!("checkpoint {} belongs to {} at epoch {}", file.display(), note.job, note.epoch);
+    }
+    Ok(note.epoch)
+}
+
+impl Job<'_> {
+    /// Trains from the weights of `start`, or from where this job stopped before.
+    pub(crate) fn run(
+        &self,
+        lab: &Lab,
+        config: &RunConfig,
+        dir: &RunDir,
+        start: &dyn Supernet,
+    ) -> Result<()> {
+        let file = checkpoint(dir, &self.name);
+        std::fs::create_dir_all(file.parent().context("a checkpoint lies in a folder")?)?;
+        let mut supernet = start.fork();
+        let mut epoch = 0;
+        if file.exists() {
+            epoch = load(supernet.as_mut(), &file, &self.name, self.mask, None)?;
+        }
+        if epoch == self.epochs {
+            return Ok(());
+        }
+        let training = self.training(lab, config);
+        let n_steps = lab.training.n_steps() as u64;
+        let mut progress = Progress::new(&self.name, epoch * n_steps, self.epochs * n_steps);
+        while epoch < self.epochs {
+            let clock = Instant::now();
+            let loss = training
+                .epoch(supernet.as_mut(), epoch, || progress.step())
+                .with_context(|| format!("training {} stopped", self.name))?;
+            epoch += 1;
+            let note = Note { job: self.name.clone(), mask: self.mask.clone(), epoch };
+            let note = serde_json::to_string(&note)?;
+            if self.keep.contains(&epoch) {
+                supernet.save(&kept(dir, &self.name, epoch), &note)?;
+            }
+            let seconds = clock.elapsed().as_secs_f64();
+            tracing::debug!(job = self.name, epoch, loss, seconds, "epoch");
+            dir.add_metric(Metric { job: self.name.clone(), epoch, loss, seconds })?;
+            supernet.save(&file, &note)?;
+        }
+        Ok(())
+    }
+
+    /// Seconds of a training step and of scoring an architecture, by doing a few of each.
+    pub(crate) fn measure(
+        lab: &Lab,
+        config: &RunConfig,
+        supernet: &mut dyn Supernet,
+        mask: &Mask,
+        n: usize,
+    ) -> Result<(f64, f64)> {
+        let lr = config.training.warm_up.first_lr;
+        let name = "dry-run".to_owned();
+        let job = Job { name, mask, epochs: 1, first_lr: lr, last_lr: lr, keep: Vec::new() };
+        let training = job.training(lab, config);
+        let order = lab.training.epoch(training.seed, 0);
+        let path = |step| training.sampling.path(training.space, mask, training.seed, 0, step);
+        let n = n.min(lab.training.n_steps());
+        let clock = Instant::now();
+        for step in 0..n {
+            let batch = lab.training.batch(&order, step);
+            supernet.train_step(&batch, &path(step), &training.options)?;
+        }
+        let step_seconds = clock.elapsed().as_secs_f64() / n as f64;
+        let clock = Instant::now();
+        for step in 0..n {
+            lab.evaluate(supernet, &path(step));
+        }
+        Ok((step_seconds, clock.elapsed().as_secs_f64() / n as f64))
+    }
+
+    fn training<'a>(&'a self, lab: &'a Lab, config: &RunConfig) -> Training<'a> {
+        let t = &config.training;
+        let max_norm = t.max_gradient_norm;
+        Training {
+            space: lab.space.as_ref(),
+            mask: self.mask,
+            batches: &lab.training,
+            sampling: t.sampling,
+            schedule: Schedule {
+                first: self.first_lr,
+                last: self.last_lr,
+                n_steps: self.epochs as usize * lab.training.n_steps(),
+            },
+            options: StepOptions {
+                lr: self.first_lr,
+                momentum: t.momentum,
+                lookahead: if t.nesterov { Lookahead::Nesterov } else { Lookahead::None },
+                weight_decay: t.weight_decay,
+                max_gradient_norm: (0.0 < max_norm).then_some(max_norm),
+                label_smoothing: t.label_smoothing,
+            },
+            seed: lab.seed.child(&self.name),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The split stage of one method, and the training of its leaves.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use search::{Criterion, Evidence, GradientCriterion, LidCriterion, RandomCriterion, choose};
+use serde::{Deserialize, Serialize};
+use space::{NodeId, SplitTree};
+use supernet::Supernet;
+
+use crate::config::{Method, RunConfig};
+use crate::job::{self, Job};
+use crate::lab::Lab;
+use crate::memory::Peak;
+use crate::progress::Progress;
+use crate::run_dir::RunDir;
+
+/// The file of all split trees.
+const TREES: &str = "split-tree.json";
+
+/// The warm-up of the undivided supernet, which all methods share.
+pub(crate) const PARENT: &str = "shared/0/warm-up";
+
+/// A split tree and what its decisions took.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Grown {
+    pub(crate) tree: SplitTree<Evidence>,
+    /// Levels decided.
+    pub(crate) levels: usize,
+    /// Time of all decisions, trainings not counted.
+    pub(crate) seconds: f64,
+    /// Highest memory above rest during a decision, where the system tells.
+    pub(crate) peak_bytes: Option<u64>,
+}
+
+/// All trees of a run, by the name of their method.
+pub(crate) type Trees = BTreeMap<String, Grown>;
+
+/// The trees decided so far.
+pub(crate) fn trees(dir: &RunDir) -> Result<Trees> {
+    if dir.path(TREES).exists() { dir.read_json(TREES) } else { Ok(Trees::new()) }
+}
+
+/// What the stages of a method need.
+pub(crate) struct Arm<'a> {
+    pub(crate) lab: &'a Lab,
+    pub(crate) config: &'a RunConfig,
+    pub(crate) dir: &'a RunDir,
+    pub(crate) method: Method,
+}
+
+impl Arm<'_> {
+    /// Trains the supernet that all methods start from.
+    pub(crate) fn train_parent(&self) -> Result<()> {
+        let mask = self.lab.space.full_mask();
+        let warm_up = &self.config.training.warm_up;
+        let job = Job {
+            name: PARENT.into(),
+            mask: &mask,
+            epochs: warm_up.epochs[0],
+            first_lr: warm_up.first_lr,
+            last_lr: warm_up.last_lr,
+            keep: Vec::new(),
+        };
+        job.run(self.lab, self.config, self.dir, self.lab.untrained().as_ref())
+    }
+
+    /// Decides the splits level by level, warming up the new leaves in between.
+    pub(crate) fn grow(&self) -> Result<Grown> {
+        let mask = self.lab.space.full_mask();
+        let start =
+            Grown { tree: SplitTree::root(mask), levels: 0, seconds: 0.0, peak_bytes: None };
+        let mut grown = trees(self.dir)?.remove(self.method.name()).unwrap_or(start);
+        let Some(criterion) = self.criterion() else { return Ok(grown) };
+        while grown.levels < self.config.split.levels {
+            if 0 < grown.levels {
+                for leaf in grown.tree.leaves() {
+                    self.warm_up(leaf, grown.levels)?;
+                }
+            }
+            self.split_leaves(&mut grown, criterion.as_ref())?;
+            grown.levels += 1;
+            let mut all = trees(self.dir)?;
+            all.insert(self.method.name().into(), grown.clone());
+            self.dir.write_json(TREES, &all)?;
+        }
+        Ok(grown)
+    }
+
+    fn criterion(&self) -> Option<Box<dyn Criterion>> {
+        let split = &self.config.split;
+        let cut = split.cut.clone();
+        match self.method {
+            Method::OneShot => None,
+            Method::Random => Some(Box::new(RandomCriterion { cut })),
+            Method::Gradient => {
+                Some(Box::new(GradientCriterion { measure: split.gradient.measure, cut }))
+            }
+            Method::Lid => Some(Box::new(LidCriterion { options: split.lid.clone(), cut })),
+        }
+    }
+
+    fn split_leaves(&self, grown: &mut Grown, criterion: &dyn Criterion) -> Result<()> {
+        let level = grown.levels;
+        let warm: Vec<(NodeId, space::Mask)> =
+            grown.tree.leaves().iter().map(|leaf| (leaf.id.clone(), leaf.mask.clone())).collect();
+        for (leaf, (id, mask)) in grown.tree.leaves_mut().into_iter().zip(warm) {
+            if depth(&id) != level {
+                continue;
+            }
+            let supernet = self.weights(&id, &mask)?;
+            let clock = Instant::now();
+            let peak = Peak::start();
+            let label = format!("{}/{id}/split", self.method.name());
+            let mut progress: Option<Progress> = None;
+            let evidence = criterion
+                .evidence(
+                    supernet.as_ref(),
+                    self.lab.space.as_ref(),
+                    &mask,
+                    &self.lab.probes,
+                    self.lab.seed.child(&format!("split/{id}")),
+                    &mut |done, total| {
+                        progress
+                            .get_or_insert_with(|| Progress::new(&label, 0, total as u64))
+                            .set(done);
+                    },
+                )
+                .with_context(|| format!("{label} failed"))?;
+            grown.seconds += clock.elapsed().as_secs_f64();
+            grown.peak_bytes = grown.peak_bytes.max(peak.bytes_above_rest());
+            if let Some(best) = choose(&evidence) {
+                let (edge, groups) = (best.edge, best.groups.clone());
+                leaf.grow(edge, &groups, evidence)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn warm_up(&self, leaf: &SplitTree<Evidence>, level: usize) -> Result<()> {
+        if depth(&leaf.id) != level {
+            return Ok(());
+        }
+        let warm_up = &self.config.training.warm_up;
+        let job = Job {
+            name: self.job(&leaf.id, "warm-up"),
+            mask: &leaf.mask,
+            epochs: warm_up.epochs[level],
+            first_lr: warm_up.first_lr,
+            last_lr: warm_up.last_lr,
+            keep: Vec::new(),
+        };
+        let parent = leaf.id.parent().context("a leaf below level 0 has a parent")?;
+        job.run(self.lab, self.config, self.dir, self.inherited(&parent)?.as_ref())
+    }
+
+    /// Trains every leaf for its share of the epochs.
+    pub(crate) fn fine_tune(&self, grown: &Grown) -> Result<()> {
+        let fine_tune = &self.config.training.fine_tune;
+        for leaf in grown.tree.leaves() {
+            let job = Job {
+                name: self.job(&leaf.id, "fine-tune"),
+                mask: &leaf.mask,
+                epochs: self.fine_tune_epochs(),
+                first_lr: fine_tune.first_lr,
+                last_lr: fine_tune.last_lr,
+                keep: self.late_epochs(),
+            };
+            job.run(self.lab, self.config, self.dir, self.inherited(&leaf.id)?.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Epochs of each leaf; the undivided supernet gets those that the leaves have together.
+    fn fine_tune_epochs(&self) -> u64 {
+        let epochs = self.config.training.fine_tune.epochs;
+        match self.method {
+            Method::OneShot => planned_epochs_after_parent(self.config),
+            Method::Random | Method::Gradient | Method::Lid => epochs,
+        }
+    }
+
+    /// The epochs of the fine-tuning after which weights are kept: the last, and others before it,
+    /// evenly spaced over the last `late-span` of the training.
+    pub(crate) fn late_epochs(&self) -> Vec<u64> {
+        let fine_tune = &self.config.training.fine_tune;
+        let (n, total) = (fine_tune.late_checkpoints, self.fine_tune_epochs());
+        let step = fine_tune.late_span * total as f64 / (n.max(2) - 1) as f64;
+        let mut epochs: Vec<u64> =
+            (0..n).map(|i| (total - (step * i as f64).round() as u64).max(1)).collect();
+        epochs.sort_unstable();
+        epochs.dedup();
+        epochs
+    }
+
+    /// Epochs that this method has trained in all, the shared warm-up included.
+    pub(crate) fn total_epochs(&self, grown: &Grown) -> u64 {
+        let warm_up = &self.config.training.warm_up.epochs;
+        fn nodes<'a>(tree: &'a SplitTree<Evidence>, found: &mut Vec<&'a SplitTree<Evidence>>) {
+            found.push(tree);
+            let children = tree.split.iter().flat_map(|split| &split.children);
+            children.for_each(|child| nodes(child, found));
+        }
+        let mut all = Vec::new();
+        nodes(&grown.tree, &mut all);
+        let warm: u64 = all.iter().filter_map(|node| warm_up.get(depth(&node.id))).sum();
+        warm + self.fine_tune_epochs() * grown.tree.leaves().len() as u64
+    }
+
+    /// The name of a training of this method.
+    pub(crate) fn job(&self, node: &NodeId, phase: &str) -> String {
+        format!("{}/{node}/{phase}", self.method.name())
+    }
+
+    /// The weights that a node starts from: its own warm-up, or else that of the node above.
+    fn inherited(&self, id: &NodeId) -> Result<Box<dyn Supernet>> {
+        let mut node = id.clone();
+        loop {
+            let (name, is_root) = self.warm_up_of(&node);
+            let file = job::checkpoint(self.dir, &name);
+            if is_root || file.exists() {
+                let mut supernet = self.lab.untrained();
+                supernet.load(&file)?;
+                return Ok(supernet);
+            }
+            node = node.parent().context("every node is below the root")?;
+        }
+    }
+
+    /// The weights of a node after its warm-up, checked to be of its mask.
+    fn weights(&self, id: &NodeId, mask: &space::Mask) -> Result<Box<dyn Supernet>> {
+        let (name, _) = self.warm_up_of(id);
+        let mut supernet = self.lab.untrained();
+        let epochs = self.config.training.warm_up.epochs[depth(id)];
+        let file = job::checkpoint(self.dir, &name);
+        job::load(supernet.as_mut(), &file, &name, mask, Some(epochs))?;
+        Ok(supernet)
+    }
+
+    fn warm_up_of(&self, id: &NodeId) -> (String, bool) {
+        if *id == NodeId::root() { (PARENT.into(), true) } else { (self.job(id, "warm-up"), false) }
+    }
+}
+
+/// Epochs that each method trains after the shared warm-up, if every leaf can be split.
+pub(crate) fn planned_epochs_after_parent(config: &RunConfig) -> u64 {
+    let groups = config.split.cut.n_groups as u64;
+    let warm_up = &config.training.warm_up.epochs;
+    let warm: u64 = (1..).zip(&warm_up[1..]).map(|(level, n)| n * groups.pow(level)).sum();
+    warm + config.training.fine_tune.epochs * groups.pow(config.split.levels as u32)
+}
+
+/// Leaves of a method's tree, if every leaf can be split.
+pub(crate) fn planned_leaves(config: &RunConfig, method: Method) -> usize {
+    match method {
+        Method::OneShot => 1,
+        Method::Random | Method::Gradient | Method::Lid => {
+            config.split.cut.n_groups.pow(config.split.levels as u32)
+        }
+    }
+}
+
+/// The level of a node; the root is at 0.
+fn depth(id: &NodeId) -> usize {
+    std::iter::successors(id.parent(), NodeId::parent).count()
+}

@@ -1,0 +1,230 @@
+//! The stages of a run: train → split → fine-tune → search → rank → report.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use search::{Constraints, evolve};
+use serde::{Deserialize, Serialize};
+use space::{Arch, stratified_sample};
+use supernet::Evaluation;
+
+use crate::config::{Method, Plan};
+use crate::job::Job;
+use crate::lab::Lab;
+use crate::memory::Peak;
+use crate::method::{Arm, Grown, planned_epochs_after_parent, planned_leaves};
+use crate::progress::Progress;
+use crate::run_dir::{Manifest, RunDir, digest};
+use crate::scores::{self, ScoreBook};
+use crate::{Format, device, log, summary};
+
+/// How to run a configuration.
+pub(crate) struct RunOptions {
+    pub(crate) out: PathBuf,
+    pub(crate) device: String,
+    pub(crate) archives: Option<PathBuf>,
+    pub(crate) format: Format,
+}
+
+/// Best architectures that one method's search has found, best first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Found {
+    pub(crate) arch: Arch,
+    /// Validation accuracy as a fraction.
+    pub(crate) valid_accuracy: f64,
+}
+
+/// What the search and ranking stages have measured, by method.
+pub(crate) struct Outcome {
+    pub(crate) grown: BTreeMap<Method, Grown>,
+    pub(crate) found: BTreeMap<Method, Vec<Found>>,
+    pub(crate) sample: Vec<Arch>,
+    pub(crate) scores: BTreeMap<Method, Vec<Evaluation>>,
+}
+
+/// How many of the best architectures a search keeps.
+const N_FOUND: usize = 10;
+
+/// Runs all stages; those that are done are skipped.
+pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
+    let config = &plan.config;
+    let device = device::open(&options.device)?;
+    let lab = Lab::open(config, options.archives.as_deref(), &device)?;
+    let manifest = Manifest {
+        config_sha256: digest(plan.text.as_bytes()),
+        data_sha256: lab.data_digest.clone(),
+        commit: env!("NASLID_COMMIT").into(),
+        device: options.device.clone(),
+    };
+    let dir = RunDir::open(&options.out, &plan.text, &manifest)?;
+    log::also_to(&dir.path("log"))?;
+    let arm = |method| Arm { lab: &lab, config, dir: &dir, method };
+
+    tracing::info!("data set {}; run directory {}", lab.dataset, options.out.display());
+    stage("train", || arm(Method::OneShot).train_parent())?;
+    let methods = || config.split.methods.iter().copied();
+    let grown: BTreeMap<Method, Grown> =
+        stage("split", || methods().map(|m| Ok((m, arm(m).grow()?))).collect())?;
+    stage("fine-tune", || methods().try_for_each(|m| arm(m).fine_tune(&grown[&m])))?;
+    let found = stage("search", || {
+        methods().map(|m| Ok((m, search(&arm(m), &grown[&m])?))).collect::<Result<_>>()
+    })?;
+    let mut rng = lab.seed.child("ranking/sample").rng();
+    let sample = stratified_sample(lab.space.as_ref(), config.ranking.archs, &mut rng);
+    let scores: BTreeMap<Method, Vec<Evaluation>> = stage("rank", || {
+        methods().map(|m| Ok((m, rank(&arm(m), &grown[&m], &sample)?))).collect()
+    })?;
+    write_scores(&lab, &dir, &sample, &scores)?;
+    let outcome = Outcome { grown, found, sample, scores };
+    let report = summary::report(&lab, config, &options.out, &options.device, &outcome)?;
+    dir.write("report.json", report.to_json().as_bytes())?;
+    dir.write("report.md", report.to_markdown().as_bytes())?;
+    dir.write("report.html", report.to_html().as_bytes())?;
+    crate::print(match options.format {
+        Format::Text => report.to_markdown(),
+        Format::Json => report.to_json(),
+    });
+    Ok(())
+}
+
+fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let clock = Instant::now();
+    tracing::info!("stage {name}");
+    let result = work().with_context(|| format!("stage {name}"));
+    tracing::info!("stage {name} took {:.1} s", clock.elapsed().as_secs_f64());
+    result
+}
+
+/// Evolution inside every leaf; the best architectures of all of them.
+fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
+    let file = format!("search/{}.json", arm.method.name());
+    if arm.dir.path(&file).exists() {
+        return arm.dir.read_json(&file);
+    }
+    let options = &arm.config.search;
+    let limit = |value: u64| (0 < value).then_some(value);
+    let constraints = Constraints {
+        max_parameters: limit(options.max_parameters),
+        max_macs: limit(options.max_macs),
+    };
+    let mut book = ScoreBook::open(arm, grown)?;
+    let mut history = Vec::new();
+    for leaf in grown.tree.leaves() {
+        let name = arm.job(&leaf.id, "search");
+        let evolution = &options.evolution;
+        let most = evolution.population
+            + evolution.generations * (evolution.n_crossover + evolution.n_mutation);
+        let mut progress = Progress::new(&name, 0, most as u64);
+        let evaluated = evolve(
+            arm.lab.space.as_ref(),
+            &leaf.mask,
+            evolution,
+            &constraints,
+            arm.lab.seed.child(&name),
+            &mut |arch| {
+                progress.step();
+                Ok::<_, anyhow::Error>(book.score(arch)?.accuracy)
+            },
+        )
+        .with_context(|| format!("{name} failed"))?;
+        history.extend(evaluated);
+    }
+    book.write()?;
+    let found: Vec<Found> = search::best(&history, N_FOUND)
+        .into_iter()
+        .map(|(arch, accuracy)| Found { arch, valid_accuracy: accuracy.fraction() })
+        .collect();
+    arm.dir.write_json(&file, &found)?;
+    Ok(found)
+}
+
+fn rank(arm: &Arm<'_>, grown: &Grown, sample: &[Arch]) -> Result<Vec<Evaluation>> {
+    let mut book = ScoreBook::open(arm, grown)?;
+    let mut progress =
+        Progress::new(&format!("{}/rank", arm.method.name()), 0, sample.len() as u64);
+    let mut scores = Vec::with_capacity(sample.len());
+    for arch in sample {
+        scores.push(book.score(arch)?);
+        progress.step();
+    }
+    book.write()?;
+    Ok(scores)
+}
+
+/// Writes the scores of the ranking sample, method by method.
+fn write_scores(
+    lab: &Lab,
+    dir: &RunDir,
+    sample: &[Arch],
+    scores: &BTreeMap<Method, Vec<Evaluation>>,
+) -> Result<()> {
+    let mut text = String::from("method,arch,valid_accuracy,valid_loss\n");
+    for (method, scores) in scores {
+        for (arch, score) in sample.iter().zip(scores) {
+            text.push_str(method.name());
+            text.push(',');
+            text.push_str(&scores::line(lab, arch, *score));
+        }
+    }
+    dir.write("scores.csv", text.as_bytes())
+}
+
+/// Training steps and evaluations that a dry run measures.
+const N_MEASURED: usize = 12;
+
+/// Prints what a run would do, and how long a few steps of it take on this machine.
+pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
+    let config = &plan.config;
+    let device = device::open(&options.device)?;
+    let peak = Peak::start();
+    let lab = Lab::open(config, options.archives.as_deref(), &device)?;
+    let mut supernet = lab.untrained();
+    let mask = lab.space.full_mask();
+    let (step_seconds, score_seconds) =
+        Job::measure(&lab, config, supernet.as_mut(), &mask, N_MEASURED)?;
+    let methods = &config.split.methods;
+    let leaves: usize = methods.iter().map(|&method| planned_leaves(config, method)).sum();
+    let epochs = config.training.warm_up.epochs[0]
+        + methods.len() as u64 * planned_epochs_after_parent(config);
+    let n_steps = epochs * lab.training.n_steps() as u64;
+    let evolution = &config.search.evolution;
+    let per_leaf = evolution.population
+        + evolution.generations * (evolution.n_crossover + evolution.n_mutation);
+    let n_scores = methods.len() * config.ranking.archs + leaves * per_leaf;
+    let n_late = config.training.fine_tune.late_checkpoints as f64;
+    let seconds = n_steps as f64 * step_seconds + n_scores as f64 * n_late * score_seconds;
+    let peak = peak
+        .bytes_above_rest()
+        .map_or("unknown".into(), |bytes| format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20)));
+    crate::print(format!(
+        "data set        {}\nspace           {}, {} architectures\nmethods         {}\n\
+         training        {epochs} epochs of {} steps, {:.1} ms a step\n\
+         scores          at most {n_scores} architectures, {:.1} ms a checkpoint\n\
+         ranks           {}\nestimated time  {:.0} min, the split decisions not counted\n\
+         peak memory     {peak}\nrun directory   {}\n",
+        lab.dataset,
+        lab.space.name(),
+        mask.n_archs(),
+        methods.iter().map(|m| m.name()).collect::<Vec<_>>().join(", "),
+        lab.training.n_steps(),
+        1e3 * step_seconds,
+        1e3 * score_seconds,
+        if lab.knows_truth() {
+            "against the table of true accuracies"
+        } else {
+            "skipped: no table"
+        },
+        seconds / 60.0,
+        options.out.display(),
+    ));
+    Ok(())
+}
+
+/// Reads a run directory's configuration and runs what is left.
+pub(crate) fn resume(out: &Path, options: &RunOptions) -> Result<()> {
+    let plan = Plan::read(&out.join("config.toml"), &[])?;
+    run(&plan, options)
+}

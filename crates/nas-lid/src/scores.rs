@@ -1,0 +1,111 @@
+//! Validation scores of architectures with inherited weights, each measured once.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use space::{Accuracy, Arch, Mask, Valid};
+use supernet::{Evaluation, Supernet};
+
+use crate::job;
+use crate::lab::Lab;
+use crate::method::{Arm, Grown};
+use crate::run_dir::RunDir;
+
+/// New scores between two writes of the file.
+const WRITE_EVERY: usize = 50;
+
+/// The leaves of one method and every score measured so far.
+///
+/// A score is a function of the architecture, so a search that is interrupted is run again from its
+/// start and finds its scores here.
+pub(crate) struct ScoreBook<'a> {
+    lab: &'a Lab,
+    dir: &'a RunDir,
+    file: String,
+    leaves: Vec<(Mask, Vec<Box<dyn Supernet>>)>,
+    scores: BTreeMap<Arch, Evaluation>,
+    unwritten: usize,
+}
+
+impl<'a> ScoreBook<'a> {
+    /// Loads the late checkpoints of every leaf, and the scores of an earlier start.
+    pub(crate) fn open(arm: &Arm<'a>, grown: &Grown) -> Result<Self> {
+        let mut leaves = Vec::new();
+        for leaf in grown.tree.leaves() {
+            let name = arm.job(&leaf.id, "fine-tune");
+            let mut late = Vec::new();
+            for epoch in arm.late_epochs() {
+                let mut supernet = arm.lab.untrained();
+                let file = job::kept(arm.dir, &name, epoch);
+                job::load(supernet.as_mut(), &file, &name, &leaf.mask, Some(epoch))?;
+                late.push(supernet);
+            }
+            leaves.push((leaf.mask.clone(), late));
+        }
+        let file = format!("scores/{}.csv", arm.method.name());
+        let scores = read(arm.lab, arm.dir, &file)?;
+        Ok(Self { lab: arm.lab, dir: arm.dir, file, leaves, scores, unwritten: 0 })
+    }
+
+    /// The mean score of an architecture over the late checkpoints of its leaf.
+    pub(crate) fn score(&mut self, arch: &Arch) -> Result<Evaluation> {
+        if let Some(score) = self.scores.get(arch) {
+            return Ok(*score);
+        }
+        let (_, late) = self
+            .leaves
+            .iter()
+            .find(|(mask, _)| mask.contains(arch))
+            .with_context(|| format!("no leaf holds architecture {arch}"))?;
+        let each: Vec<Evaluation> =
+            late.iter().map(|supernet| self.lab.evaluate(supernet.as_ref(), arch)).collect();
+        let n = each.len() as f64;
+        let accuracy = each.iter().map(|score| score.accuracy.fraction()).sum::<f64>() / n;
+        let loss = each.iter().map(|score| score.loss).sum::<f64>() / n;
+        let score =
+            Evaluation { accuracy: Accuracy::<Valid>::from_fraction(accuracy.min(1.0)), loss };
+        self.scores.insert(arch.clone(), score);
+        self.unwritten += 1;
+        if WRITE_EVERY <= self.unwritten {
+            self.write()?;
+        }
+        Ok(score)
+    }
+
+    /// Writes all scores to their file.
+    pub(crate) fn write(&mut self) -> Result<()> {
+        let mut text = String::from("arch,valid_accuracy,valid_loss\n");
+        for (arch, score) in &self.scores {
+            text.push_str(&line(self.lab, arch, *score));
+        }
+        self.dir.write(&self.file, text.as_bytes())?;
+        self.unwritten = 0;
+        Ok(())
+    }
+}
+
+/// One line of a file of scores; the numbers read back exactly.
+pub(crate) fn line(lab: &Lab, arch: &Arch, score: Evaluation) -> String {
+    format!("{},{},{}\n", lab.space.format(arch), score.accuracy.fraction(), score.loss)
+}
+
+fn read(lab: &Lab, dir: &RunDir, file: &str) -> Result<BTreeMap<Arch, Evaluation>> {
+    let path = dir.path(file);
+    if !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let text = std::fs::read_to_string(&path)?;
+    let parse = |row: &str| {
+        let mut cells = row.split(',');
+        let arch = lab.space.parse(cells.next()?).ok()?;
+        let fraction: f64 = cells.next()?.parse().ok().filter(|f| (0.0..=1.0).contains(f))?;
+        let loss = cells.next()?.parse().ok()?;
+        Some((arch, Evaluation { accuracy: Accuracy::from_fraction(fraction), loss }))
+    };
+    (2..)
+        .zip(text.lines().skip(1))
+        .map(|(number, row)| {
+            parse(row).with_context(|| format!("{}:{number}: no score", path.display()))
+        })
+        .collect()
+}

@@ -1,0 +1,180 @@
+//! The table of a run: the methods, beside what needs no training.
+
+use std::path::Path;
+
+use anyhow::Result;
+use report::{Estimate, Report, Row, measure};
+use space::{Arch, Cost, EdgeId, SearchSpace, SplitTree};
+
+use crate::config::{Method, RunConfig};
+use crate::lab::Lab;
+use crate::method::Arm;
+use crate::run::{Found, Outcome};
+use crate::run_dir::RunDir;
+
+/// Spaces up to this size are searched whole by the scorers that need no training.
+const ENUMERABLE: u128 = 100_000;
+
+/// How many architectures "best of ten" looks at.
+const TEN: usize = 10;
+
+/// Measures every scorer against the true accuracies, where they are known.
+pub(crate) fn report(
+    lab: &Lab,
+    config: &RunConfig,
+    out: &Path,
+    device: &str,
+    outcome: &Outcome,
+) -> Result<Report> {
+    let summary = Summary { lab, config, outcome, truth: truths(lab, &outcome.sample) };
+    let mut rows = vec![
+        summary.untrained("parameters", |space, arch| space.cost(arch))?,
+        summary.untrained("live parameters", |space, arch| space.live_cost(arch))?,
+    ];
+    let dir = RunDir::unopened(out);
+    for (&method, scores) in &outcome.scores {
+        let arm = Arm { lab, config, dir: &dir, method };
+        let by = |score: fn(&supernet::Evaluation) -> f64| scores.iter().map(score).collect();
+        let accuracy: Vec<f64> = by(|score| score.accuracy.fraction());
+        let loss: Vec<f64> = by(|score| -score.loss);
+        let grown = &outcome.grown[&method];
+        let mut row = summary.row(method.name(), &accuracy, &outcome.found[&method])?;
+        row.tau_by_loss = summary.tau(method.name(), &loss)?;
+        row.epochs = Some(arm.total_epochs(grown));
+        if method != Method::OneShot {
+            row.split_seconds = Some(grown.seconds);
+            row.split_peak_bytes = grown.peak_bytes;
+        }
+        rows.push(row);
+    }
+    let trees = outcome
+        .grown
+        .iter()
+        .map(|(method, grown)| {
+            (method.name().to_owned(), indented(lab.space.as_ref(), &grown.tree, 0))
+        })
+        .collect();
+    let truth = lab.knows_truth().then(|| {
+        let column = serde_json::to_value(config.ranking.truth).ok();
+        let column = column.as_ref().and_then(|value| value.as_str()).unwrap_or_default();
+        format!("{column} test accuracy, 200 epochs")
+    });
+    let mut notes = vec![format!(
+        "Intervals: bootstrap over architectures, {} resamples, {:.0} %.",
+        config.ranking.resamples,
+        100.0 * config.ranking.confidence
+    )];
+    if truth.is_none() {
+        notes.push("No table of true accuracies was found: ranks are skipped.".into());
+    }
+    Ok(Report {
+        title: format!("NAS-LID on {}", lab.space.name()),
+        dataset: lab.dataset.clone(),
+        truth,
+        n_archs: outcome.sample.len(),
+        profile: out.file_name().map(|name| name.to_string_lossy().into()).unwrap_or_default(),
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        device: device.to_owned(),
+        rows,
+        trees,
+        notes,
+    })
+}
+
+struct Summary<'a> {
+    lab: &'a Lab,
+    config: &'a RunConfig,
+    outcome: &'a Outcome,
+    truth: Option<Vec<f64>>,
+}
+
+impl Summary<'_> {
+    /// The row of a cost that is taken as a score.
+    fn untrained(&self, name: &str, cost: fn(&dyn SearchSpace, &Arch) -> Cost) -> Result<Row> {
+        let space = self.lab.space.as_ref();
+        let parameters = |arch: &Arch| cost(space, arch).parameters as f64;
+        let scores: Vec<f64> = self.outcome.sample.iter().map(parameters).collect();
+        let mask = space.full_mask();
+        let mut all: Vec<Arch> = if mask.n_archs() <= ENUMERABLE {
+            mask.archs().collect()
+        } else {
+            self.outcome.sample.clone()
+        };
+        all.sort_by(|a, b| parameters(b).total_cmp(&parameters(a)));
+        let found: Vec<Found> =
+            all.into_iter().take(TEN).map(|arch| Found { arch, valid_accuracy: 0.0 }).collect();
+        Ok(Row { chosen_valid: None, ..self.row(name, &scores, &found)? })
+    }
+
+    fn row(&self, method: &str, scores: &[f64], found: &[Found]) -> Result<Row> {
+        let mut row = Row { method: method.to_owned(), ..Row::default() };
+        let test = |found: &Found| Some(self.lab.truth(&found.arch)?.fraction());
+        if let Some(best) = found.first() {
+            row.chosen = Some(self.lab.space.format(&best.arch));
+            row.chosen_valid = Some(best.valid_accuracy);
+            row.chosen_test = test(best);
+            row.best_of_ten = found.iter().take(TEN).filter_map(test).reduce(f64::max);
+        }
+        let Some(truth) = &self.truth else { return Ok(row) };
+        let best = truth.iter().copied().reduce(f64::max);
+        row.regret = best.zip(row.chosen_test).map(|(best, chosen)| best - chosen);
+        if let Some(measured) = self.measure(method, scores, truth)? {
+            row.tau = Some(measured.tau);
+            row.spearman = Some(measured.spearman);
+            row.precision_at_1 = Some(measured.precision_at_1);
+            row.precision_at_5 = Some(measured.precision_at_5);
+            row.precision_at_10 = Some(measured.precision_at_10);
+        }
+        Ok(row)
+    }
+
+    fn tau(&self, method: &str, scores: &[f64]) -> Result<Option<Estimate>> {
+        let Some(truth) = &self.truth else { return Ok(None) };
+        Ok(self.measure(method, scores, truth)?.map(|measured| measured.tau))
+    }
+
+    /// Nothing, with a warning, where all scores are equal.
+    fn measure(
+        &self,
+        method: &str,
+        scores: &[f64],
+        truth: &[f64],
+    ) -> Result<Option<report::Measured>> {
+        let ranking = &self.config.ranking;
+        let mut rng = self.lab.seed.child("ranking/bootstrap").rng();
+        match measure(scores, truth, ranking.resamples, ranking.confidence, &mut rng) {
+            Ok(measured) => Ok(Some(measured)),
+            Err(error) => {
+                tracing::warn!("{method} has no rank: {error}");
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn truths(lab: &Lab, sample: &[Arch]) -> Option<Vec<f64>> {
+    sample.iter().map(|arch| Some(lab.truth(arch)?.fraction())).collect()
+}
+
+/// A split tree as indented text.
+fn indented(space: &dyn SearchSpace, tree: &SplitTree<search::Evidence>, depth: usize) -> String {
+    let names = |edge: EdgeId, ops: &[space::OpId]| -> String {
+        ops.iter().map(|op| space.op_names(edge)[op.0]).collect::<Vec<_>>().join(", ")
+    };
+    let indent = "  ".repeat(depth);
+    let Some(split) = &tree.split else {
+        return format!("{indent}{}: {} architectures\n", tree.id, tree.mask.n_archs());
+    };
+    let score = split.evidence.iter().find(|e| e.edge == split.edge).map_or(f64::NAN, |e| e.score);
+    let mut text = format!(
+        "{indent}{}: split on edge {}, score {score:.4}\n",
+        tree.id,
+        space.edge_name(split.edge)
+    );
+    for child in &split.children {
+        let ops = names(split.edge, child.mask.ops(split.edge));
+        text.push_str(&format!("{indent}  {{{ops}}}\n"));
+        text.push_str(&indented(space, child, depth + 1));
+    }
+    text
+}
