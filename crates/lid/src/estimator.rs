@@ -10,7 +10,7 @@ use crate::{Lid, LidError, Neighbors, two_nn};
 
 /// Neighbors whose distances differ by less than this share count as equally far: the rounding of
 /// `f32` features leaves differences of about 2⁻²⁴ between distances that are equal.
-const EQUIDISTANT: f64 = 1e-6;
+pub(crate) const EQUIDISTANT: f64 = 1e-6;
 
 /// A way to tell the dimension from distances r₁ ≤ … ≤ r_k.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub enum Estimator {
     Mle,
     /// The same with 1/(k − 1).
     MleUnbiased,
-    /// Method of moments (Amsaleg et al. 2018): m / (r_k − m) with m the mean of rᵢ.
+    /// Method of moments (Amsaleg et al. 2018): m / (r_k − m) with m the mean of all rᵢ.
     Mom,
     /// The slope of −ln(1 − F) against ln(r₂/r₁) through 0, the last tenth of the points left out
     /// (Facco et al. 2017): one number for all points.
@@ -121,15 +121,22 @@ pub(crate) fn cause(distances: &[f64]) -> Option<Cause> {
 fn of_distances(distances: &[f64], estimator: Estimator) -> f64 {
     let k = distances.len() as f64;
     let radius = distances[distances.len() - 1];
-    let log_ratios = || distances.iter().map(|r| (r / radius).ln()).sum::<f64>();
+    let log_ratios = || distances.iter().map(|&r| log_ratio(r, radius)).sum::<f64>();
     match estimator {
-        Estimator::Mle | Estimator::TwoNn => -k / log_ratios(),
-        Estimator::MleUnbiased => -(k - 1.0) / log_ratios(),
+        Estimator::Mle | Estimator::TwoNn => k / log_ratios(),
+        Estimator::MleUnbiased => (k - 1.0) / log_ratios(),
         Estimator::Mom => {
-            let mean = distances.iter().sum::<f64>() / k;
-            mean / (radius - mean)
+            let sum: f64 = distances.iter().map(|r| r / radius).sum();
+            let missing: f64 = distances.iter().map(|r| (radius - r) / radius).sum();
+            sum / missing
         }
     }
+}
+
+/// ln(far / near): accurate where the two are nearly equal, and finite for all that are positive.
+pub(crate) fn log_ratio(near: f64, far: f64) -> f64 {
+    let excess = (far - near) / near;
+    if excess.is_finite() { excess.ln_1p() } else { far.ln() - near.ln() }
 }
 
 #[cfg(test)]
@@ -169,6 +176,61 @@ mod tests {
         assert_eq!(refused, Err(LidError::Degenerate { row: 0, cause: Cause::Equidistant }));
         let skipped = estimate(&simplex, Estimator::Mom, Degenerate::Skip);
         assert_eq!(skipped, Err(LidError::AllSkipped { n: 4 }));
+    }
+
+    #[test]
+    fn rounding_of_a_turned_simplex_is_no_spread() {
+        // The corners of a simplex, turned: the f32 features leave distances a few 2⁻²⁴ apart.
+        let turned = |i: usize, j: usize| {
+            let angle = std::f64::consts::TAU * (i * j) as f64 / 32.0;
+            ((angle.cos() + angle.sin()) / 32f64.sqrt()) as f32
+        };
+        let values: Vec<f32> = (0..1024).map(|at| turned(at / 32, at % 32)).collect();
+        let neighbors = Neighbors::nearest(crate::Points::new(&values, 32).unwrap(), 20).unwrap();
+        assert!(neighbors.row(0)[0] < neighbors.row(0)[19], "the case has a spread");
+        for estimator in Estimator::ALL {
+            let refused = estimate(&neighbors, estimator, Degenerate::Error);
+            assert_eq!(refused, Err(LidError::Degenerate { row: 0, cause: Cause::Equidistant }));
+            let skipped = estimate(&neighbors, estimator, Degenerate::Skip);
+            assert_eq!(skipped, Err(LidError::AllSkipped { n: 32 }));
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_range_of_f64_have_a_dimension() {
+        let far = line(&[0.0, 1e-300, 1e300]);
+        for estimator in [Estimator::Mle, Estimator::MleUnbiased, Estimator::Mom] {
+            let lid = estimate(&far, estimator, Degenerate::Skip).unwrap();
+            assert!(0.0 < lid.mean() && lid.mean().is_finite(), "{estimator}: {}", lid.mean());
+        }
+    }
+
+    #[test]
+    fn two_nn_of_hand_made_ratios() {
+        // On a line 0, 1, 3, 7 the ratios r₂/r₁ are 3, 2, 3/2 and 3/2. Sorted, the last left out:
+        // ln 3/2, ln 3/2, ln 2 against −ln 3/4, −ln 1/2, −ln 1/4.
+        let (a, b) = (1.5f64.ln(), 2f64.ln());
+        let expected = (a * (4.0f64 / 3.0).ln() + a * b + b * 4f64.ln()) / (2.0 * a * a + b * b);
+        let neighbors = line(&[0.0, 1.0, 3.0, 7.0]);
+        let lid = estimate(&neighbors, Estimator::TwoNn, Degenerate::Error).unwrap();
+        for found in lid.per_point() {
+            assert!((found.unwrap() - expected).abs() < 1e-12, "{found:?} for {expected}");
+        }
+        // Points 0 and 1 are duplicates; two remain.
+        let twins = line(&[0.0, 0.0, 1.0, 3.0]);
+        let refused = estimate(&twins, Estimator::TwoNn, Degenerate::Error);
+        assert_eq!(refused, Err(LidError::Degenerate { row: 0, cause: Cause::Duplicate }));
+        let skipped = estimate(&line(&[0.0, 0.0, 0.0, 3.0]), Estimator::TwoNn, Degenerate::Skip);
+        assert_eq!(skipped, Err(LidError::AllSkipped { n: 4 }));
+    }
+
+    #[test]
+    fn one_neighbor_is_too_few() {
+        let neighbors = Neighbors::from_distances(&[0.0, 1.0, 1.0, 0.0], 1).unwrap();
+        for estimator in Estimator::ALL {
+            let refused = estimate(&neighbors, estimator, Degenerate::Skip);
+            assert_eq!(refused, Err(LidError::TooFewNeighbors { k: 1, needed: 2 }));
+        }
     }
 
     #[test]

@@ -179,7 +179,8 @@ impl Frame {
             cols,
             halving,
             centers,
-            scale: 2.0_f32.powi(-exponent),
+            // By way of f64, because the largest reach asks for a subnormal scale.
+            scale: 2.0_f64.powi(-exponent) as f32,
             weight: 4.0_f64.powi(exponent) / f64::from(halving).powi(2),
         }
     }
@@ -190,9 +191,9 @@ impl Frame {
         for row in rows {
             let features = &points.row(row)[self.cols.clone()];
             let deviations = features.iter().zip(&self.centers);
-            centered.extend(deviations.map(|(value, center)| {
-                (value * self.halving - center) * self.scale
-            }));
+            centered.extend(
+                deviations.map(|(value, center)| (value * self.halving - center) * self.scale),
+            );
         }
         centered
     }
@@ -282,5 +283,68 @@ fn tiles(n: usize) -> impl Iterator<Item = Range<usize>> {
 fn add(target: &mut [f64], source: &[f64]) {
     for (target, source) in target.iter_mut().zip(source) {
         *target += source;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fractions of golden-ratio multiples, spread evenly over `[0, 1)`.
+    fn spread(n: usize, d: usize) -> Vec<f32> {
+        (1..=n * d).map(|at| (at as f64 * 0.618_033_988_749_895).fract() as f32).collect()
+    }
+
+    #[test]
+    fn products_of_hand_made_rows() {
+        let mut product = [0.0_f32; 6];
+        let (left, right) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+        multiply_transposed(&left, &right, 2, &mut product);
+        let product = product.map(|value| value as i32);
+        assert_eq!(product, [1, 2, 3, 3, 4, 7]);
+    }
+
+    #[test]
+    fn bounds_hold_for_every_pair() {
+        for (n, d, offset) in [(40, 3, 0.0), (130, 300, 1e4), (33, 257, -1e-3), (600, 20, 7.0)] {
+            let values: Vec<f32> = spread(n, d).iter().map(|value| value + offset).collect();
+            let points = Points::new(&values, d).unwrap();
+            for strip in Gram::new(points).strips() {
+                for row in strip.rows() {
+                    let products = &strip.products[(row - strip.rows.start) * n..][..n];
+                    for (col, product) in products.iter().enumerate() {
+                        let norms = strip.squared_norms[row] + strip.squared_norms[col];
+                        let exact =
+                            crate::exact::squared_distance(points.row(row), points.row(col));
+                        let error = (norms - 2.0 * product - exact).abs();
+                        let bound = strip.relative_error * norms + strip.absolute_error;
+                        assert!(error <= bound, "{row}, {col}: {error} over {bound}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn few_points_are_candidates_where_the_points_are_spread() {
+        let values = spread(128, 4096);
+        let points = Points::new(&values, 4096).unwrap();
+        let strip = Gram::new(points).strip(0..128);
+        let n_candidates: usize = strip.rows().map(|row| strip.candidates(row, 20).len()).sum();
+        // The bound is 2e-5 of a squared distance, so hardly any pair is in doubt.
+        assert!(n_candidates <= 128 * 22, "{n_candidates} for {}", 128 * 20);
+    }
+
+    #[test]
+    fn points_that_cannot_be_told_apart_are_all_candidates() {
+        // Two bundles far apart: within one, distances are below the rounding of the products.
+        let values: Vec<f32> =
+            (0..40).map(|at| if at % 2 == 0 { 1e4 } else { -1e4 } + 0.01 * at as f32).collect();
+        let strip = Gram::new(Points::new(&values, 1).unwrap()).strip(0..40);
+        for row in strip.rows() {
+            let own_bundle: Vec<usize> =
+                (0..40).filter(|&col| col % 2 == row % 2 && col != row).collect();
+            assert_eq!(strip.candidates(row, 3), own_bundle);
+        }
     }
 }

@@ -29,6 +29,7 @@ mod dimension;
 mod error;
 mod estimator;
 mod exact;
+mod gram;
 mod neighbors;
 mod points;
 mod profile;

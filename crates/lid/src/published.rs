@@ -1,24 +1,88 @@
-//! What the published Python computes, for comparison with old results.
+//! The published estimate, errors included.
 
-use crate::{LidError, Neighbors, Points};
+use crate::Points;
+use crate::gram::multiply_transposed;
 
-/// Added to every radius and to every sum, in `f32`, whatever the scale of the features.
+/// The published offset of the radius and of the sum of logarithms.
 const EPSILON: f32 = 1e-6;
 
-/// The mean of −k / (Σ ln(rᵢ / (r_k + ε)) + ε) with ε = 1e-6 in `f32`.
+/// The most rows for which PyTorch's `cdist` takes differences instead of a matrix product.
+const MAX_ROWS_BY_DIFFERENCE: usize = 25;
+
+/// The mean LID as the authors' Python computes it: only to compare with old results.
 ///
-/// Wrong for features of small scale and for equidistant neighbors; see [`crate::estimate`].
-/// Distances are exact here, where the published ones come from a Gram matrix in `f32`.
+/// For every row, v are the `k` smallest `f32` distances after the first is dropped as the point
+/// itself; its LID is −k / (Σ ln(v_j / (v_k + 1e-6)) + 1e-6). Kept with that are: distances by an
+/// uncentered matrix product above 25 rows, which drown in rounding under an offset; epsilons that
+/// depend on the scale; a division by `k` where fewer neighbors exist; and NaN or an infinity as a
+/// result. See [`crate::estimate`] for the right one.
 ///
-/// # Errors
+/// # Shapes
 ///
-/// As [`Neighbors::nearest`].
-pub fn mle_as_published(points: Points<'_>, k: usize) -> Result<f32, LidError> {
-    let neighbors = Neighbors::nearest(points, k)?;
-    let of_row = |distances: &[f64]| {
-        let radius = distances[k - 1] as f32 + EPSILON;
-        let sum: f32 = distances.iter().map(|&r| (r as f32 / radius).ln()).sum();
-        -(k as f32) / (sum + EPSILON)
+/// - `points`: `[n, d]`
+///
+/// # Panics
+///
+/// If there is only one point, or `k` is 0: the published code fails there.
+pub fn mle_as_published(points: Points<'_>, k: usize) -> f64 {
+    let n = points.n();
+    assert!(2 <= n && 1 <= k, "no neighbors: {n} points, k = {k}");
+    let distances =
+        if n <= MAX_ROWS_BY_DIFFERENCE { by_difference(points) } else { by_product(points) };
+    let lid = |row: &[f32]| {
+        let mut row = row.to_vec();
+        row.sort_unstable_by(f32::total_cmp);
+        let nearest = &row[1..n.min(k.saturating_add(1))];
+        let radius = nearest[nearest.len() - 1] + EPSILON;
+        let logs: f32 = nearest.iter().map(|distance| (distance / radius).ln()).sum();
+        -(k as f32) / (logs + EPSILON)
     };
-    Ok(neighbors.rows().map(of_row).sum::<f32>() / neighbors.n() as f32)
+    let sum: f32 = distances.chunks_exact(n).map(lid).sum();
+    f64::from(sum / n as f32)
+}
+
+fn by_difference(points: Points<'_>) -> Vec<f32> {
+    let distance = |row: usize, col: usize| {
+        let pairs = points.row(row).iter().zip(points.row(col));
+        pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt()
+    };
+    let n = points.n();
+    (0..n * n).map(|at| distance(at / n, at % n)).collect()
+}
+
+/// \[−2x, ‖x‖², 1\] · \[y, 1, ‖y‖²\]ᵀ, clamped at 0, as `cdist` does.
+fn by_product(points: Points<'_>) -> Vec<f32> {
+    let (n, width) = (points.n(), points.d() + 2);
+    let mut left = Vec::with_capacity(n * width);
+    let mut right = Vec::with_capacity(n * width);
+    for row in 0..n {
+        let features = points.row(row);
+        let squared_norm: f32 = features.iter().map(|feature| feature * feature).sum();
+        left.extend(features.iter().map(|feature| -2.0 * feature));
+        left.extend([squared_norm, 1.0]);
+        right.extend(features);
+        right.extend([1.0, squared_norm]);
+    }
+    let mut squares = vec![0.0; n * n];
+    multiply_transposed(&left, &right, width, &mut squares);
+    squares.into_iter().map(|square| square.max(0.0).sqrt()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_errors_are_kept() {
+        // Two points and k = 20 divide by 20; the two epsilons nearly cancel.
+        let pair = mle_as_published(Points::new(&[0.0, 2.0], 1).unwrap(), 20);
+        assert!(pair < -1e7, "{pair}");
+        // Equal distances leave only the epsilons, which at distance 1 cancel to rounding.
+        let simplex: Vec<f32> = (0..64).map(|at| f32::from(u8::from(at % 9 == 0))).collect();
+        let simplex = mle_as_published(Points::new(&simplex, 8).unwrap(), 5);
+        assert!(1e5 < simplex.abs(), "{simplex}");
+        // All points equal: ln 0.
+        let equal = mle_as_published(Points::new(&[3.0; 8], 2).unwrap(), 2);
+        assert!(equal.abs() < 1e-12, "{equal}");
+    }
 }

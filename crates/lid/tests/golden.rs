@@ -1,8 +1,12 @@
-//! Figures from outside: NumPy in `f64` on inputs made by a closed form.
+//! Figures from outside: `shared/golden/lid_cases.json`, computed with NumPy in `f64`, PyTorch in
+//! `f32` and scikit-dimension 0.5.0 on inputs made by a closed form.
 
-use lid::{Degenerate, Estimator, Neighbors, Points, estimate, mle_as_published};
+mod draw;
 
-/// The linear congruential generator of the figures, and sums of twelve draws as normal numbers.
+use draw::split_mix;
+use lid::{Degenerate, Estimator, Lid, Neighbors, Points, estimate, mle_as_published};
+
+/// The linear congruential generator, and sums of twelve draws as normal numbers.
 struct Lcg(u32);
 
 impl Lcg {
@@ -21,30 +25,101 @@ fn gauss(seed: u32, n: usize, d: usize) -> Vec<f32> {
     (0..n * d).map(|_| lcg.normal() as f32).collect()
 }
 
-#[track_caller]
-fn check(values: &[f32], k: usize, mean: f64, harmonic: f64) {
-    let neighbors = Neighbors::nearest(Points::new(values, 64).unwrap(), k).unwrap();
-    let lid = estimate(&neighbors, Estimator::Mle, Degenerate::Error).unwrap();
-    // The figures are sums of logarithms of f64 distances; ours differ in the last digits only.
-    assert!((lid.mean() / mean - 1.0).abs() < 1e-9, "{} for {mean}", lid.mean());
-    let found = lid.harmonic_mean();
-    assert!((found / harmonic - 1.0).abs() < 1e-9, "{found} for {harmonic}");
+fn hash(seed: u64, n: usize, d: usize) -> Vec<f32> {
+    (0..n * d).map(|at| split_mix(seed, at) as f32).collect()
 }
 
-/// `golden/lid_cases.json`, `gauss_128x64` and `gauss_64x64`: `f64_eps0`, `f64_eps0_harmonic`.
+/// sin(0.1 · i · j + i).
+fn sines(n: usize, d: usize) -> Vec<f32> {
+    let sine = |i: f64, j: f64| (0.1 * i * j + i).sin() as f32;
+    (0..n * d).map(|at| sine((at / d) as f64, (at % d) as f64)).collect()
+}
+
+fn points(values: &[f32], d: usize) -> Points<'_> {
+    Points::new(values, d).expect("the inputs are finite")
+}
+
+fn lid(values: &[f32], d: usize, k: usize, estimator: Estimator) -> Lid {
+    let neighbors = Neighbors::nearest(points(values, d), k).expect("k is below n");
+    estimate(&neighbors, estimator, Degenerate::Error).expect("the inputs are in general position")
+}
+
+#[track_caller]
+fn close(found: f64, expected: f64, tolerance: f64) {
+    assert!((found / expected - 1.0).abs() < tolerance, "{found} for {expected}");
+}
+
+/// `f64_eps0` and `f64_eps0_harmonic`.
+#[track_caller]
+fn check(values: &[f32], d: usize, k: usize, mean: f64, harmonic: f64) {
+    let lid = lid(values, d, k, Estimator::Mle);
+    // Distances with a rounding of 1e-16 are divided by a spread of 1e-3 and more, and sines of
+    // another library may round an input the other way: a few parts in 1e10 in the mean.
+    close(lid.mean(), mean, 1e-9);
+    close(lid.harmonic_mean(), harmonic, 1e-9);
+}
+
 #[test]
 fn mle_of_gaussians() {
-    check(&gauss(1, 128, 64), 5, 42.30000363962231, 32.53238652076698);
-    check(&gauss(1, 128, 64), 10, 30.461563067719915, 26.818919279588005);
-    check(&gauss(1, 128, 64), 20, 24.47761986487494, 23.036108615036937);
-    check(&gauss(2, 64, 64), 20, 18.44989894645561, 17.74842379996159);
+    check(&gauss(1, 128, 64), 64, 5, 42.30000363962231, 32.53238652076698);
+    check(&gauss(1, 128, 64), 64, 10, 30.461563067719915, 26.818919279588005);
+    check(&gauss(1, 128, 64), 64, 20, 24.47761986487494, 23.036108615036937);
+    check(&gauss(2, 64, 64), 64, 5, 37.53251357047621, 26.417553624685493);
+    check(&gauss(2, 64, 64), 64, 20, 18.44989894645561, 17.74842379996159);
 }
 
-/// The same file, `reference_f32`.
+#[test]
+fn mle_of_many_uniform_features() {
+    check(&hash(7, 128, 4096), 4096, 5, 483.95767374726995, 370.6590879403304);
+    check(&hash(7, 128, 4096), 4096, 20, 252.8662089867598, 240.64587075699785);
+    check(&hash(8, 128, 16384), 16384, 20, 490.13295548694055, 470.79163741424514);
+}
+
+#[test]
+fn mle_of_sines() {
+    check(&sines(128, 64), 64, 5, 6.289708878046911, 5.654872484677531);
+    check(&sines(128, 64), 64, 20, 12.085680547900116, 11.395478587516898);
+    check(&sines(128, 4096), 4096, 20, 124.22684870850979, 56.850455083886175);
+}
+
+/// `TwoNN` of `skdim_on_minmax_f32`: scikit-dimension scales all features together first.
+#[test]
+fn two_nn_of_scikit_dimension() {
+    // It stores the scaled features as f32, so its distances are good to about 1e-7, and the
+    // logarithm of their ratio, near 1e-2, to about 1e-5 before averaging.
+    close(lid(&gauss(1, 128, 64), 64, 2, Estimator::TwoNn).mean(), 32.70807205074143, 1e-5);
+    close(lid(&gauss(2, 64, 64), 64, 2, Estimator::TwoNn).mean(), 25.34556393594091, 1e-5);
+    close(lid(&hash(7, 128, 4096), 4096, 2, Estimator::TwoNn).mean(), 305.082487044947, 1e-4);
+    close(lid(&sines(128, 64), 64, 2, Estimator::TwoNn).mean(), 2.599245861467755, 1e-5);
+}
+
+/// `reference_f32`.
 #[test]
 fn the_published_formula() {
+    let check = |values: &[f32], d: usize, k: usize, expected: f64, tolerance: f64| {
+        close(mle_as_published(points(values, d), k), expected, tolerance);
+    };
+    // Another order of addition changes an f32 distance by a few 1e-7; that is divided by a spread
+    // of about 1 / LID.
+    check(&gauss(1, 128, 64), 64, 5, 42.30024337768555, 2e-5);
+    check(&gauss(1, 128, 64), 64, 20, 24.47759246826172, 1e-5);
+    check(&gauss(2, 64, 64), 64, 10, 22.755414962768555, 1e-5);
+    check(&sines(128, 64), 64, 20, 12.085662841796875, 1e-5);
+    check(&hash(7, 128, 4096), 4096, 20, 252.86949157714844, 1e-4);
+}
+
+/// `shared/notes/method.md`: the offset and the scale at which the published code fails.
+#[test]
+fn offset_and_scale_spoil_only_the_published_formula() {
     let values = gauss(1, 128, 64);
-    let found = mle_as_published(Points::new(&values, 64).unwrap(), 5).unwrap();
-    // The published distances are of f32, with a relative error of about 1e-6.
-    assert!((found / 42.300_243 - 1.0).abs() < 1e-5, "{found}");
+    let truth = lid(&values, 64, 20, Estimator::Mle).mean();
+    let small: Vec<f32> = values.iter().map(|value| value * 2f32.powi(-40)).collect();
+    // A power of two changes no digit.
+    close(lid(&small, 64, 20, Estimator::Mle).mean(), truth, 1e-14);
+    assert!(mle_as_published(points(&small, 64), 20) < 1.0);
+
+    let moved: Vec<f32> = values.iter().map(|value| value + 1e4).collect();
+    // At 1e4 an f32 is rounded to 5e-4 of the spread of a feature.
+    close(lid(&moved, 64, 20, Estimator::Mle).mean(), truth, 1e-3);
+    assert!(mle_as_published(points(&moved, 64), 20) < 0.5 * truth);
 }
