@@ -6,6 +6,7 @@ use crate::Isa;
 use crate::geometry::{Geometry, Packed};
 use crate::isa::Work;
 use crate::kernel;
+use crate::lanes::Lanes;
 
 /// Images whose weight gradients are summed before they leave the registers. Fixed, so that the
 /// order of all sums is the same for any number of threads.
@@ -101,12 +102,12 @@ impl Work for ConvolveImage<'_> {
     type Output = Vec<[f64; 2]>;
 
     #[inline(always)]
-    fn run(self) -> Self::Output {
+    fn run<L: Lanes>(self) -> Self::Output {
         let Self { shape, packed, image, planes, values } = self;
         let geometry = shape.geometry;
         pad_all(shape, image, &mut planes.images);
         let out = &mut planes.result[..shape.n_out * geometry.output_plane()];
-        kernel::convolve(geometry, packed, &planes.images, out);
+        kernel::convolve::<L>(geometry, packed, &planes.images, out);
         values
             .chunks_exact_mut(geometry.area())
             .zip(out.chunks_exact(geometry.output_plane()))
@@ -139,7 +140,7 @@ pub(crate) fn normalize(isa: Isa, area: usize, values: &[f32], channels: &[[f32;
         type Output = ();
 
         #[inline(always)]
-        fn run(self) {
+        fn run<L: Lanes>(self) {
             let Self(values, normalized, channels, area) = self;
             let planes = values.chunks_exact(area).zip(normalized.chunks_exact_mut(area));
             for ((from, to), [factor, shift]) in planes.zip(channels) {
@@ -235,7 +236,7 @@ fn channel_gradients(
         type Output = Vec<[f64; 2]>;
 
         #[inline(always)]
-        fn run(self) -> Self::Output {
+        fn run<L: Lanes>(self) -> Self::Output {
             let planes = self.0.chunks_exact(self.2).zip(self.1.chunks_exact(self.2));
             planes.map(|(slopes, values)| kernel::sum_and_dot(slopes, values)).collect()
         }
@@ -270,7 +271,7 @@ impl Work for BackwardChunk<'_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
-    fn run(self) -> Vec<f32> {
+    fn run<L: Lanes>(self) -> Vec<f32> {
         let Self { shape, packed, slants, images, values, slopes, planes, gradient } = self;
         let geometry = shape.geometry;
         let (area, plane, step) =
@@ -290,7 +291,7 @@ impl Work for BackwardChunk<'_> {
                 geometry.pad(&dense, output, |x| x);
             }
             let result = &mut planes.result[..shape.n_in * step];
-            kernel::convolve(geometry, packed, outputs, result);
+            kernel::convolve::<L>(geometry, packed, outputs, result);
             let gradient = &mut gradient[i * shape.input()..][..shape.input()];
             let channels = gradient.chunks_exact_mut(area).zip(result.chunks_exact(step));
             for ((gradient, plane), inputs) in channels.zip(image.chunks_exact(area)) {
@@ -303,7 +304,13 @@ impl Work for BackwardChunk<'_> {
         let mut weights = vec![0.0; shape.n_out * shape.n_in * geometry.n_taps()];
         let images = &planes.images[..n_images * shape.n_in * plane];
         let outputs = &planes.outputs[..n_images * shape.n_out * plane];
-        kernel::weight_gradient(geometry, [shape.n_out, shape.n_in], images, outputs, &mut weights);
+        kernel::weight_gradient::<L>(
+            geometry,
+            [shape.n_out, shape.n_in],
+            images,
+            outputs,
+            &mut weights,
+        );
         weights
     }
 }

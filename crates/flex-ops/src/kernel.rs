@@ -1,9 +1,9 @@
 //! The arithmetic of one image: written once, compiled for each instruction set.
 //!
-//! Everything here is inlined into the entry points of [`crate::isa`]; arrays of fixed length
-//! become vector registers there.
+//! Everything here is inlined into the entry points of [`crate::isa`].
 
 use crate::geometry::{Geometry, LANES, Packed, ROWS, TILE};
+use crate::lanes::Lanes;
 
 #[inline(always)]
 fn chunk<const N: usize>(values: &[f32], start: usize) -> &[f32; N] {
@@ -12,53 +12,76 @@ fn chunk<const N: usize>(values: &[f32], start: usize) -> &[f32; N] {
 
 /// Convolves padded planes `[n_in][padded_plane]` into output planes `[n_out][output_plane]`.
 #[inline(always)]
-pub(crate) fn convolve(geometry: Geometry, packed: &Packed, padded: &[f32], out: &mut [f32]) {
-    let (plane, step) = (geometry.padded_plane(), geometry.output_plane());
+pub(crate) fn convolve<L: Lanes>(
+    geometry: Geometry,
+    packed: &Packed,
+    padded: &[f32],
+    out: &mut [f32],
+) {
+    let step = geometry.output_plane();
     let per_block = packed.n_in * geometry.n_taps() * ROWS;
     let blocks = packed.weights.chunks_exact(per_block);
     for (weights, out) in blocks.zip(out.chunks_mut(ROWS * step)) {
         for start in (0..step).step_by(TILE) {
-            let mut sums = [[0.0_f32; TILE]; ROWS];
-            let mut weights = weights.chunks_exact(ROWS);
-            for input in padded.chunks_exact(plane).take(packed.n_in) {
-                for tap in 0..geometry.n_taps() {
-                    let Some(column) = weights.next() else { break };
-                    let column: &[f32; ROWS] = chunk(column, 0);
-                    let pixels: &[f32; TILE] = chunk(input, start + geometry.offset(tap));
-                    for row in 0..ROWS {
-                        for i in 0..TILE {
-                            sums[row][i] = column[row].mul_add(pixels[i], sums[row][i]);
-                        }
-                    }
-                }
-            }
+            let sums = tile::<L>(geometry, packed.n_in, weights, padded, start);
             for (sums, out) in sums.iter().zip(out.chunks_exact_mut(step)) {
-                out[start..start + TILE].copy_from_slice(sums);
+                for (sum, to) in sums.iter().zip(out[start..start + TILE].as_chunks_mut().0) {
+                    sum.store(to);
+                }
             }
         }
     }
 }
 
+/// `ROWS` output channels at `TILE` positions.
+#[inline(always)]
+fn tile<L: Lanes>(
+    geometry: Geometry,
+    n_in: usize,
+    weights: &[f32],
+    padded: &[f32],
+    start: usize,
+) -> [[L; TILE / LANES]; ROWS] {
+    let plane = geometry.padded_plane();
+    let mut sums = [[L::splat(0.0); TILE / LANES]; ROWS];
+    let (columns, _) = weights.as_chunks::<ROWS>();
+    let inputs = padded.chunks_exact(plane).take(n_in);
+    for (input, columns) in inputs.zip(columns.chunks_exact(geometry.n_taps())) {
+        for (tap, column) in columns.iter().enumerate() {
+            let at = start + geometry.offset(tap);
+            let pixels: [L; TILE / LANES] =
+                std::array::from_fn(|i| L::load(chunk(input, at + i * LANES)));
+            for (sums, weight) in sums.iter_mut().zip(column) {
+                let weight = L::splat(*weight);
+                for (sum, pixels) in sums.iter_mut().zip(pixels) {
+                    *sum = weight.mul_add(pixels, *sum);
+                }
+            }
+        }
+    }
+    sums
+}
+
 /// Adds to `gradient` (`[n_out][n_in][taps]`) the sums over positions of padded images times
 /// padded output gradients, over all images of a chunk.
 #[inline(always)]
-pub(crate) fn weight_gradient(
+pub(crate) fn weight_gradient<L: Lanes>(
     geometry: Geometry,
-    [n_out, n_in]: [usize; 2],
+    channels: [usize; 2],
     images: &[f32],
     outputs: &[f32],
     gradient: &mut [f32],
 ) {
     match geometry.kernel {
-        1 => weight_tiles::<8, 1>(geometry, [n_out, n_in], images, outputs, gradient),
-        3 => weight_tiles::<2, 9>(geometry, [n_out, n_in], images, outputs, gradient),
-        _ => weight_tiles::<1, 1>(geometry, [n_out, n_in], images, outputs, gradient),
+        1 => weight_tiles::<L, 8, 1>(geometry, channels, images, outputs, gradient),
+        3 => weight_tiles::<L, 2, 9>(geometry, channels, images, outputs, gradient),
+        _ => weight_tiles::<L, 1, 1>(geometry, channels, images, outputs, gradient),
     }
 }
 
 /// Tiles of `R` output channels and `T` taps.
 #[inline(always)]
-fn weight_tiles<const R: usize, const T: usize>(
+fn weight_tiles<L: Lanes, const R: usize, const T: usize>(
     geometry: Geometry,
     [n_out, n_in]: [usize; 2],
     images: &[f32],
@@ -70,16 +93,18 @@ fn weight_tiles<const R: usize, const T: usize>(
     for input in 0..n_in {
         for first in (0..n_out).step_by(R) {
             for tap in (0..n_taps).step_by(T) {
-                let mut sums = [[[0.0_f32; LANES]; T]; R];
+                let mut sums = [[L::splat(0.0); T]; R];
                 for image in 0..n_images {
                     let pixels = &images[(image * n_in + input) * plane..][..plane];
                     let planes = &outputs[(image * n_out + first) * plane..];
-                    accumulate(geometry, tap, pixels, planes, n_out - first, &mut sums);
+                    sums = accumulate(geometry, tap, pixels, planes, n_out - first, sums);
                 }
                 for (row, sums) in sums.iter().enumerate().take(n_out - first) {
                     let start = ((first + row) * n_in + input) * n_taps + tap;
                     for (to, sums) in gradient[start..start + T].iter_mut().zip(sums) {
-                        *to += sums.iter().sum::<f32>();
+                        let mut lanes = [0.0; LANES];
+                        sums.store(&mut lanes);
+                        *to += lanes.iter().sum::<f32>();
                     }
                 }
             }
@@ -88,34 +113,29 @@ fn weight_tiles<const R: usize, const T: usize>(
 }
 
 #[inline(always)]
-fn accumulate<const R: usize, const T: usize>(
+fn accumulate<L: Lanes, const R: usize, const T: usize>(
     geometry: Geometry,
     tap: usize,
     pixels: &[f32],
     planes: &[f32],
     n_rows: usize,
-    sums: &mut [[[f32; LANES]; T]; R],
-) {
+    mut sums: [[L; T]; R],
+) -> [[L; T]; R] {
     let (plane, center) = (geometry.padded_plane(), geometry.center());
     let last_row = n_rows.min(R) - 1;
-    let mut local = *sums;
     for start in (0..geometry.output_plane()).step_by(LANES) {
-        let mut slopes = [[0.0_f32; LANES]; R];
-        for (row, slopes) in slopes.iter_mut().enumerate() {
-            // Rows beyond the last repeat it; their sums are not used.
-            let from = row.min(last_row) * plane + start;
-            *slopes = *chunk(planes, from + center);
-        }
+        // Rows beyond the last repeat it; their sums are not used.
+        let slopes: [L; R] = std::array::from_fn(|row| {
+            L::load(chunk(planes, row.min(last_row) * plane + start + center))
+        });
         for t in 0..T {
-            let values: &[f32; LANES] = chunk(pixels, start + geometry.offset(tap + t));
-            for row in 0..R {
-                for i in 0..LANES {
-                    local[row][t][i] = slopes[row][i].mul_add(values[i], local[row][t][i]);
-                }
+            let values = L::load(chunk(pixels, start + geometry.offset(tap + t)));
+            for (sums, slope) in sums.iter_mut().zip(slopes) {
+                sums[t] = slope.mul_add(values, sums[t]);
             }
         }
     }
-    *sums = local;
+    sums
 }
 
 /// The sum of `a` and the sum of products with `b`.

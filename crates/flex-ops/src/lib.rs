@@ -22,7 +22,9 @@ mod conv_norm;
 mod geometry;
 mod isa;
 mod kernel;
+mod lanes;
 mod node;
+mod pool;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -61,7 +63,7 @@ impl Normalized {
     }
 }
 
-/// Whether [`conv_norm`] can run on this device.
+/// Whether the operations can run on this device.
 pub fn is_supported(device: &Device) -> bool {
     device.clone().inner() == Device::flex()
 }
@@ -90,4 +92,17 @@ pub fn conv_norm(
     assert!(kernel == width && kernel % 2 == 1, "a kernel of {kernel} × {width}");
     assert_eq!([scale.dims(), shift.dims()], [[n_out], [n_out]], "scale and shift");
     node::conv_norm(x, weight, scale, shift, before == Before::Relu)
+}
+
+/// The mean of each 3 × 3 neighborhood; places outside the image do not count.
+///
+/// # Shapes
+///
+/// - `x` and output: `[b, c, h, w]`
+///
+/// # Panics
+///
+/// If the device is not [supported](is_supported).
+pub fn avg_pool3(x: Tensor<4>) -> Tensor<4> {
+    pool::avg_pool3(x)
 }

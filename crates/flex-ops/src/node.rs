@@ -64,13 +64,13 @@ pub(crate) fn conv_norm(
     Normalized::new(Tensor::from_primitive::<Autodiff<Flex>>(output), mean, variance, &device)
 }
 
-type Tracked = <Autodiff<Flex> as burn::backend::BackendTypes>::FloatTensorPrimitive;
+pub(crate) type Tracked = <Autodiff<Flex> as burn::backend::BackendTypes>::FloatTensorPrimitive;
 
-fn tracked<const D: usize>(t: Tensor<D>) -> Tracked {
+pub(crate) fn tracked<const D: usize>(t: Tensor<D>) -> Tracked {
     t.try_into_primitive::<Autodiff<Flex>>().expect("the caller has looked at the device")
 }
 
-fn flex<const D: usize>(t: Tensor<D>) -> FlexTensor {
+pub(crate) fn flex<const D: usize>(t: Tensor<D>) -> FlexTensor {
     t.try_into_primitive::<Flex>().expect("the caller has looked at the device")
 }
 

@@ -1,8 +1,8 @@
 //! The fused operation against burn's own, forward and backward.
 
 use burn::tensor::activation::relu;
-use burn::tensor::module::{batch_norm_train, conv2d};
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::module::{avg_pool2d, batch_norm_train, conv2d};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
 use burn::tensor::{Device, Distribution, Tensor};
 use flex_ops::{Before, conv_norm};
 
@@ -102,4 +102,25 @@ fn the_number_of_threads_changes_no_bit() {
     };
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     assert_eq!(bits(gradient(1)), bits(gradient(4)));
+}
+
+#[test]
+fn pooling_agrees_with_burn() {
+    let device = Device::flex();
+    device.seed(9);
+    let device = device.autodiff();
+    for shape in [[3, 2, 5, 4], [1, 1, 1, 1], [2, 3, 1, 6], [2, 1, 2, 2], [5, 8, 16, 16]] {
+        let draw = || Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+        let (x, slope) = (draw().require_grad(), draw());
+        let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]);
+        let stock = avg_pool2d(x.clone(), options.with_count_include_pad(false));
+        let fused = flex_ops::avg_pool3(x.clone());
+        // Sums of nine numbers in another order.
+        let output = distance(fused.clone().inner(), stock.clone().inner());
+        assert!(output < 1e-5, "{shape:?}: {output}");
+        let stock = x.grad(&(stock * slope.clone()).sum().backward()).unwrap();
+        let fused = x.grad(&(fused * slope).sum().backward()).unwrap();
+        let gradient = distance(fused, stock);
+        assert!(gradient < 1e-5, "{shape:?}: {gradient}");
+    }
 }

@@ -31,6 +31,9 @@ pub struct Measured {
     pub precision_at_10: Estimate,
 }
 
+/// A figure of predictions and truth.
+type Statistic<'a> = &'a dyn Fn(&[f64], &[f64]) -> Result<f64, RankError>;
+
 /// Measures a scorer against the truth; higher is better in both.
 ///
 /// # Shapes
@@ -47,7 +50,7 @@ pub fn measure(
     confidence: f64,
     rng: &mut impl Rng,
 ) -> Result<Measured, RankError> {
-    let mut estimate = |statistic: &dyn Fn(&[f64], &[f64]) -> Result<f64, RankError>| {
+    let mut estimate = |statistic: Statistic<'_>| {
         let value = statistic(predicted, truth)?;
         let interval =
             bootstrap_interval(predicted.len(), resamples, confidence, rng, |indices| {

@@ -212,6 +212,9 @@ impl Classifier {
 ///
 /// - `x` and output: `[b, c, h, w]`
 pub fn avg_pool3(x: Tensor<4>) -> Tensor<4> {
+    if flex_ops::is_supported(&x.device()) {
+        return flex_ops::avg_pool3(x);
+    }
     let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]);
     avg_pool2d(x, options.with_count_include_pad(false))
 }
