@@ -26,7 +26,7 @@ pub(crate) struct Lab {
     evaluation: Vec<Batch>,
     recalibration: Option<Vec<Batch>>,
     untrained: Box<dyn Fn() -> Box<dyn Supernet>>,
-    truth: Option<Box<dyn Fn(&Arch) -> Option<Accuracy<Test>>>>,
+    truth: Option<Truth>,
 }
 
 impl Lab {
@@ -67,7 +67,7 @@ impl Lab {
         };
         let SpaceConfig::Nb201(options) = &config.space;
         let space = Nb201::new(options, shape[0], config.data.resolution, n_classes);
-        let (network_space, network_device) = (space.clone(), device.clone());
+        let (network_space, network_device) = (space, device.clone());
         let untrained = move || -> Box<dyn Supernet> {
             let mut rng = seed.child("weights").rng();
             let device = network_device.clone().autodiff();
@@ -128,6 +128,7 @@ fn take(batches: &Batches, n: usize, seed: Seed) -> Result<Vec<Batch>> {
     Ok((0..n).map(|step| batches.batch(&order, step)).collect())
 }
 
+/// The true accuracy of an architecture, where the table holds it.
 type Truth = Box<dyn Fn(&Arch) -> Option<Accuracy<Test>>>;
 
 fn truth(config: &RunConfig, archives: Option<&Path>) -> Result<Option<Truth>> {

@@ -91,14 +91,14 @@ impl Arm<'_> {
 
     fn criterion(&self) -> Option<Box<dyn Criterion>> {
         let split = &self.config.split;
-        let cut = split.cut.clone();
+        let cut = split.cut;
         match self.method {
             Method::OneShot => None,
             Method::Random => Some(Box::new(RandomCriterion { cut })),
             Method::Gradient => {
                 Some(Box::new(GradientCriterion { measure: split.gradient.measure, cut }))
             }
-            Method::Lid => Some(Box::new(LidCriterion { options: split.lid.clone(), cut })),
+            Method::Lid => Some(Box::new(LidCriterion { options: split.lid, cut })),
         }
     }
 

@@ -114,7 +114,7 @@ mod tests {
         let csv = file("arch,a,b\n|x~0|,1,2\n|y~0|,3,4\n");
         let rows = |name| column(csv.path(), name).unwrap();
         assert_eq!(rows(None), [("|x~0|".to_owned(), 1.0), ("|y~0|".to_owned(), 3.0)]);
-        assert_eq!(rows(Some("b"))[1].1, 4.0);
+        assert_eq!(rows(Some("b"))[1], ("|y~0|".to_owned(), 4.0));
     }
 
     #[track_caller]

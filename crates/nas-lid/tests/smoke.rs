@@ -1,0 +1,108 @@
+//! The program as people run it: all stages, interruptions, bad input.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nas-lid"));
+    command.env_remove("NASLID_DATA");
+    command
+}
+
+/// The smoke run, made smaller: what is tested here is the order of things.
+fn smoke(out: &Path) -> Command {
+    let mut command = program();
+    command.arg("run").arg(root().join("configs/nb201-smoke.toml")).arg("--out").arg(out);
+    for small in ["ranking.archs=12", "training.warm-up.epochs=[1]", "evaluation.images=100"] {
+        command.args(["--set", small]);
+    }
+    command
+}
+
+fn scores(out: &Path) -> String {
+    std::fs::read_to_string(out.join("scores.csv")).expect("a finished run has scores")
+}
+
+#[track_caller]
+fn succeeds(output: &Output) {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn killed_anywhere_a_run_ends_with_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let undisturbed = folder.path().join("undisturbed");
+    let clock = Instant::now();
+    succeeds(&smoke(&undisturbed).output().unwrap());
+    let whole = clock.elapsed();
+    let expected = scores(&undisturbed);
+    // One method a line, twelve architectures each.
+    assert_eq!(expected.lines().count(), 1 + 4 * 12);
+
+    let disturbed = folder.path().join("disturbed");
+    for share in [0.1, 0.25, 0.5, 0.3] {
+        let mut child =
+            smoke(&disturbed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole.mul_f64(share).max(Duration::from_millis(50)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    succeeds(&smoke(&disturbed).output().unwrap());
+    assert_eq!(scores(&disturbed), expected);
+
+    // A finished run is not done again, and its report can be made again.
+    let trees = std::fs::read(disturbed.join("split-tree.json")).unwrap();
+    succeeds(&program().arg("resume").arg(&disturbed).output().unwrap());
+    assert_eq!(std::fs::read(disturbed.join("split-tree.json")).unwrap(), trees);
+    let report = program().args(["report", "--format", "json"]).arg(&disturbed).output().unwrap();
+    succeeds(&report);
+    assert!(String::from_utf8(report.stdout).unwrap().contains("\"dataset\": \"digits\""));
+
+    // Another configuration has no business there.
+    let other = smoke(&disturbed).args(["--set", "seed=2"]).output().unwrap();
+    refused(&other, 1, "was made with another configuration");
+}
+
+#[track_caller]
+fn refused(output: &Output, code: i32, expected: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(stderr.contains(expected), "{stderr}");
+    assert_eq!(stderr.lines().filter(|line| line.starts_with("error")).count(), 1, "{stderr}");
+}
+
+#[test]
+fn bad_input_gets_one_line_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let set = |assignment: &str| smoke(&out).args(["--set", assignment]).output().unwrap();
+    refused(&set("training.momentum=2"), 1, "`training.momentum` must lie in [0, 1)");
+    refused(&set("training.no-such-key=2"), 1, "there is no key `training.no-such-key`");
+    refused(&set("data.source=cifar10"), 1, "cifar10");
+    refused(&smoke(&out).args(["--device", "cuda:9"]).output().unwrap(), 1, "no CUDA device 9");
+    assert!(!out.exists());
+
+    let arch = |text: &str| program().args(["arch", "nb201", text]).output().unwrap();
+    let unknown = "|none~0|+|none~0|max~1|+|none~0|none~1|none~2|";
+    refused(&arch(unknown), 1, "unknown operation `max` on edge 1→2");
+    refused(&arch("none"), 1, "expected the form");
+    refused(&program().args(["lid", "/no/such.npy"]).output().unwrap(), 1, "/no/such.npy");
+}
+
+#[test]
+fn an_architecture_is_described() {
+    let text = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|\
+                +|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|";
+    let output = program().args(["arch", "nb201", text, "--format", "json"]).output().unwrap();
+    succeeds(&output);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    // `anchors.md`: counts of the published network.
+    assert_eq!(json["parameters"], 1_531_546);
+    assert_eq!(json["macs"], 220_119_680);
+    assert_eq!(json["taps"].as_array().unwrap().len(), 17);
+}
