@@ -89,9 +89,9 @@ const STEP: StepOptions = StepOptions {
 /// Every tensor of a supernet, as its checkpoint holds them.
 fn tensors(supernet: &dyn Supernet, folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let file = folder.join("tensors.safetensors");
-    supernet.save(&file, "").unwrap();
-    let bytes = std::fs::read(file).unwrap();
-    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    supernet.save(&file, "").expect("the folder is ours");
+    let bytes = std::fs::read(file).expect("it was just written");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("it was just written");
     tensors.iter().map(|(name, view)| (name.to_owned(), view.data().to_vec())).collect()
 }
 
