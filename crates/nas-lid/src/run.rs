@@ -115,8 +115,7 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
     for leaf in grown.tree.leaves() {
         let name = arm.job(&leaf.id, "search");
         let evolution = &options.evolution;
-        let most = evolution.population
-            + evolution.generations * (evolution.n_crossover + evolution.n_mutation);
+        let most = evolution.population * evolution.generations;
         let mut progress = Progress::new(&name, 0, most as u64);
         let evaluated = evolve(
             arm.lab.space.as_ref(),
@@ -191,8 +190,7 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
         + methods.len() as u64 * planned_epochs_after_parent(config);
     let n_steps = epochs * lab.training.n_steps() as u64;
     let evolution = &config.search.evolution;
-    let per_leaf = evolution.population
-        + evolution.generations * (evolution.n_crossover + evolution.n_mutation);
+    let per_leaf = evolution.population * evolution.generations;
     let n_scores = methods.len() * config.ranking.archs + leaves * per_leaf;
     let n_late = config.training.fine_tune.late_checkpoints as f64;
     let seconds = n_steps as f64 * step_seconds + n_scores as f64 * n_late * score_seconds;

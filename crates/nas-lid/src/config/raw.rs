@@ -180,7 +180,12 @@ impl RunConfig {
         if self.evaluation.statistics == EvaluationStatistics::Recalibrated {
             positive("evaluation.recalibration-batches", self.evaluation.recalibration_batches)?;
         }
-        positive("search.evolution.population", self.search.evolution.population)?;
+        let evolution = &self.search.evolution;
+        positive("search.evolution.population", evolution.population)?;
+        if evolution.population < evolution.n_crossover + evolution.n_mutation {
+            let fault = "must not be below the children of a generation".into();
+            return Err(("search.evolution.population", fault));
+        }
         positive("ranking.archs", self.ranking.archs.saturating_sub(1))?;
         positive("ranking.resamples", self.ranking.resamples)?;
         share("ranking.confidence", self.ranking.confidence)
