@@ -46,14 +46,21 @@ fn check([b, n_in, h, w]: [usize; 4], n_out: usize, kernel: usize, before: Befor
     close("variance", distance(fused.variance, stock.variance.inner()));
     let stock_gradients = (stock.output * slope.clone()).sum().backward();
     let fused_gradients = (fused.output * slope).sum().backward();
-    let pair =
-        |t: &Tensor<4>| (t.grad(&fused_gradients).unwrap(), t.grad(&stock_gradients).unwrap());
+    let pair = |t: &Tensor<4>| {
+        (
+            t.grad(&fused_gradients).expect("it was asked for"),
+            t.grad(&stock_gradients).expect("it was asked for"),
+        )
+    };
     let (a, b_) = pair(&x);
     close("input gradient", distance(a, b_));
     let (a, b_) = pair(&weight);
     close("weight gradient", distance(a, b_));
     for (name, t) in [("scale", &scale), ("shift", &shift)] {
-        let (a, b_) = (t.grad(&fused_gradients).unwrap(), t.grad(&stock_gradients).unwrap());
+        let (a, b_) = (
+            t.grad(&fused_gradients).expect("it was asked for"),
+            t.grad(&stock_gradients).expect("it was asked for"),
+        );
         close(name, distance(a, b_));
     }
 
@@ -91,13 +98,18 @@ fn the_number_of_threads_changes_no_bit() {
     let x = Tensor::<4>::random([20, 8, 9, 9], Distribution::Normal(0.0, 1.0), &device);
     let weight = Tensor::<4>::random([8, 8, 3, 3], Distribution::Normal(0.0, 1.0), &device);
     let gradient = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool =
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("it was asked for");
         pool.install(|| {
             let weight = weight.clone().require_grad();
             let (scale, shift) = (Tensor::ones([8], &device), Tensor::zeros([8], &device));
             let y = conv_norm(x.clone(), weight.clone(), scale, shift, Before::Relu).output;
             let gradients = y.square().sum().backward();
-            weight.grad(&gradients).unwrap().try_into_vec_as::<f32>().unwrap()
+            weight
+                .grad(&gradients)
+                .expect("it was asked for")
+                .try_into_vec_as::<f32>()
+                .expect("it was asked for")
         })
     };
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
@@ -118,8 +130,8 @@ fn pooling_agrees_with_burn() {
         // Sums of nine numbers in another order.
         let output = distance(fused.clone().inner(), stock.clone().inner());
         assert!(output < 1e-5, "{shape:?}: {output}");
-        let stock = x.grad(&(stock * slope.clone()).sum().backward()).unwrap();
-        let fused = x.grad(&(fused * slope).sum().backward()).unwrap();
+        let stock = x.grad(&(stock * slope.clone()).sum().backward()).expect("it was asked for");
+        let fused = x.grad(&(fused * slope).sum().backward()).expect("it was asked for");
         let gradient = distance(fused, stock);
         assert!(gradient < 1e-5, "{shape:?}: {gradient}");
     }
