@@ -73,8 +73,30 @@ pub fn live_edges(arch: &Arch) -> [bool; EDGES.len()] {
     std::array::from_fn(live)
 }
 
-/// The canonical form of an architecture: equal for cells that compute the same by dropping `none`
-/// and seeing through `skip_connect` (the isomorphism of the NAS-Bench-201 paper).
+/// The canonical form of an architecture, as the NAS-Bench-201 paper counts cells: 6466 differ.
+///
+/// Each node is its sorted terms; `skip_connect` is seen through, and `none` and whatever follows
+/// a node fed by one `none` is `#`. Equal forms compute the same. The converse does not hold: a sum
+/// of zeros is not seen to be zero, and a sum that is skipped on is not merged into the next.
+///
+/// # Panics
+///
+/// If the architecture has fewer edges than a cell.
+///
+/// # Examples
+///
+/// ```
+/// use nb201::{Nb201, Nb201Config, canonical};
+/// use space::SearchSpace;
+///
+/// let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: true };
+/// let space = Nb201::new(&config, 3, 32, 10);
+/// let a = "|skip_connect~0|+|none~0|none~1|+|nor_conv_1x1~0|nor_conv_3x3~1|none~2|";
+/// let b = "|skip_connect~0|+|none~0|none~1|+|nor_conv_3x3~0|nor_conv_1x1~1|none~2|";
+/// let [a, b] = [space.parse(a)?, space.parse(b)?];
+/// assert_eq!(canonical(&a), canonical(&b));
+/// # Ok::<(), space::SpaceError>(())
+/// ```
 pub fn canonical(arch: &Arch) -> String {
     let mut nodes = vec!["0".to_owned()];
     for node in 1..N_NODES {
@@ -96,4 +118,49 @@ pub fn canonical(arch: &Arch) -> String {
         nodes.push(terms.join("+"));
     }
     nodes.pop().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use space::Mask;
+
+    use super::*;
+
+    /// Every way from the input of a cell to its output, in edges.
+    const PATHS: [&[usize]; 4] = [&[3], &[0, 4], &[1, 5], &[0, 2, 5]];
+
+    #[test]
+    fn live_edges_are_those_of_open_paths() {
+        let (mut n_dead, mut n_live) = (0, 0);
+        for arch in Mask::full(&[OP_NAMES.len(); EDGES.len()]).archs() {
+            let open = |edge: &usize| arch.op(EdgeId(*edge)) != OpId(0);
+            let paths = PATHS.iter().filter(|path| path.iter().all(open));
+            let mut expected = [false; EDGES.len()];
+            paths.copied().flatten().for_each(|&edge| expected[edge] = true);
+            let live = live_edges(&arch);
+            assert_eq!(live, expected, "{arch}");
+            n_dead += usize::from(!live.contains(&true));
+            n_live += live.into_iter().filter(|&is_live| is_live).count();
+        }
+        // Both counted in Python; `golden/nb201_archs.json` has the first as the number of
+        // architectures whose output is constant.
+        assert_eq!([n_dead, n_live], [341, 63_700]);
+    }
+
+    #[track_caller]
+    fn check(ops: [usize; 6], expected: &str) {
+        assert_eq!(canonical(&Arch::new(ops.map(OpId).into())), expected);
+    }
+
+    #[test]
+    fn canonical_forms_by_hand() {
+        check([0, 0, 0, 0, 0, 0], "#+#+#");
+        check([4, 4, 4, 4, 4, 4], "0+0+0+0");
+        // A convolution of the zero at node 1 is zero, and terms are sorted.
+        check([0, 0, 2, 2, 2, 0], "#+#+(0)@nor_conv_3x3");
+        check([4, 0, 0, 3, 2, 0], "#+(0)@nor_conv_1x1+(0)@nor_conv_3x3");
+        check([4, 0, 0, 2, 3, 0], "#+(0)@nor_conv_1x1+(0)@nor_conv_3x3");
+        // The sum of two zeros is not seen to be zero.
+        check([0, 0, 0, 4, 0, 2], "#+(#+#)@nor_conv_3x3+0");
+    }
 }

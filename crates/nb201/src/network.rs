@@ -26,7 +26,14 @@ pub struct Nb201Network {
 
 impl Nb201Network {
     /// Draws all weights.
+    ///
+    /// # Panics
+    ///
+    /// If the space has no cells, or its images cannot be halved twice.
     pub fn init(space: &Nb201, device: &Device, rng: &mut ChaCha8Rng) -> Self {
+        let side = space.resolution;
+        assert!(0 < space.config.cells_per_stage, "a network without cells");
+        assert!(0 < side && side.is_multiple_of(4), "images of side {side} cannot be halved twice");
         let affine = if space.config.affine { Affine::Yes } else { Affine::No };
         let channels = space.config.channels;
         let stem = conv_norm(space.image_channels, channels, 3, Activation::None);

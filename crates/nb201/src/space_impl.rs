@@ -42,7 +42,7 @@ pub struct Nb201 {
     pub(crate) config: Nb201Config,
     pub(crate) image_channels: usize,
     pub(crate) classes: usize,
-    resolution: usize,
+    pub(crate) resolution: usize,
 }
 
 /// One block between stem and classifier.
@@ -216,10 +216,13 @@ mod tests {
         Nb201::new(&Nb201Config { channels, cells_per_stage, affine: true }, 3, 32, 10)
     }
 
+    fn arch(ops: [usize; 6]) -> Arch {
+        Arch::new(ops.map(OpId).into())
+    }
+
     #[track_caller]
     fn check(ops: [usize; 6], parameters: u64, macs: u64) {
-        let arch = Arch::new(ops.map(OpId).into());
-        assert_eq!(space(16, 5).cost(&arch), Cost { parameters, macs });
+        assert_eq!(space(16, 5).cost(&arch(ops)), Cost { parameters, macs });
     }
 
     /// `golden/nb201_archs.json`: parameters of the PyTorch network and its multiply-adds.
@@ -232,6 +235,36 @@ mod tests {
         check([1, 3, 4, 3, 4, 4], 129_306, 15_647_360);
         check([2, 2, 1, 0, 2, 1], 802_426, 113_951_360);
         check([4, 4, 4, 0, 3, 0], 101_306, 11_715_200);
+        check([3; 6], 241_306, 31_376_000);
+        check([2, 0, 0, 0, 0, 0], 316_346, 43_172_480);
+    }
+
+    /// NATS-Bench, architecture 0 on CIFAR-100 and ImageNet-16-120: 15.65322 and 3.91948 MFLOPs,
+    /// one for the bias of each class.
+    #[test]
+    fn costs_follow_classes_and_resolution() {
+        let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: true };
+        let cost = |resolution, classes| {
+            Nb201::new(&config, 3, resolution, classes).cost(&arch([1, 3, 4, 3, 4, 4]))
+        };
+        assert_eq!(cost(32, 100), Cost { parameters: 135_156, macs: 15_653_120 });
+        assert_eq!(cost(16, 120), Cost { parameters: 136_456, macs: 3_919_360 });
+    }
+
+    #[test]
+    fn costs_follow_norms_and_image_channels() {
+        let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: false };
+        let Cost { parameters, macs } = space(16, 5).cost(&arch([2; 6]));
+        // Scale and shift of 16, 32 and 64 channels on six edges of five cells.
+        let norms = 2 * 6 * 5 * (16 + 32 + 64);
+        let plain = Nb201::new(&config, 3, 32, 10).cost(&arch([2; 6]));
+        assert_eq!(plain, Cost { parameters: parameters - norms, macs });
+        // Two channels of the image and their 3 × 3 kernels less.
+        let stem = 2 * 16 * 9;
+        let gray = Nb201::new(&config, 1, 32, 10).cost(&arch([2; 6]));
+        let expected =
+            Cost { parameters: plain.parameters - stem, macs: plain.macs - stem * 32 * 32 };
+        assert_eq!(gray, expected);
     }
 
     #[test]
@@ -265,7 +298,7 @@ mod tests {
 
     #[test]
     fn seventeen_taps_of_the_published_network() {
-        let taps = space(16, 5).taps(&Arch::new(vec![OpId(0); 6]));
+        let taps = space(16, 5).taps(&arch([0; 6]));
         assert_eq!(taps.len(), 17);
         assert_eq!(taps[4..7], [[16, 32, 32], [32, 16, 16], [32, 16, 16]]);
         assert_eq!(taps[16], [64, 8, 8]);
@@ -275,10 +308,10 @@ mod tests {
     fn dead_edges_cost_nothing_live() {
         let space = space(16, 5);
         // Node 1 is fed by a convolution, but nothing leaves it.
-        let dead = Arch::new([2, 0, 0, 4, 0, 2].map(OpId).into());
-        let bare = Arch::new([0, 0, 0, 4, 0, 0].map(OpId).into());
+        let dead = arch([2, 0, 0, 4, 0, 2]);
+        let bare = arch([0, 0, 0, 4, 0, 0]);
         assert_eq!(space.live_cost(&dead), space.cost(&bare));
         assert!(space.is_connected(&dead));
-        assert!(!space.is_connected(&Arch::new([2, 0, 0, 0, 0, 2].map(OpId).into())));
+        assert!(!space.is_connected(&arch([2, 0, 0, 0, 0, 2])));
     }
 }

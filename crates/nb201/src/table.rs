@@ -17,8 +17,7 @@ pub enum TruthSet {
     /// CIFAR-100.
     Cifar100,
     /// ImageNet-16-120.
-    #[serde(rename = "imagenet16-120")]
-    Imagenet16,
+    Imagenet16_120,
 }
 
 /// Mean test accuracy after 200 epochs of every architecture, on three data sets.
@@ -74,7 +73,7 @@ impl Table {
         Some(match set {
             TruthSet::Cifar10 => cifar10,
             TruthSet::Cifar100 => cifar100,
-            TruthSet::Imagenet16 => imagenet16,
+            TruthSet::Imagenet16_120 => imagenet16,
         })
     }
 }
@@ -83,7 +82,23 @@ impl Table {
 mod tests {
     use std::io::Write;
 
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{Error, StrDeserializer};
+
     use super::*;
+
+    #[track_caller]
+    fn named(name: &str, expected: TruthSet) {
+        let name: StrDeserializer<'_, Error> = name.into_deserializer();
+        assert_eq!(TruthSet::deserialize(name), Ok(expected));
+    }
+
+    #[test]
+    fn columns_have_names() {
+        named("cifar10", TruthSet::Cifar10);
+        named("cifar100", TruthSet::Cifar100);
+        named("imagenet16-120", TruthSet::Imagenet16_120);
+    }
 
     fn read(text: &str) -> Result<Table, Nb201Error> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -105,6 +120,8 @@ mod tests {
         refused("|none~0|,1,2,3\n", "line 2: `|none~0|` is no architecture of nb201");
         refused(&format!("{arch},10,1,x\n"), "line 2: `x` is no percentage");
         refused(&format!("{arch},10,1,101\n"), "line 2: `101` is no percentage");
+        refused(&format!("{arch},NaN,1,1\n"), "line 2: `NaN` is no percentage");
+        refused(&format!("{arch},10,1\n"), "line: 2,");
         refused(&format!("{arch},10,1,1\n{arch},10,1,1\n"), "line 3 names an architecture again");
         assert!(read("a,b\n").unwrap_err().to_string().contains("expected the header"));
     }
@@ -119,7 +136,13 @@ mod tests {
             text += &format!("{},{},50,20\n", space.format(arch), i as f64 / 200.0);
         }
         let table = read(&text).unwrap();
-        let found = table.accuracy(TruthSet::Cifar10, &archs[200]).unwrap();
-        assert!((found.fraction() - 0.01).abs() < 1e-12);
+        let check = |set, expected: f64| {
+            let found = table.accuracy(set, &archs[200]).unwrap().fraction();
+            assert!((found - expected).abs() < 1e-12, "{set:?}: {found}");
+        };
+        check(TruthSet::Cifar10, 0.01);
+        check(TruthSet::Cifar100, 0.5);
+        check(TruthSet::Imagenet16_120, 0.2);
+        assert_eq!(table.accuracy(TruthSet::Cifar10, &Arch::new(vec![])), None);
     }
 }
