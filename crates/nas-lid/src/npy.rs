@@ -1,7 +1,7 @@
 //! Reads matrices from NumPy's `.npy` files.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -18,15 +18,32 @@ pub(crate) struct Matrix {
     pub(crate) values: Vec<f32>,
 }
 
+/// The number at a place, counted in numbers; the bytes must reach beyond it.
+type Decode = fn(&[u8], usize) -> f64;
+
 /// What the header tells.
 struct Header {
-    bytes_per_number: usize,
-    big_endian: bool,
-    fortran: bool,
+    /// Bytes of a number.
+    width: usize,
+    decode: Decode,
+    order: Order,
     shape: Vec<usize>,
 }
 
-/// Reads a file of `f4` or `f8`; dimensions after the first become one.
+/// Which index runs fastest through the file.
+#[derive(Clone, Copy, PartialEq)]
+enum Order {
+    /// The last.
+    C,
+    /// The first.
+    Fortran,
+}
+
+/// Reads a file of `f4` or `f8`; dimensions after the first become one, and a vector one column.
+///
+/// # Errors
+///
+/// If the file is malformed, or a number is not finite as an `f32`: with its row and column.
 pub(crate) fn read(file: &Path) -> Result<Matrix> {
     let parse = || -> Result<Matrix> { matrix(File::open(file)?) };
     parse().with_context(|| file.display().to_string())
@@ -36,66 +53,58 @@ fn matrix(mut source: impl Read) -> Result<Matrix> {
     let header = header(&mut source)?;
     let n = *header.shape.first().context("a single number is no matrix")?;
     let d = header.shape[1..].iter().try_fold(1_usize, |d, side| d.checked_mul(*side));
-    let total = d.and_then(|d| n.checked_mul(d)?.checked_mul(header.bytes_per_number));
+    let total = d.and_then(|d| n.checked_mul(d)?.checked_mul(header.width));
     let (d, total) = d.zip(total).context("the shape is larger than any memory")?;
     // Read no more than the header promises, and allocate as the bytes come.
     let mut bytes = Vec::new();
-    source.take(total as u64 + 1).read_to_end(&mut bytes)?;
+    source.take((total as u64).saturating_add(1)).read_to_end(&mut bytes)?;
+    ensure!(bytes.len() <= total, "more than the {total} bytes of numbers that the shape needs");
     ensure!(bytes.len() == total, "expected {total} bytes of numbers, found {}", bytes.len());
-    let mut values = numbers(&header, &bytes)?;
-    if header.fortran && header.shape.len() > 1 {
-        ensure!(header.shape.len() == 2, "Fortran order is read for matrices only");
-        values = (0..n * d).map(|i| values[i % d * n + i / d]).collect();
-    }
-    for (i, value) in values.iter().enumerate() {
-        ensure!(value.is_finite(), "row {}, column {} is {value} as a 32-bit float", i / d, i % d);
-    }
+    let number = |row, col| {
+        let value = (header.decode)(&bytes, header.place(row, col));
+        let narrow = value as f32;
+        ensure!(value.is_finite(), "row {row}, column {col} is {value}");
+        ensure!(narrow.is_finite(), "row {row}, column {col}: {value:e} overflows a 32-bit float");
+        Ok(narrow)
+    };
+    let places = (0..n).flat_map(|row| (0..d).map(move |col| (row, col)));
+    let values = places.map(|(row, col)| number(row, col)).collect::<Result<_>>()?;
     Ok(Matrix { n, d, values })
 }
 
-fn numbers(header: &Header, bytes: &[u8]) -> Result<Vec<f32>> {
-    let numbers = match (header.bytes_per_number, header.big_endian) {
-        (4, false) => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        (4, true) => bytes.as_chunks().0.iter().map(|b| f32::from_be_bytes(*b)).collect(),
-        (8, false) => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
-        (8, true) => bytes.as_chunks().0.iter().map(|b| f64::from_be_bytes(*b) as f32).collect(),
-        (n, _) => bail!("numbers of {n} bytes are not read"),
-    };
-    Ok(numbers)
+impl Header {
+    /// Where in the file the number of a row and column is, counted in numbers.
+    fn place(&self, row: usize, col: usize) -> usize {
+        let (n, sides) = (self.shape[0], &self.shape[1..]);
+        let d: usize = sides.iter().product();
+        match self.order {
+            Order::C => row * d + col,
+            Order::Fortran => {
+                // A column stands for several indices of which the last runs fastest.
+                let (mut place, mut rest, mut stride) = (row, col, n * d);
+                for side in sides.iter().rev() {
+                    stride /= side;
+                    place += rest % side * stride;
+                    rest /= side;
+                }
+                place
+            }
+        }
+    }
 }
 
 fn header(source: &mut impl Read) -> Result<Header> {
-    let mut start = [0; 8];
-    source.read_exact(&mut start).context("too short for an npy file")?;
-    ensure!(start.starts_with(b"\x93NUMPY"), "no npy file: its first bytes are others");
-    let length = match start[6] {
-        1 => {
-            let mut length = [0; 2];
-            source.read_exact(&mut length).context("the header is cut off")?;
-            usize::from(u16::from_le_bytes(length))
-        }
-        2 | 3 => {
-            let mut length = [0; 4];
-            source.read_exact(&mut length).context("the header is cut off")?;
-            u32::from_le_bytes(length) as usize
-        }
-        version => bail!("npy version {version} is unknown"),
-    };
-    ensure!(length <= MAX_HEADER, "a header of {length} bytes");
-    let mut text = vec![0; length];
-    source.read_exact(&mut text).context("the header is cut off")?;
-    let text = String::from_utf8(text).context("the header is no text")?;
-    let descr = field(&text, "descr")?.trim_matches(['\'', '"']);
-    let (big_endian, bytes_per_number) = match descr {
-        "<f4" | "=f4" => (false, 4),
-        ">f4" => (true, 4),
-        "<f8" | "=f8" => (false, 8),
-        ">f8" => (true, 8),
+    let text = header_text(source)?;
+    let (width, decode): (usize, Decode) = match field(&text, "descr")?.trim_matches(['\'', '"']) {
+        "<f4" | "=f4" => (4, |bytes, at| f32::from_le_bytes(bytes.as_chunks().0[at]).into()),
+        ">f4" => (4, |bytes, at| f32::from_be_bytes(bytes.as_chunks().0[at]).into()),
+        "<f8" | "=f8" => (8, |bytes, at| f64::from_le_bytes(bytes.as_chunks().0[at])),
+        ">f8" => (8, |bytes, at| f64::from_be_bytes(bytes.as_chunks().0[at])),
         other => bail!("numbers of type `{other}`, expected f4 or f8"),
     };
-    let fortran = match field(&text, "fortran_order")? {
-        "True" => true,
-        "False" => false,
+    let order = match field(&text, "fortran_order")? {
+        "True" => Order::Fortran,
+        "False" => Order::C,
         other => bail!("fortran_order is `{other}`"),
     };
     let shape = field(&text, "shape")?;
@@ -107,7 +116,40 @@ fn header(source: &mut impl Read) -> Result<Header> {
         .filter(|side| !side.is_empty())
         .map(|side| side.parse().with_context(|| format!("the shape holds `{side}`")))
         .collect::<Result<_>>()?;
-    Ok(Header { bytes_per_number, big_endian, fortran, shape })
+    Ok(Header { width, decode, order, shape })
+}
+
+/// The dictionary of the header; `source` is left at the first number.
+fn header_text(source: &mut impl Read) -> Result<String> {
+    let mut start = [0; 8];
+    fill(source, &mut start, || "too short for an npy file: 8 bytes are needed".to_owned())?;
+    ensure!(start.starts_with(b"\x93NUMPY"), "no npy file: its first bytes are others");
+    let cut_off = |end: usize| format!("the header is cut off before byte {end}");
+    let (first, length) = match start[6] {
+        1 => {
+            let mut length = [0; 2];
+            fill(source, &mut length, || cut_off(10))?;
+            (10, usize::from(u16::from_le_bytes(length)))
+        }
+        2 | 3 => {
+            let mut length = [0; 4];
+            fill(source, &mut length, || cut_off(12))?;
+            (12, u32::from_le_bytes(length) as usize)
+        }
+        version => bail!("npy version {version} is unknown"),
+    };
+    ensure!(length <= MAX_HEADER, "a header of {length} bytes, at most {MAX_HEADER} are read");
+    let mut text = vec![0; length];
+    fill(source, &mut text, || cut_off(first + length))?;
+    String::from_utf8(text).context("the header is no text")
+}
+
+/// Fills the buffer; says what is missing where the file ends too early.
+fn fill(source: &mut impl Read, buffer: &mut [u8], missing: impl Fn() -> String) -> Result<()> {
+    match source.read_exact(buffer) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => bail!(missing()),
+        result => Ok(result?),
+    }
 }
 
 /// The text of a value in the header, a literal Python dictionary.
@@ -124,35 +166,82 @@ fn field<'a>(header: &'a str, name: &str) -> Result<&'a str> {
     rest.get(..end.with_context(missing)?).map(str::trim).with_context(missing)
 }
 
+/// The bytes of a file.
+#[cfg(test)]
+pub(crate) fn fixture(descr: &str, fortran: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
+    let header =
+        format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
+    let length = u16::try_from(header.len()).expect("headers of tests are short");
+    let length = length.to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), numbers].concat()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::fixture as file;
     use super::*;
-
-    fn file(descr: &str, fortran: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
-        let header =
-            format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
-        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-        bytes.extend((header.len() as u16).to_le_bytes());
-        bytes.extend(header.as_bytes());
-        bytes.extend(numbers);
-        bytes
-    }
 
     fn f4(values: &[f32]) -> Vec<u8> {
         values.iter().flat_map(|value| value.to_le_bytes()).collect()
     }
 
+    fn f8(values: &[f64]) -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], n: usize, d: usize, values: &[f32]) {
+        assert_eq!(matrix(bytes).unwrap(), Matrix { n, d, values: values.to_vec() });
+    }
+
     #[test]
-    fn orders_and_types_give_the_same_matrix() {
-        let expected = Matrix { n: 2, d: 3, values: vec![1., 2., 3., 4., 5., 6.] };
-        let c = file("<f4", "False", "(2, 3)", &f4(&[1., 2., 3., 4., 5., 6.]));
-        assert_eq!(matrix(&c[..]).unwrap(), expected);
-        let fortran = file("<f4", "True", "(2, 3)", &f4(&[1., 4., 2., 5., 3., 6.]));
-        assert_eq!(matrix(&fortran[..]).unwrap(), expected);
+    fn types_give_the_same_matrix() {
+        let values = [1., 2., 3., 4., 5., 6.];
+        let little = |descr, numbers: &[u8]| file(descr, "False", "(2, 3)", numbers);
+        check(&little("<f4", &f4(&values)), 2, 3, &values);
+        check(&little("<f8", &f8(&values.map(f64::from))), 2, 3, &values);
+        let narrow: Vec<u8> = values.iter().flat_map(|value| value.to_be_bytes()).collect();
+        check(&little(">f4", &narrow), 2, 3, &values);
         let wide: Vec<u8> = (1..7).flat_map(|i| f64::from(i).to_be_bytes()).collect();
-        assert_eq!(matrix(&file(">f8", "False", "(2, 3)", &wide)[..]).unwrap(), expected);
-        let cube = file("<f4", "False", "(2, 3, 1)", &f4(&[1., 2., 3., 4., 5., 6.]));
-        assert_eq!(matrix(&cube[..]).unwrap(), expected);
+        check(&little(">f8", &wide), 2, 3, &values);
+    }
+
+    #[test]
+    fn orders_give_the_same_matrix() {
+        let values = [1., 2., 3., 4., 5., 6.];
+        let fortran = f4(&[1., 4., 2., 5., 3., 6.]);
+        check(&file("<f4", "True", "(2, 3)", &fortran), 2, 3, &values);
+        check(&file("<f4", "False", "(2, 3, 1)", &f4(&values)), 2, 3, &values);
+        check(&file("<f4", "True", "(6,)", &f4(&values)), 6, 1, &values);
+
+        // Entry (i, j, k) of 2 × 3 × 2 is 100 i + 10 j + k; Fortran order runs through i first.
+        let entry = |i: u16, j: u16, k: u16| f32::from(100 * i + 10 * j + k);
+        let (mut c, mut fortran) = (Vec::new(), Vec::new());
+        for place in 0..12 {
+            c.push(entry(place / 6, place / 2 % 3, place % 2));
+            fortran.push(entry(place % 2, place / 2 % 3, place / 6));
+        }
+        check(&file("<f4", "False", "(2, 3, 2)", &f4(&c)), 2, 6, &c);
+        check(&file("<f4", "True", "(2, 3, 2)", &f4(&fortran)), 2, 6, &c);
+    }
+
+    #[test]
+    fn later_versions_have_longer_lengths() {
+        let first = file("<f4", "False", "(1, 1)", &f4(&[1.0]));
+        for version in [2, 3] {
+            let mut later = first.clone();
+            later[6] = version;
+            later.splice(10..10, [0, 0]);
+            check(&later, 1, 1, &[1.0]);
+            later[11] = 1;
+            refused(&later, "at most 65536 are read");
+        }
+    }
+
+    #[test]
+    fn empty_matrices_have_no_values() {
+        check(&file("<f4", "True", "(5, 0)", &[]), 5, 0, &[]);
+        check(&file("<f4", "True", "(0, 5)", &[]), 0, 5, &[]);
     }
 
     #[track_caller]
@@ -165,16 +254,44 @@ mod tests {
     fn malformed_files_are_refused() {
         refused(b"", "too short");
         refused(b"PK\x03\x04 and more", "no npy file");
+        refused(b"\x93NUMPY\x01\x00\x05\x00{}", "cut off before byte 15");
+        refused(b"\x93NUMPY\x04\x00\x05\x00{}", "version 4");
         refused(&file("<i8", "False", "(1,)", &[0; 8]), "numbers of type `<i8`");
+        refused(&file("<f4", "Maybe", "(1,)", &[0; 4]), "fortran_order is `Maybe`");
+        refused(&file("<f4", "False", "()", &[0; 4]), "a single number is no matrix");
         refused(&file("<f4", "False", "(2, 2)", &f4(&[1.0])), "expected 16 bytes of numbers");
-        refused(&file("<f4", "False", "(1, 1)", &f4(&[1.0, 2.0])), "expected 4 bytes");
-        let huge = "(99999999999, 99999999999)";
-        refused(&file("<f4", "False", huge, &[]), "larger than any memory");
+        refused(&file("<f4", "False", "(1, 1)", &f4(&[1.0, 2.0])), "more than the 4 bytes");
         refused(&file("<f4", "False", "(1, x)", &[]), "the shape holds `x`");
-        refused(&file("<f4", "False", "(2, 1)", &f4(&[0., f32::NAN])), "row 1, column 0 is NaN");
-        let valid = file("<f4", "False", "(1, 1)", &f4(&[1.0]));
-        for end in 0..valid.len() {
-            assert!(matrix(&valid[..end]).is_err());
+        refused(&file("<f4", "False", "(-1, 1)", &[]), "the shape holds `-1`");
+    }
+
+    #[test]
+    fn promises_of_the_header_allocate_nothing() {
+        refused(&file("<f4", "False", "(99999999999, 99999999999)", &[]), "larger than any memory");
+        refused(&file("<f4", "False", "(99999999999, 9)", &[]), "found 0");
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_named_by_place() {
+        let nan = [0., 1., 2., f32::NAN];
+        refused(&file("<f4", "False", "(2, 2)", &f4(&nan)), "row 1, column 1 is NaN");
+        let infinite = [0., f32::NEG_INFINITY, 2., 3.];
+        refused(&file("<f4", "True", "(2, 2)", &f4(&infinite)), "row 1, column 0 is -inf");
+        let large = f8(&[0., 1., -1e300, 3.]);
+        refused(&file("<f8", "True", "(2, 2)", &large), "row 0, column 1: -1e300 overflows");
+    }
+
+    #[test]
+    fn damaged_files_are_no_panic() {
+        let valid = file("<f8", "True", "(2, 3, 1)", &f8(&[1., 2., 3., 4., 5., 6.]));
+        for place in 0..valid.len() {
+            assert!(matrix(&valid[..place]).is_err());
+            for byte in 0..=u8::MAX {
+                let mut damaged = valid.clone();
+                damaged[place] = byte;
+                // Either may come of it, as long as something does.
+                drop(matrix(&damaged[..]));
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The report as one page that needs no other file.
 
-use crate::markdown::{HEADS, cells, subject};
-use crate::{Estimate, Report};
+use crate::Report;
+use crate::markdown::{HEADS, cells, yardstick};
+use crate::plot::plot;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -32,53 +33,23 @@ pub(crate) fn html(report: &Report) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
-         <style>{STYLE}</style>\n<h1>{title}</h1>\n<p>{subject}</p>\n\
+         <style>{STYLE}</style>\n<h1>{title}</h1>\n\
+         <p>Data set <b>{dataset}</b> · {n_archs} architectures · {yardstick} · \
+         run <code>{profile}</code> on {device}</p>\n\
          <div class=\"wide\"><table>\n{head}{rows}</table></div>\n{plot}<ul>{notes}</ul>\n{trees}\
          <p>Made by <code>{command}</code>.</p>\n</html>\n",
         title = escaped(&report.title),
-        subject = escaped(&subject(report)).replace("**", ""),
+        dataset = escaped(&report.dataset),
+        n_archs = report.n_archs,
+        yardstick = escaped(&yardstick(report)),
+        profile = escaped(&report.profile),
+        device = escaped(&report.device),
         plot = plot(report),
         command = escaped(&report.command),
     )
 }
 
-/// τ of every method with its interval.
-fn plot(report: &Report) -> String {
-    let taus: Vec<(&str, Estimate)> =
-        report.rows.iter().filter_map(|row| Some((row.method.as_str(), row.tau?))).collect();
-    if taus.is_empty() {
-        return String::new();
-    }
-    let (left, width, step) = (150.0, 500.0, 26.0);
-    let x = |tau: f64| left + width * tau.clamp(0.0, 1.0);
-    let height = step * (taus.len() as f64 + 1.5);
-    let mut svg = format!(
-        "<svg viewBox=\"0 0 720 {height}\" role=\"img\" aria-label=\"Kendall τ with intervals\">\n"
-    );
-    for tenth in (0..=10).step_by(2) {
-        let tau = f64::from(tenth) / 10.0;
-        let (x, bottom) = (x(tau), height - 1.2 * step);
-        svg += &format!(
-            "<line x1=\"{x}\" x2=\"{x}\" y1=\"0\" y2=\"{bottom}\" stroke-opacity=\".2\"/>\
-             <text x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{tau:.1}</text>\n",
-            bottom + 16.0
-        );
-    }
-    for (i, (method, tau)) in taus.iter().enumerate() {
-        let y = step * (i as f64 + 0.6);
-        svg += &format!(
-            "<text x=\"0\" y=\"{}\">{}</text><line x1=\"{}\" x2=\"{}\" y1=\"{y}\" y2=\"{y}\" \
-             stroke-width=\"2\"/><circle cx=\"{}\" cy=\"{y}\" r=\"5\" fill=\"currentColor\"/>\n",
-            y + 4.0,
-            escaped(method),
-            x(tau.low),
-            x(tau.high),
-            x(tau.value)
-        );
-    }
-    svg + "</svg>\n"
-}
-
-fn escaped(text: &str) -> String {
+/// A text that cannot be taken for markup.
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

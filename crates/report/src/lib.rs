@@ -12,19 +12,16 @@
 //! # Ok::<(), report::ReportError>(())
 //! ```
 
+mod error;
 mod html;
 mod markdown;
 mod measured;
+mod plot;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+pub use error::ReportError;
 pub use measured::{Estimate, Measured, measure};
-
-/// A text that is no report.
-#[derive(Debug, Error)]
-#[error("no report: {0}")]
-pub struct ReportError(#[from] serde_json::Error);
 
 /// What a run has found, and how it was made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -109,7 +106,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// If the text is no report.
+    /// [`ReportError::Json`] if the text is no report.
     pub fn read_json(text: &str) -> Result<Self, ReportError> {
         Ok(serde_json::from_str(text)?)
     }
@@ -149,7 +146,7 @@ mod tests {
     #[test]
     fn markdown_is_a_table_with_notes_and_trees() {
         expect![[r#"
-            # NAS-LID on <nb201>
+            # NAS-LID on \<nb201>
 
             Data set **digits** · 300 architectures · ranks against cifar10 · run `cpu` on cpu
 
@@ -180,8 +177,47 @@ mod tests {
     }
 
     #[test]
+    fn no_text_of_a_report_becomes_markup() {
+        let evil = || "<x>&\"|\n```".to_owned();
+        let tau = Some(Estimate { value: 0.5, low: 0.4, high: 0.6 });
+        let report = Report {
+            title: evil(),
+            dataset: evil(),
+            truth: Some(evil()),
+            n_archs: 1,
+            profile: evil(),
+            command: evil(),
+            device: evil(),
+            rows: vec![Row { method: evil(), tau, ..Row::default() }],
+            trees: vec![(evil(), evil())],
+            notes: vec![evil()],
+        };
+        let page = report.to_html();
+        assert!(!page.contains("<x>") && !page.contains("&\"") && !page.contains("x&gt;&\""));
+
+        let markdown = report.to_markdown();
+        let table: Vec<&str> = markdown.lines().filter(|line| line.starts_with("| ")).collect();
+        assert_eq!(table.len(), 3);
+        let bars = |line: &str| line.replace("\\|", "").matches('|').count();
+        assert!(table.iter().all(|line| bars(line) == bars(table[0])), "{table:?}");
+        assert!(markdown.contains("````text\n<x>&\"|\n```\n````\n"), "{markdown}");
+    }
+
+    #[test]
     fn json_reads_back_and_other_texts_do_not() {
         assert_eq!(Report::read_json(&sample().to_json()).unwrap(), sample());
-        assert!(Report::read_json("{}").is_err());
+        let error = Report::read_json("{}").unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap();
+        expect!["no report: missing field `title` at line 1 column 2"]
+            .assert_eq(&format!("{error}: {cause}"));
+    }
+
+    #[test]
+    fn json_holds_figures_with_their_interval() {
+        let json: serde_json::Value = serde_json::from_str(&sample().to_json()).unwrap();
+        let row = &json["rows"][1];
+        assert_eq!(row["method"], "lid");
+        assert_eq!(row["tau"], serde_json::json!({ "value": 0.6034, "low": 0.551, "high": 0.649 }));
+        assert!(row["tau-by-loss"].is_null() && row["precision-at-5"].is_null());
     }
 }

@@ -5,6 +5,9 @@ use crate::{Estimate, Report, Row};
 /// What stands where nothing was measured.
 const NOTHING: &str = "–";
 
+/// Bytes in a MiB.
+const MEBIBYTE: f64 = 1_048_576.0;
+
 /// The heads of the columns.
 pub(crate) const HEADS: [&str; 11] = [
     "method",
@@ -34,7 +37,7 @@ pub(crate) fn cells(row: &Row) -> [String; HEADS.len()] {
         percent(row.chosen_test),
         percent(row.best_of_ten),
         or_nothing(row.split_seconds, |seconds| format!("{seconds:.1}")),
-        or_nothing(row.split_peak_bytes, |n| format!("{:.0}", n as f64 / f64::from(1 << 20))),
+        or_nothing(row.split_peak_bytes, |n| format!("{:.0}", n as f64 / MEBIBYTE)),
     ]
 }
 
@@ -43,43 +46,94 @@ fn or_nothing<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {
 }
 
 /// `.603 [.55, .65]`.
-fn with_interval(estimate: Estimate) -> String {
-    let bare = |value: f64, digits: usize| format!("{value:.digits$}").replacen("0.", ".", 1);
-    let Estimate { value, low, high } = estimate;
+fn with_interval(Estimate { value, low, high }: Estimate) -> String {
     format!("{} [{}, {}]", bare(value, 3), bare(low, 2), bare(high, 2))
 }
 
-/// One line that says what was measured on what.
-pub(crate) fn subject(report: &Report) -> String {
-    let truth = match &report.truth {
+/// A figure without the zero before its point, and without the sign of a zero.
+fn bare(value: f64, n_digits: usize) -> String {
+    let text = format!("{value:.n_digits$}");
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
+    let sign = if digits.contains(|digit| matches!(digit, '1'..='9')) { sign } else { "" };
+    match digits.strip_prefix("0.") {
+        Some(fraction) => format!("{sign}.{fraction}"),
+        None => format!("{sign}{digits}"),
+    }
+}
+
+/// What ranks are measured against.
+pub(crate) fn yardstick(report: &Report) -> String {
+    match &report.truth {
         Some(truth) => format!("ranks against {truth}"),
         None => "ranks skipped: no table of true accuracies".to_owned(),
-    };
-    format!(
-        "Data set **{}** · {} architectures · {truth} · run `{}` on {}",
-        report.dataset, report.n_archs, report.profile, report.device
-    )
+    }
 }
 
 pub(crate) fn markdown(report: &Report) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let mut text = format!("# {}\n\n{}\n\n", report.title, subject(report));
+    let mut text = format!(
+        "# {}\n\nData set **{}** · {} architectures · {} · run {} on {}\n\n",
+        plain(&report.title),
+        plain(&report.dataset),
+        report.n_archs,
+        plain(&yardstick(report)),
+        code(&report.profile),
+        plain(&report.device)
+    );
     text += &line(&HEADS.map(str::to_owned));
     text += &line(&HEADS.map(|_| "---".to_owned()));
     for row in &report.rows {
-        text += &line(&cells(row));
+        text += &line(&cells(row).map(|cell| plain(&cell)));
     }
     text.push('\n');
     for note in &report.notes {
-        text += &format!("* {note}\n");
+        text += &format!("* {}\n", plain(note));
     }
     for (method, tree) in &report.trees {
-        text += &format!("\nSplit tree, {method}:\n\n```text\n{}```\n", ended(tree));
+        let (method, fence, end) = (plain(method), fence(tree, 3), line_end(tree));
+        text += &format!("\nSplit tree, {method}:\n\n{fence}text\n{tree}{end}{fence}\n");
     }
-    text += &format!("\nMade by `{}`.\n", report.command);
+    text += &format!("\nMade by {}.\n", code(&report.command));
     text
 }
 
-fn ended(tree: &str) -> String {
-    if tree.ends_with('\n') { tree.to_owned() } else { format!("{tree}\n") }
+/// A text on one line, without what would start a cell or a tag.
+fn plain(text: &str) -> String {
+    text.replace('\n', " ").replace('|', "\\|").replace('<', "\\<")
+}
+
+/// A text on one line as code.
+fn code(text: &str) -> String {
+    let fence = fence(text, 1);
+    let gap = if text.contains('`') { " " } else { "" };
+    format!("{fence}{gap}{}{gap}{fence}", text.replace('\n', " "))
+}
+
+/// As many backticks as asked for, or more than stand in a row in the text.
+fn fence(text: &str, least: usize) -> String {
+    let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or_default();
+    "`".repeat(least.max(longest + 1))
+}
+
+/// What a text lacks to end its line.
+fn line_end(text: &str) -> &'static str {
+    if text.is_empty() || text.ends_with('\n') { "" } else { "\n" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: f64, low: f64, high: f64, expected: &str) {
+        assert_eq!(with_interval(Estimate { value, low, high }), expected);
+    }
+
+    #[test]
+    fn figures_lose_the_zero_before_the_point_only() {
+        check(0.6034, 0.551, 0.649, ".603 [.55, .65]");
+        check(-0.25, -0.304, 0.0, "-.250 [-.30, .00]");
+        check(-0.0001, -0.001, 1.0, ".000 [.00, 1.00]");
+        check(10.5, -10.25, 20.0, "10.500 [-10.25, 20.00]");
+    }
 }

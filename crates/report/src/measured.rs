@@ -4,6 +4,8 @@ use rand::Rng;
 use rank::{RankError, bootstrap_interval, kendall_tau_b, precision_at_top, spearman};
 use serde::{Deserialize, Serialize};
 
+use crate::ReportError;
+
 /// A figure and the interval that the bootstrap gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -42,14 +44,15 @@ type Statistic<'a> = &'a dyn Fn(&[f64], &[f64]) -> Result<f64, RankError>;
 ///
 /// # Errors
 ///
-/// If the lengths differ, a side is constant or a value is not finite.
+/// [`ReportError::Rank`] if the lengths differ, a side is constant, a value is not finite, there are
+/// no resamples or `confidence` is outside `(0, 1)`.
 pub fn measure(
     predicted: &[f64],
     truth: &[f64],
     resamples: usize,
     confidence: f64,
     rng: &mut impl Rng,
-) -> Result<Measured, RankError> {
+) -> Result<Measured, ReportError> {
     let mut estimate = |statistic: Statistic<'_>| {
         let value = statistic(predicted, truth)?;
         let interval =
@@ -57,7 +60,7 @@ pub fn measure(
                 let pick = |from: &[f64]| indices.iter().map(|&i| from[i]).collect::<Vec<_>>();
                 statistic(&pick(predicted), &pick(truth))
             })?;
-        Ok(Estimate { value, low: interval.low, high: interval.high })
+        Ok::<_, RankError>(Estimate { value, low: interval.low, high: interval.high })
     };
     Ok(Measured {
         tau: estimate(&kendall_tau_b)?,
@@ -74,14 +77,43 @@ mod tests {
 
     use super::*;
 
+    fn rng() -> rand_chacha::ChaCha8Rng {
+        rand_chacha::ChaCha8Rng::seed_from_u64(1)
+    }
+
     #[test]
     fn a_perfect_scorer_is_certain() {
         let truth: Vec<f64> = (0..60).map(f64::from).collect();
-        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-        let measured = measure(&truth, &truth, 50, 0.9, &mut rng).unwrap();
+        let measured = measure(&truth, &truth, 50, 0.9, &mut rng()).unwrap();
         let Estimate { value, low, high } = measured.tau;
         assert!([value, low, high].iter().all(|tau| (tau - 1.0).abs() < 1e-12));
         assert!((measured.precision_at_5.value - 1.0).abs() < 1e-12);
-        assert!(measure(&[1.0; 60], &truth, 50, 0.9, &mut rng).is_err());
+    }
+
+    #[test]
+    fn figures_are_those_of_the_whole_sample() {
+        // Ten pairs; by hand: the swaps of neighbors make 5 of 45 pairs discordant, and the best
+        // one of ten is predicted second.
+        let truth: Vec<f64> = (0..10).map(f64::from).collect();
+        let predicted: Vec<f64> = (0..10_u32).map(|i| f64::from(i ^ 1)).collect();
+        let measured = measure(&predicted, &truth, 200, 0.95, &mut rng()).unwrap();
+        assert!((measured.tau.value - 35.0 / 45.0).abs() < 1e-12);
+        assert!((measured.spearman.value - (1.0 - 60.0 / 990.0)).abs() < 1e-12);
+        assert!(measured.precision_at_10.value.abs() < 1e-12);
+        let Estimate { value, low, high } = measured.tau;
+        assert!(low < value && value < high, "{low} {value} {high}");
+        assert_eq!(measure(&predicted, &truth, 200, 0.95, &mut rng()).unwrap(), measured);
+    }
+
+    #[test]
+    fn undefined_figures_are_refused() {
+        let message = |predicted: &[f64], resamples, confidence| {
+            let truth = [1.0, 2.0, 3.0];
+            measure(predicted, &truth, resamples, confidence, &mut rng()).unwrap_err().to_string()
+        };
+        assert_eq!(message(&[1.0; 3], 50, 0.9), "all predicted values are equal");
+        assert_eq!(message(&[1.0], 50, 0.9), "1 predictions do not pair with 3 true values");
+        assert_eq!(message(&[1.0, 2.0, 3.0], 50, 1.0), "confidence 1 is outside (0, 1)");
+        assert!(message(&[1.0, f64::NAN, 3.0], 50, 0.9).contains("is not finite"));
     }
 }

@@ -50,14 +50,19 @@ struct Named {
 }
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
-    let place = || options.file.display().to_string();
-    let text = std::fs::read_to_string(&options.file).with_context(place)?;
+    let text = std::fs::read_to_string(&options.file);
+    let output = text.map_err(Into::into).and_then(|text| output(&text, options, format));
+    crate::print(output.with_context(|| options.file.display().to_string())?);
+    Ok(())
+}
+
+fn output(text: &str, options: &Options, format: Format) -> Result<String> {
     let rows: Vec<Vec<f64>> = if text.trim_start().starts_with('{') {
-        serde_json::from_str::<Named>(&text).with_context(place)?.similarity
+        serde_json::from_str::<Named>(text)?.similarity
     } else {
-        serde_json::from_str(&text).with_context(place)?
+        serde_json::from_str(text)?
     };
-    let similarity = Similarity::try_from(rows).with_context(place)?;
+    let similarity = Similarity::try_from(rows)?;
     let sizes = match options.sizes {
         Sizes::Any => partition::Sizes::Any,
         Sizes::Balanced => partition::Sizes::Balanced,
@@ -69,10 +74,10 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
         Objective::Gap => partition::Objective::Gap,
         Objective::NormalizedCut => partition::Objective::NormalizedCut,
     };
-    let cut = best(&similarity, options.groups, sizes, objective).with_context(place)?;
+    let cut = best(&similarity, options.groups, sizes, objective)?;
     let groups = cut.first().groups();
     let separability = separability(&similarity, cut.first());
-    crate::print(match format {
+    Ok(match format {
         Format::Json => format!(
             "{}\n",
             json!({ "groups": groups, "score": cut.score, "separability": separability })
@@ -85,6 +90,62 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
                 cut.score
             )
         }
-    });
-    Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Vertices 0 and 1 are alike, 2 is near them, 3 is alone.
+    const MATRIX: &str = "[[1, 0.875, 0.5, 0.125], [0.875, 1, 0.5, 0.125], [0.5, 0.5, 1, 0.25], \
+                          [0.125, 0.125, 0.25, 1]]";
+
+    fn options(sizes: Sizes, objective: Objective) -> Options {
+        Options { file: PathBuf::new(), groups: 2, sizes, objective }
+    }
+
+    #[track_caller]
+    fn check(text: &str, options: &Options, groups: Value, score: f64) {
+        let printed = output(text, options, Format::Json).unwrap();
+        let printed: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(printed["groups"], groups);
+        assert!((printed["score"].as_f64().unwrap() - score).abs() < 1e-12, "{printed}");
+        assert!(printed["separability"].is_number());
+    }
+
+    #[test]
+    fn sizes_and_objectives_reach_the_cut() {
+        let (pairs, alone) = (json!([[0, 1], [2, 3]]), json!([[0, 1, 2], [3]]));
+        check(MATRIX, &options(Sizes::Balanced, Objective::IntraSum), pairs.clone(), 1.125);
+        check(MATRIX, &options(Sizes::Min2, Objective::MeanIntra), pairs, 0.5625);
+        check(MATRIX, &options(Sizes::Any, Objective::IntraSum), alone, 1.875);
+    }
+
+    #[test]
+    fn a_matrix_may_stand_under_its_name() {
+        let named = format!("{{\"similarity\": {MATRIX}}}");
+        let options = options(Sizes::Balanced, Objective::IntraSum);
+        let [bare, named] =
+            [MATRIX, &named].map(|text| output(text, &options, Format::Text).unwrap());
+        assert_eq!(bare, named);
+        assert!(bare.contains("\nscore         1.125\nseparability  "), "{bare}");
+    }
+
+    #[test]
+    fn files_that_are_no_similarity_are_refused() {
+        let refused = |text: &str, expected: &str| {
+            let options = options(Sizes::Balanced, Objective::IntraSum);
+            let error = format!("{:#}", output(text, &options, Format::Json).unwrap_err());
+            assert!(error.contains(expected), "{error}");
+        };
+        refused("", "EOF while parsing");
+        refused("{\"matrix\": []}", "missing field `similarity`");
+        refused("[[1, 0],\n [null, 1]]", "line 2");
+        refused("[[1, 0.5], [0.5]]", "row 1");
+        refused("[[1, 0.5], [0.25, 1]]", "not symmetric");
+        refused("[[1]]", "1");
+    }
 }

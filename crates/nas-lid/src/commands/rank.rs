@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use rank::RankError;
 use serde_json::json;
 
 use crate::Format;
@@ -23,83 +24,134 @@ pub(crate) struct Options {
     truth_column: Option<String>,
 }
 
+/// How many architectures "best of ten" looks at, where there are as many.
+const TEN: usize = 10;
+
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
-    let predictions = column(&options.predictions, options.column.as_deref())?;
-    let known: HashMap<String, f64> =
-        column(&options.truth, options.truth_column.as_deref())?.into_iter().collect();
-    let mut predicted = Vec::with_capacity(predictions.len());
-    let mut truth = Vec::with_capacity(predictions.len());
-    for (key, score) in predictions {
-        let true_value = known
-            .get(&key)
-            .with_context(|| format!("{} has no row `{key}`", options.truth.display()))?;
-        predicted.push(score);
-        truth.push(*true_value);
-    }
-    let best_of = 10.min(truth.len());
-    let tau = rank::kendall_tau_b(&predicted, &truth)?;
-    let rho = rank::spearman(&predicted, &truth)?;
-    let precision = |fraction| rank::precision_at_top(&predicted, &truth, fraction);
-    let [one, five, ten] = [precision(0.01)?, precision(0.05)?, precision(0.10)?];
-    let regret = rank::regret_of_top(&predicted, &truth)?;
-    let best = rank::best_of(&predicted, &truth, best_of)?;
-    crate::print(match format {
-        Format::Json => format!(
-            "{}\n",
-            json!({
-                "n": truth.len(),
-                "kendall_tau_b": tau,
-                "spearman": rho,
-                "precision_at": { "1": one, "5": five, "10": ten },
-                "regret_top1": regret,
-                "best_of_10": best,
-            })
-        ),
-        Format::Text => format!(
-            "n              {}\nKendall τ-b    {tau:.4}\nSpearman ρ     {rho:.4}\n\
-             precision at   1 %: {one:.3}, 5 %: {five:.3}, 10 %: {ten:.3}\n\
-             regret         {regret}\nbest of ten    {best}\n",
-            truth.len()
-        ),
-    });
+    crate::print(output(options, format)?);
     Ok(())
+}
+
+fn output(options: &Options, format: Format) -> Result<String> {
+    let Options { predictions, truth, .. } = options;
+    let scores = column(predictions, options.column.as_deref())?;
+    let known: HashMap<String, f64> =
+        column(truth, options.truth_column.as_deref())?.into_iter().collect();
+    let mut pairs = (Vec::with_capacity(scores.len()), Vec::with_capacity(scores.len()));
+    for (key, score) in scores {
+        let missing =
+            || format!("{} has no row `{key}` of {}", truth.display(), predictions.display());
+        pairs.1.push(*known.get(&key).with_context(missing)?);
+        pairs.0.push(score);
+    }
+    let figures = Figures::of(&pairs.0, &pairs.1);
+    let place = || format!("{} against {}", predictions.display(), truth.display());
+    Ok(figures.with_context(place)?.print(format))
+}
+
+/// How well predictions rank the truth.
+struct Figures {
+    n: usize,
+    kendall_tau_b: f64,
+    spearman: f64,
+    /// At 1, 5 and 10 %.
+    precision: [f64; 3],
+    regret: f64,
+    best_of_ten: f64,
+}
+
+impl Figures {
+    fn of(predicted: &[f64], truth: &[f64]) -> Result<Self, RankError> {
+        let precision = |fraction| rank::precision_at_top(predicted, truth, fraction);
+        Ok(Self {
+            n: truth.len(),
+            kendall_tau_b: rank::kendall_tau_b(predicted, truth)?,
+            spearman: rank::spearman(predicted, truth)?,
+            precision: [precision(0.01)?, precision(0.05)?, precision(0.10)?],
+            regret: rank::regret_of_top(predicted, truth)?,
+            best_of_ten: rank::best_of(predicted, truth, TEN.min(truth.len()))?,
+        })
+    }
+
+    fn print(&self, format: Format) -> String {
+        let Self { n, kendall_tau_b: tau, spearman: rho, regret, best_of_ten: best, .. } = self;
+        let [one, five, ten] = self.precision;
+        match format {
+            Format::Json => format!(
+                "{}\n",
+                json!({
+                    "n": n,
+                    "kendall_tau_b": tau,
+                    "spearman": rho,
+                    "precision_at": { "1": one, "5": five, "10": ten },
+                    "regret_top1": regret,
+                    "best_of_10": best,
+                })
+            ),
+            Format::Text => format!(
+                "n              {n}\nKendall τ-b    {tau:.4}\nSpearman ρ     {rho:.4}\n\
+                 precision at   1 %: {one:.3}, 5 %: {five:.3}, 10 %: {ten:.3}\n\
+                 regret         {regret}\nbest of ten    {best}\n"
+            ),
+        }
+    }
 }
 
 /// Keys and numbers of a column, in the order of the file.
 fn column(file: &Path, name: Option<&str>) -> Result<Vec<(String, f64)>> {
-    let read = || -> Result<Vec<(String, f64)>> {
-        let mut reader = csv::Reader::from_path(file)?;
-        let headers = reader.headers()?.clone();
-        let index = match name {
-            None => 1,
-            Some(name) => {
-                let found = headers.iter().position(|header| header == name);
-                found.with_context(|| format!("there is no column `{name}`"))?
-            }
-        };
-        ensure!(0 < index && index < headers.len(), "a key and a number are needed in every row");
-        let mut seen = HashMap::new();
-        let mut rows = Vec::new();
-        for record in reader.records() {
-            let record = record?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let (key, text) = (record[0].to_owned(), &record[index]);
-            match text.trim().parse::<f64>() {
-                Ok(value) if value.is_finite() => rows.push((key.clone(), value)),
-                _ => bail!("line {line}: `{text}` is no finite number"),
-            }
-            if let Some(first) = seen.insert(key, line) {
-                bail!("line {line} repeats the key of line {first}");
-            }
+    let text = std::fs::read_to_string(file);
+    let rows = text.map_err(Into::into).and_then(|text| parse(&text, name));
+    rows.with_context(|| file.display().to_string())
+}
+
+fn parse(text: &str, name: Option<&str>) -> Result<Vec<(String, f64)>> {
+    // Rows of another length are told below, with their true line.
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+    let headers = reader.headers()?.clone();
+    let index = match name {
+        None => 1,
+        Some(name) => {
+            let found = headers.iter().position(|header| header == name);
+            found.with_context(|| format!("there is no column `{name}`"))?
         }
-        Ok(rows)
     };
-    read().with_context(|| file.display().to_string())
+    ensure!(0 < index && index < headers.len(), "a key and a number are needed in every row");
+    let mut seen = HashMap::new();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record?;
+        let start = record.position().map_or(0, csv::Position::byte);
+        let (n, expected) = (record.len(), headers.len());
+        ensure!(n == expected, "line {}: {n} fields, not {expected}", line(text, start));
+        let (key, number) = (&record[0], &record[index]);
+        match number.trim().parse::<f64>() {
+            Ok(value) if value.is_finite() => rows.push((key.to_owned(), value)),
+            _ => bail!("line {}: `{number}` is no finite number", line(text, start)),
+        }
+        if let Some(first) = seen.insert(key.to_owned(), start) {
+            let (again, first) = (line(text, start), line(text, first));
+            bail!("line {again} repeats the key `{key}` of line {first}");
+        }
+    }
+    Ok(rows)
+}
+
+/// The line, from 1, of the record that starts at a byte.
+///
+/// Where a record ends in `\r\n` or empty lines come first, `csv` lets the next one start in them.
+fn line(text: &str, start: u64) -> usize {
+    let bytes = text.as_bytes();
+    let start = usize::try_from(start).unwrap_or(bytes.len()).min(bytes.len());
+    let (before, rest) = bytes.split_at(start);
+    let gap = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    1 + before.iter().chain(gap).filter(|&&byte| byte == b'\n').count()
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use serde_json::Value;
 
     use super::*;
 
@@ -109,24 +161,76 @@ mod tests {
         file
     }
 
+    fn ranked(predictions: &str, truth: &str, truth_column: Option<&str>) -> Result<String> {
+        let (predictions, truth) = (file(predictions), file(truth));
+        let options = Options {
+            predictions: predictions.path().to_owned(),
+            truth: truth.path().to_owned(),
+            column: None,
+            truth_column: truth_column.map(str::to_owned),
+        };
+        output(&options, Format::Json)
+    }
+
+    const TRUTH: &str = "arch,cifar10,cifar100\n|d~0|,92,1\n|b~0|,93,2\n|a~0|,90,3\n\
+                         |unused~0|,99,9\n|c~0|,91,4\n";
+
+    #[test]
+    fn rows_are_joined_by_their_key() {
+        // The example of crate `rank`, in another order.
+        let predictions = "arch,score\n|a~0|,0.1\n|b~0|,0.4\n|c~0|,0.2\n|d~0|,0.9\n";
+        let text = ranked(predictions, TRUTH, None).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["n"], 4);
+        assert!((value["kendall_tau_b"].as_f64().unwrap() - 4.0 / 6.0).abs() < 1e-12);
+        assert!((value["spearman"].as_f64().unwrap() - 0.8).abs() < 1e-12);
+        assert_eq!(value["precision_at"], json!({ "1": 0.0, "5": 0.0, "10": 0.0 }));
+        assert_eq!((&value["regret_top1"], &value["best_of_10"]), (&json!(1.0), &json!(93.0)));
+
+        let other = ranked(predictions, TRUTH, Some("cifar100")).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&other).unwrap()["best_of_10"], json!(4.0));
+    }
+
+    #[test]
+    fn what_cannot_be_ranked_is_refused_with_its_files() {
+        let refused = |predictions: &str, expected: &str| {
+            let error = format!("{:#}", ranked(predictions, TRUTH, None).unwrap_err());
+            assert!(error.contains(expected), "{error}");
+        };
+        refused("arch,score\n|a~0|,1\n|x~0|,2\n|y~0|,3\n", "has no row `|x~0|` of /");
+        refused("arch,score\n|a~0|,1\n|b~0|,1\n", ": all predicted values are equal");
+        refused("arch,score\n", ": need at least");
+        let unknown = ranked("arch,score\n", TRUTH, Some("svhn")).unwrap_err();
+        assert!(format!("{unknown:#}").ends_with(": there is no column `svhn`"));
+    }
+
     #[test]
     fn columns_are_found_by_name_or_place() {
-        let csv = file("arch,a,b\n|x~0|,1,2\n|y~0|,3,4\n");
-        let rows = |name| column(csv.path(), name).unwrap();
+        let rows = |name| parse("arch,a,b\n|x~0|,1,2\n|y~0|,3,4\n", name).unwrap();
         assert_eq!(rows(None), [("|x~0|".to_owned(), 1.0), ("|y~0|".to_owned(), 3.0)]);
-        assert_eq!(rows(Some("b"))[1], ("|y~0|".to_owned(), 4.0));
+        assert_eq!(rows(Some("b")), [("|x~0|".to_owned(), 2.0), ("|y~0|".to_owned(), 4.0)]);
     }
 
     #[track_caller]
     fn refused(text: &str, expected: &str) {
-        let error = format!("{:#}", column(file(text).path(), None).unwrap_err());
-        assert!(error.contains(expected), "{error}");
+        assert_eq!(format!("{:#}", parse(text, None).unwrap_err()), expected);
     }
 
     #[test]
     fn bad_rows_are_named_by_line() {
-        refused("arch\nx\n", "a key and a number");
+        refused("", "a key and a number are needed in every row");
+        refused("arch\nx\n", "a key and a number are needed in every row");
         refused("arch,a\nx,1\ny,nan\n", "line 3: `nan` is no finite number");
-        refused("arch,a\nx,1\nx,2\n", "line 3 repeats the key of line 2");
+        refused("arch,a\nx,1\ny,\n", "line 3: `` is no finite number");
+        refused("arch,a\nx,1\ny,1,2\n", "line 3: 3 fields, not 2");
+        refused("arch,a\nx,1\nx,2\n", "line 3 repeats the key `x` of line 2");
+    }
+
+    #[test]
+    fn lines_are_counted_as_editors_count_them() {
+        refused("arch,a\r\nx,1\r\ny,nan\r\n", "line 3: `nan` is no finite number");
+        refused("arch,a\n\n\nx,1,1\n", "line 4: 3 fields, not 2");
+        refused("\u{feff}arch,a\r\nx,1\r\nx,2", "line 3 repeats the key `x` of line 2");
+        refused("arch,a\n\"x\ny\",1\nz,?\n", "line 4: `?` is no finite number");
     }
 }
