@@ -85,7 +85,9 @@ fn judge(claim: Claim, report: &Value) -> Verdict {
     let mut rows = report["rows"].as_array().into_iter().flatten();
     let measured = rows
         .find(|row| row["method"] == claim.row.as_str())
-        .and_then(|row| row[claim.metric.as_str()].as_f64());
+        .map(|row| &row[claim.metric.as_str()])
+        // A figure with an interval is an object, one without a number.
+        .and_then(|figure| figure.as_f64().or_else(|| figure["value"].as_f64()));
     Verdict { claim, measured }
 }
 
@@ -96,7 +98,7 @@ mod tests {
     use super::*;
 
     const REPORT: &str = r#"{"rows": [
-        {"method": "lid", "tau": 0.55, "regret": 1.5},
+        {"method": "lid", "tau": {"value": 0.55, "low": 0.5, "high": 0.6}, "regret": 1.5},
         {"method": "random", "tau": null}
     ]}"#;
 
