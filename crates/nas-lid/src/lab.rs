@@ -40,7 +40,11 @@ impl Lab {
         let cache = archives.unwrap_or(Path::new("data")).to_owned();
         let cache = if cache_writable(&cache) { cache } else { std::env::temp_dir() };
         let dataset = Dataset::load(&config.data.source, archives, &cache.join("nas-lid-cache"))?;
-        let images = dataset.train.downscaled(config.data.resolution)?;
+        let resolution = config.data.resolution;
+        if !resolution.is_multiple_of(4) {
+            bail!("`data.resolution` is {resolution}, but nb201 halves the images twice");
+        }
+        let images = dataset.train.downscaled(resolution)?;
         let (train, valid) =
             data::split(&images, config.data.valid_images, seed.child("data/split"))?;
         let norm = Normalization::of(&train)?;
@@ -66,7 +70,7 @@ impl Lab {
             )?),
         };
         let SpaceConfig::Nb201(options) = &config.space;
-        let space = Nb201::new(options, shape[0], config.data.resolution, n_classes);
+        let space = Nb201::new(options, shape[0], resolution, n_classes);
         let (network_space, network_device) = (space, device.clone());
         let untrained = move || -> Box<dyn Supernet> {
             let mut rng = seed.child("weights").rng();

@@ -83,6 +83,7 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     let set = |assignment: &str| smoke(&out).args(["--set", assignment]).output().unwrap();
     refused(&set("training.momentum=2"), 1, "`training.momentum` must lie in [0, 1)");
     refused(&set("training.no-such-key=2"), 1, "there is no key `training.no-such-key`");
+    refused(&set("data.resolution=2"), 1, "nb201 halves the images twice");
     refused(&set("data.source=cifar10"), 1, "cifar10");
     refused(&smoke(&out).args(["--device", "cuda:9"]).output().unwrap(), 1, "no CUDA device 9");
     assert!(!out.exists());
