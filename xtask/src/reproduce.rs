@@ -19,9 +19,6 @@ const DATA_VARIABLE: &str = "NASLID_DATA";
 /// The run went well, but a claim was missed.
 const MISSED: u8 = 3;
 
-/// What replaces the images where there are none: the digits inside the program.
-const DIGITS: [&str; 4] = ["--set", "data.source=digits", "--set", "data.resolution=8"];
-
 /// Arguments of `cargo xtask reproduce`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -57,7 +54,7 @@ impl fmt::Display for Space {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Profile {
-    /// All stages in a minute, on images made up on the spot.
+    /// All stages in a minute, on the embedded digits.
     Smoke,
     /// What a processor can do in an hour.
     Cpu,
@@ -85,12 +82,11 @@ enum Images {
 /// One run of `nas-lid`, all paths absolute.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
-    /// `nb201-cpu`, with `-digits` where these replace the images.
+    /// `nb201-cpu`, or `nb201-digits` where there are no other images.
     name: String,
     config: PathBuf,
     out: PathBuf,
     data: Option<PathBuf>,
-    images: Images,
     extra: Vec<OsString>,
 }
 
@@ -118,9 +114,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
 
 fn plan(root: &Path, options: &Options) -> Result<Plan> {
     let base = format!("{}-{}", options.space, options.profile);
-    let config = root.join("configs").join(format!("{base}.toml"));
     // Before anything is downloaded or built.
-    ensure!(config.exists(), "there is no {}", config.display());
+    config_of(root, &base)?;
 
     let folder = data_folder(root, options.data.as_deref(), env::var_os(DATA_VARIABLE));
     let images = match options.profile {
@@ -129,8 +124,9 @@ fn plan(root: &Path, options: &Options) -> Result<Plan> {
     };
     let name = match images {
         Images::AsConfigured => base,
-        Images::Digits => base + "-digits",
+        Images::Digits => format!("{}-digits", options.space),
     };
+    let config = config_of(root, &name)?;
     let absolute = |path: &Path| {
         std::path::absolute(path).with_context(|| format!("failed to locate {}", path.display()))
     };
@@ -139,7 +135,14 @@ fn plan(root: &Path, options: &Options) -> Result<Plan> {
         None => root.join("runs").join(&name),
     };
     let data = if folder.is_dir() { Some(absolute(&folder)?) } else { None };
-    Ok(Plan { name, config, out, data, images, extra: options.extra.clone() })
+    Ok(Plan { name, config, out, data, extra: options.extra.clone() })
+}
+
+/// The configuration of an experiment, which must exist.
+fn config_of(root: &Path, name: &str) -> Result<PathBuf> {
+    let config = root.join("configs").join(format!("{name}.toml"));
+    ensure!(config.exists(), "there is no {}", config.display());
+    Ok(config)
 }
 
 /// `--data`, else the variable, else `data` in the workspace.
@@ -188,9 +191,6 @@ fn command(program: &Path, plan: &Plan) -> Command {
     if let Some(data) = &plan.data {
         command.arg("--data").arg(data);
     }
-    if plan.images == Images::Digits {
-        command.args(DIGITS);
-    }
     command.args(&plan.extra);
     command
 }
@@ -236,25 +236,6 @@ mod tests {
     }
 
     #[test]
-    fn digits_override_the_config() {
-        let plan = Plan {
-            name: "nb201-cpu-digits".to_owned(),
-            config: PathBuf::from("/w/configs/nb201-cpu.toml"),
-            out: PathBuf::from("/w/runs/nb201-cpu-digits"),
-            data: Some(PathBuf::from("/d")),
-            images: Images::Digits,
-            extra: vec![OsString::from("--device"), OsString::from("cpu")],
-        };
-        let command = command(Path::new("nas-lid"), &plan);
-        let arguments: Vec<_> = command.get_args().map(|part| part.to_string_lossy()).collect();
-        assert_eq!(
-            arguments.join(" "),
-            "run /w/configs/nb201-cpu.toml --out /w/runs/nb201-cpu-digits --data /d \
-             --set data.source=digits --set data.resolution=8 --device cpu"
-        );
-    }
-
-    #[test]
     fn smoke_needs_no_data() {
         let root = tempfile::tempdir().unwrap();
         let options = Options {
@@ -271,6 +252,6 @@ mod tests {
         fs::write(root.path().join("configs/nb201-smoke.toml"), "").unwrap();
         let plan = plan(root.path(), &options).unwrap();
         assert_eq!(plan.out, root.path().join("runs/nb201-smoke"));
-        assert_eq!((plan.data, plan.images), (None, Images::AsConfigured));
+        assert_eq!((plan.data, plan.config), (None, root.path().join("configs/nb201-smoke.toml")));
     }
 }

@@ -6,7 +6,7 @@ use crate::lanes::{Lanes, Portable};
 
 /// The instruction sets that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Isa {
+pub(crate) enum Isa {
     /// Whatever the target guarantees.
     Portable,
     /// AVX2 with fused multiply-add.
@@ -19,13 +19,13 @@ pub enum Isa {
 
 impl Isa {
     /// The widest set that this processor has.
-    pub fn widest() -> Self {
+    pub(crate) fn widest() -> Self {
         static WIDEST: OnceLock<Isa> = OnceLock::new();
         *WIDEST.get_or_init(|| Self::available().pop().unwrap_or(Self::Portable))
     }
 
     /// All sets that this processor has, from narrow to wide.
-    pub fn available() -> Vec<Self> {
+    pub(crate) fn available() -> Vec<Self> {
         let mut found = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {

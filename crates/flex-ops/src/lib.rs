@@ -28,7 +28,7 @@ mod pool;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-pub use isa::Isa;
+use isa::Isa;
 
 /// Added to a variance before its root is taken, as in PyTorch.
 pub const EPSILON: f32 = 1e-5;

@@ -14,6 +14,26 @@ pub enum Aggregate {
     Median,
 }
 
+impl Aggregate {
+    /// One number for some dimensions.
+    ///
+    /// # Panics
+    ///
+    /// If there are none.
+    pub fn of(self, mut lids: Vec<f64>) -> f64 {
+        let n = lids.len();
+        assert!(0 < n, "the aggregate of no dimensions");
+        match self {
+            Self::Mean => lids.iter().sum::<f64>() / n as f64,
+            Self::HarmonicMean => n as f64 / lids.iter().map(|lid| lid.recip()).sum::<f64>(),
+            Self::Median => {
+                lids.sort_unstable_by(f64::total_cmp);
+                (lids[(n - 1) / 2] + lids[n / 2]) / 2.0
+            }
+        }
+    }
+}
+
 /// The dimension of every point that has one; at least one has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lid {
@@ -42,29 +62,22 @@ impl Lid {
 
     /// One number for all rows that have a dimension.
     pub fn aggregate(&self, aggregate: Aggregate) -> f64 {
-        match aggregate {
-            Aggregate::Mean => self.mean(),
-            Aggregate::HarmonicMean => self.harmonic_mean(),
-            Aggregate::Median => self.median(),
-        }
+        aggregate.of(self.known().collect())
     }
 
     /// The arithmetic mean.
     pub fn mean(&self) -> f64 {
-        self.known().sum::<f64>() / self.known().count() as f64
+        self.aggregate(Aggregate::Mean)
     }
 
     /// The harmonic mean.
     pub fn harmonic_mean(&self) -> f64 {
-        self.known().count() as f64 / self.known().map(f64::recip).sum::<f64>()
+        self.aggregate(Aggregate::HarmonicMean)
     }
 
     /// The median; the mean of the middle two of an even number.
     pub fn median(&self) -> f64 {
-        let mut known: Vec<f64> = self.known().collect();
-        known.sort_unstable_by(f64::total_cmp);
-        let middle = known.len() / 2;
-        if known.len() % 2 == 1 { known[middle] } else { (known[middle - 1] + known[middle]) / 2.0 }
+        self.aggregate(Aggregate::Median)
     }
 
     fn known(&self) -> impl Iterator<Item = f64> + '_ {
@@ -80,6 +93,7 @@ mod tests {
     fn means_leave_skipped_rows_out() {
         let lid = Lid::new(vec![Some(1.0), None, Some(4.0), Some(4.0)]).unwrap();
         assert_eq!(lid.skipped(), 1);
+        assert!((Aggregate::Median.of(vec![5.0, 1.0, 2.0, 4.0]) - 3.0).abs() < 1e-15);
         assert!((lid.mean() - 3.0).abs() < 1e-15);
         assert!((lid.harmonic_mean() - 2.0).abs() < 1e-15);
         assert!((lid.median() - 4.0).abs() < 1e-15);

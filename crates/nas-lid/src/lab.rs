@@ -1,6 +1,6 @@
 //! Where space, images and device meet: everything the stages of a run work with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -37,9 +37,7 @@ impl Lab {
         device: &Device,
     ) -> Result<Self> {
         let seed = Seed::new(config.seed);
-        let cache = archives.unwrap_or(Path::new("data")).to_owned();
-        let cache = if cache_writable(&cache) { cache } else { std::env::temp_dir() };
-        let dataset = Dataset::load(&config.data.source, archives, &cache.join("nas-lid-cache"))?;
+        let dataset = Dataset::load(&config.data.source, archives, &cache())?;
         let resolution = config.data.resolution;
         if !resolution.is_multiple_of(4) {
             bail!("`data.resolution` is {resolution}, but nb201 halves the images twice");
@@ -117,9 +115,12 @@ impl Lab {
     }
 }
 
-/// Whether files can be put in a folder, which is made if it is missing.
-fn cache_writable(folder: &Path) -> bool {
-    std::fs::create_dir_all(folder).is_ok() && tempfile::tempfile_in(folder).is_ok()
+/// Where imported images are kept: the user's cache, never the folder that holds the archives.
+fn cache() -> PathBuf {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let home = || Some(PathBuf::from(folder("HOME")?).join(".cache"));
+    let cache = folder("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    cache.unwrap_or_else(std::env::temp_dir).join("nas-lid")
 }
 
 /// The first `n` batches of a shuffle.

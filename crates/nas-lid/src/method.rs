@@ -77,7 +77,7 @@ impl Arm<'_> {
         while grown.levels < self.config.split.levels {
             if 0 < grown.levels {
                 for leaf in grown.tree.leaves() {
-                    self.warm_up(leaf, grown.levels)?;
+                    self.warm_up(&grown.tree, leaf, grown.levels)?;
                 }
             }
             self.split_leaves(&mut grown, criterion.as_ref())?;
@@ -103,14 +103,13 @@ impl Arm<'_> {
     }
 
     fn split_leaves(&self, grown: &mut Grown, criterion: &dyn Criterion) -> Result<()> {
-        let level = grown.levels;
-        let warm: Vec<(NodeId, space::Mask)> =
-            grown.tree.leaves().iter().map(|leaf| (leaf.id.clone(), leaf.mask.clone())).collect();
-        for (leaf, (id, mask)) in grown.tree.leaves_mut().into_iter().zip(warm) {
-            if depth(&id) != level {
+        let tree = grown.tree.clone();
+        for leaf in grown.tree.leaves_mut() {
+            let (id, mask) = (leaf.id.clone(), leaf.mask.clone());
+            if depth(&id) != grown.levels {
                 continue;
             }
-            let supernet = self.weights(&id, &mask)?;
+            let supernet = self.warmed_up(&tree, &id)?;
             let clock = Instant::now();
             let peak = Peak::start();
             let label = format!("{}/{id}/split", self.method.name());
@@ -139,7 +138,12 @@ impl Arm<'_> {
         Ok(())
     }
 
-    fn warm_up(&self, leaf: &SplitTree<Evidence>, level: usize) -> Result<()> {
+    fn warm_up(
+        &self,
+        tree: &SplitTree<Evidence>,
+        leaf: &SplitTree<Evidence>,
+        level: usize,
+    ) -> Result<()> {
         if depth(&leaf.id) != level {
             return Ok(());
         }
@@ -153,7 +157,7 @@ impl Arm<'_> {
             keep: Vec::new(),
         };
         let parent = leaf.id.parent().context("a leaf below level 0 has a parent")?;
-        job.run(self.lab, self.config, self.dir, self.inherited(&parent)?.as_ref())
+        job.run(self.lab, self.config, self.dir, self.warmed_up(tree, &parent)?.as_ref())
     }
 
     /// Trains every leaf for its share of the epochs.
@@ -168,7 +172,12 @@ impl Arm<'_> {
                 last_lr: fine_tune.last_lr,
                 keep: self.late_epochs(),
             };
-            job.run(self.lab, self.config, self.dir, self.inherited(&leaf.id)?.as_ref())?;
+            // A leaf of the last level has no warm-up of its own.
+            let own = depth(&leaf.id) < self.config.split.levels;
+            let start = if own { Some(leaf.id.clone()) } else { leaf.id.parent() };
+            let start = start.context("a leaf of the last level has a parent")?;
+            let start = self.warmed_up(&grown.tree, &start)?;
+            job.run(self.lab, self.config, self.dir, start.as_ref())?;
         }
         Ok(())
     }
@@ -214,24 +223,10 @@ impl Arm<'_> {
         format!("{}/{node}/{phase}", self.method.name())
     }
 
-    /// The weights that a node starts from: its own warm-up, or else that of the node above.
-    fn inherited(&self, id: &NodeId) -> Result<Box<dyn Supernet>> {
-        let mut node = id.clone();
-        loop {
-            let (name, is_root) = self.warm_up_of(&node);
-            let file = job::checkpoint(self.dir, &name);
-            if is_root || file.exists() {
-                let mut supernet = self.lab.untrained();
-                supernet.load(&file)?;
-                return Ok(supernet);
-            }
-            node = node.parent().context("every node is below the root")?;
-        }
-    }
-
-    /// The weights of a node after its warm-up, checked to be of its mask.
-    fn weights(&self, id: &NodeId, mask: &space::Mask) -> Result<Box<dyn Supernet>> {
-        let (name, _) = self.warm_up_of(id);
+    /// The weights of a node after its warm-up; those of another mask or epoch are refused.
+    fn warmed_up(&self, tree: &SplitTree<Evidence>, id: &NodeId) -> Result<Box<dyn Supernet>> {
+        let mask = &tree.node(id).context("the node is in its tree")?.mask;
+        let name = self.warm_up_of(id);
         let mut supernet = self.lab.untrained();
         let epochs = self.config.training.warm_up.epochs[depth(id)];
         let file = job::checkpoint(self.dir, &name);
@@ -239,8 +234,8 @@ impl Arm<'_> {
         Ok(supernet)
     }
 
-    fn warm_up_of(&self, id: &NodeId) -> (String, bool) {
-        if *id == NodeId::root() { (PARENT.into(), true) } else { (self.job(id, "warm-up"), false) }
+    fn warm_up_of(&self, id: &NodeId) -> String {
+        if *id == NodeId::root() { PARENT.into() } else { self.job(id, "warm-up") }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Evidence {
     /// None if fewer than two batches were compared, the edge has fewer than three operations, or
     /// one half finds all pairs alike.
     pub reliability: Option<f64>,
+    /// Batches left out because the operations could not be compared on them.
+    pub skipped: usize,
 }
 
 /// The edge to split: that of the best score, in a tie the first in the order of the space.
@@ -40,7 +42,14 @@ mod tests {
 
     fn evidence(edge: usize, score: f64) -> Evidence {
         let groups = vec![vec![0], vec![1]];
-        Evidence { edge: EdgeId(edge), similarity: None, groups, score, reliability: None }
+        Evidence {
+            edge: EdgeId(edge),
+            similarity: None,
+            groups,
+            score,
+            reliability: None,
+            skipped: 0,
+        }
     }
 
     #[track_caller]
@@ -59,8 +68,10 @@ mod tests {
 
     #[test]
     fn files_have_kebab_keys() {
-        let text =
-            r#"{"edge":2,"similarity":null,"groups":[[0],[1]],"score":0.5,"reliability":null}"#;
+        let text = concat!(
+            r#"{"edge":2,"similarity":null,"groups":[[0],[1]],"score":0.5,"#,
+            r#""reliability":null,"skipped":0}"#
+        );
         let read: Evidence = serde_json::from_str(text).unwrap();
         assert_eq!(read, evidence(2, 0.5));
         assert_eq!(serde_json::to_string(&read).unwrap(), text);

@@ -13,7 +13,7 @@
 //!
 //! let evidence = |edge, score| {
 //!     let groups = vec![vec![0, 2], vec![1, 3]];
-//!     Evidence { edge: EdgeId(edge), similarity: None, groups, score, reliability: None }
+//!     Evidence { edge: EdgeId(edge), similarity: None, groups, score, reliability: None, skipped: 0 }
 //! };
 //! let all = vec![evidence(0, 0.1), evidence(1, 0.4), evidence(2, 0.4)];
 //! let best = choose(&all).cloned().ok_or("nothing to split")?;

@@ -104,7 +104,7 @@ fn vectors(profiles: &[TapLids], options: &LidOptions) -> Vectors {
         let Some(lids) = common(&columns) else { continue };
         for (vector, lids) in vectors.iter_mut().zip(lids) {
             match options.features {
-                Features::Mean => vector.push(aggregate(lids, options.aggregate)),
+                Features::Mean => vector.push(options.aggregate.of(lids)),
                 Features::PerImage => vector.extend(lids),
             }
         }
@@ -123,23 +123,8 @@ fn common(columns: &[&[Option<f64>]]) -> Option<Vec<Vec<f64>>> {
     (!rows.is_empty()).then(|| columns.iter().map(lids).collect())
 }
 
-/// One number for the common images; [`lid::Lid::aggregate`] would take in the others, too.
-fn aggregate(mut lids: Vec<f64>, aggregate: Aggregate) -> f64 {
-    let n = lids.len();
-    match aggregate {
-        Aggregate::Mean => lids.iter().sum::<f64>() / n as f64,
-        Aggregate::HarmonicMean => n as f64 / lids.iter().map(|lid| lid.recip()).sum::<f64>(),
-        Aggregate::Median => {
-            lids.sort_unstable_by(f64::total_cmp);
-            (lids[(n - 1) / 2] + lids[n / 2]) / 2.0
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use lid::{Degenerate, Neighbors, Points, estimate};
-
     use super::*;
 
     fn options(features: Features) -> LidOptions {
@@ -191,25 +176,6 @@ mod tests {
         check(&[left.clone(), right], Features::Mean, Err(Incomparable::NoTap));
         let dead = profile(&[(0, [None; 3])]);
         check(&[left, dead], Features::PerImage, Err(Incomparable::NoTap));
-    }
-
-    #[test]
-    fn aggregates_are_those_of_the_estimator() {
-        let values = [0.0, 1.0, 3.0, 7.0, 12.0];
-        let neighbors = Neighbors::nearest(Points::new(&values, 1).unwrap(), 3).unwrap();
-        let lid = estimate(&neighbors, Estimator::Mle, Degenerate::Error).unwrap();
-        for n in [4, 5] {
-            let lids = lid.per_point().iter().flatten().copied().take(n).collect::<Vec<_>>();
-            let mut sorted = lids.clone();
-            sorted.sort_unstable_by(f64::total_cmp);
-            let median = if n == 5 { sorted[2] } else { (sorted[1] + sorted[2]) / 2.0 };
-            assert!((aggregate(lids, Aggregate::Median) - median).abs() < 1e-12);
-        }
-        for by in [Aggregate::Mean, Aggregate::HarmonicMean, Aggregate::Median] {
-            let lids = lid.per_point().iter().flatten().copied().collect();
-            // The same sums in the same order, but for the halves of the median.
-            assert!((aggregate(lids, by) - lid.aggregate(by)).abs() < 1e-12, "{by:?}");
-        }
     }
 
     #[test]

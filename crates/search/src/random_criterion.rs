@@ -38,7 +38,14 @@ impl Criterion for RandomCriterion {
             let mut rng = seed.child(&format!("split/edge-{}/chance", edge.0)).rng();
             let score = rng.random();
             let groups = groups(&self.cut, mask.ops(edge).len(), &mut rng);
-            all.push(Evidence { edge, similarity: None, groups, score, reliability: None });
+            all.push(Evidence {
+                edge,
+                similarity: None,
+                groups,
+                score,
+                reliability: None,
+                skipped: 0,
+            });
             progress(all.len(), total);
         }
         Ok(all)

@@ -3,7 +3,6 @@
 use data::Batch;
 use partition::{Measure, PartitionError, Similarity};
 use space::{Arch, EdgeId, Mask, SearchSpace, Seed};
-use tracing::warn;
 
 use crate::{CutOptions, Evidence, Incomparable, SearchError, context};
 
@@ -69,13 +68,8 @@ impl Survey<'_> {
             }
             step();
         }
-        if let Some(last) = last {
-            let n_batches = self.batches.len();
-            let n_skipped = n_batches - similarities.len();
-            if similarities.is_empty() {
-                return Err(SearchError::Incomparable { edge, n_batches, last });
-            }
-            warn!(edge = edge.0, n_skipped, n_batches, %last, "batches without comparison");
+        if let Some(last) = last.filter(|_| similarities.is_empty()) {
+            return Err(SearchError::Incomparable { edge, n_batches: self.batches.len(), last });
         }
         self.conclude(edge, &similarities)
     }
@@ -108,7 +102,8 @@ impl Survey<'_> {
         let (partition, score) = self.cut.divide(&similarity).map_err(misfit)?;
         let reliability = reliability(similarities).map_err(misfit)?;
         let groups = partition.into_groups();
-        Ok(Evidence { edge, similarity: Some(similarity), groups, score, reliability })
+        let skipped = self.batches.len() - similarities.len();
+        Ok(Evidence { edge, similarity: Some(similarity), groups, score, reliability, skipped })
     }
 }
 

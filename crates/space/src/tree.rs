@@ -67,6 +67,14 @@ impl<E> SplitTree<E> {
         Self { id: NodeId::root(), mask, split: None }
     }
 
+    /// The node of this place, if the tree holds it.
+    pub fn node(&self, id: &NodeId) -> Option<&Self> {
+        if self.id == *id {
+            return Some(self);
+        }
+        self.split.iter().flat_map(|split| &split.children).find_map(|child| child.node(id))
+    }
+
     /// The leaves from first to last.
     pub fn leaves(&self) -> Vec<&Self> {
         match &self.split {
@@ -120,5 +128,8 @@ mod tests {
         assert_eq!(ids, ["0.0", "0.1.0", "0.1.1"]);
         assert_eq!(tree.leaves()[2].id.parent(), Some(NodeId::root().child(1)));
         assert_eq!(NodeId::root().parent(), None);
+        let second = NodeId::root().child(1);
+        assert_eq!(tree.node(&second).map(|node| node.mask.n_archs()), Some(4));
+        assert_eq!(tree.node(&NodeId::root().child(2)), None);
     }
 }

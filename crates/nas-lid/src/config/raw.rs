@@ -173,6 +173,10 @@ impl RunConfig {
         self.check_split()?;
         positive("evaluation.images", self.evaluation.images)?;
         positive("evaluation.batch-size", self.evaluation.batch_size)?;
+        if !self.evaluation.images.is_multiple_of(self.evaluation.batch_size) {
+            let n = self.evaluation.batch_size;
+            return Err(("evaluation.images", format!("must be a multiple of the batch size {n}")));
+        }
         if self.data.valid_images < self.evaluation.images {
             let n = self.data.valid_images;
             return Err(("evaluation.images", format!("exceeds the {n} validation images")));
