@@ -1,6 +1,7 @@
 //! Log lines: to the terminal, and once a run directory is known, to its `log` as well.
 
 use std::fs::{File, OpenOptions};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -31,6 +32,7 @@ impl<'a> MakeWriter<'a> for LogFile {
 pub(crate) fn start() {
     let ours = |level| Targets::new().with_default(LevelFilter::WARN).with_target("nas_lid", level);
     let terminal = fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
+    let terminal = terminal.with_ansi(std::io::stderr().is_terminal());
     let file = fmt::layer().with_writer(LogFile).with_ansi(false);
     tracing_subscriber::registry()
         .with(terminal.with_filter(ours(LevelFilter::INFO)))
