@@ -15,6 +15,7 @@ mod progress;
 mod run;
 mod run_dir;
 mod scores;
+mod separation;
 mod summary;
 
 use std::io::Write;

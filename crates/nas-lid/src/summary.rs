@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::Result;
-use report::{Estimate, Report, Row, measure};
+use anyhow::{Context, Result};
+use rank::RankError;
+use report::{Estimate, Report, ReportError, Row, measure};
 use space::{Arch, Cost, EdgeId, SearchSpace, SplitTree};
 
 use crate::config::{Method, RunConfig};
@@ -11,6 +12,7 @@ use crate::lab::Lab;
 use crate::method::Arm;
 use crate::run::{Found, Outcome};
 use crate::run_dir::RunDir;
+use crate::separation::separations;
 
 /// Spaces up to this size are searched whole by the scorers that need no training.
 const ENUMERABLE: u128 = 100_000;
@@ -76,6 +78,7 @@ pub(crate) fn report(
         command: std::env::args().collect::<Vec<_>>().join(" "),
         device: device.to_owned(),
         rows,
+        separations: separations(config, &outcome.grown),
         trees,
         notes,
     })
@@ -144,10 +147,13 @@ impl Summary<'_> {
         let mut rng = self.lab.seed.child("ranking/bootstrap").rng();
         match measure(scores, truth, ranking.resamples, ranking.confidence, &mut rng) {
             Ok(measured) => Ok(Some(measured)),
-            Err(error) => {
+            Err(ReportError::Rank(
+                error @ (RankError::Constant { .. } | RankError::AllUndefined { .. }),
+            )) => {
                 tracing::warn!("{method} has no rank: {error}");
                 Ok(None)
             }
+            Err(error) => Err(error).with_context(|| format!("{method} cannot be ranked")),
         }
     }
 }

@@ -103,7 +103,7 @@ impl Similarity {
     }
 
     /// The pairs `row < col`, row by row, with their similarity.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
+    pub fn pairs(&self) -> impl Iterator<Item = (usize, usize, f64)> + '_ {
         (0..self.n).flat_map(move |row| {
             (row + 1..self.n).map(move |col| (row, col, self.values[row * self.n + col]))
         })

@@ -1,8 +1,9 @@
 //! The report as one page that needs no other file.
 
 use crate::Report;
-use crate::markdown::{HEADS, cells, yardstick};
+use crate::markdown::yardstick;
 use crate::plot::plot;
+use crate::table::Table;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -18,14 +19,11 @@ svg line { stroke: currentColor; }
 ";
 
 pub(crate) fn html(report: &Report) -> String {
-    let cell = |tag: &str, text: &str| format!("<{tag}>{}</{tag}>", escaped(text));
-    let line = |tag: &str, cells: &[String]| {
-        let cells: String = cells.iter().map(|text| cell(tag, text)).collect();
-        format!("<tr>{cells}</tr>\n")
-    };
-    let head = line("th", &HEADS.map(str::to_owned));
-    let rows: String = report.rows.iter().map(|row| line("td", &cells(row))).collect();
     let notes: String = report.notes.iter().map(|note| cell("li", note)).collect();
+    let others: String = Table::others(report)
+        .iter()
+        .map(|other| format!("<h2>{}</h2>\n{}", other.caption, table(other)))
+        .collect();
     let tree = |(method, tree): &(String, String)| {
         format!("<h2>Split tree, {}</h2>\n<pre>{}</pre>\n", escaped(method), escaped(tree))
     };
@@ -36,7 +34,7 @@ pub(crate) fn html(report: &Report) -> String {
          <style>{STYLE}</style>\n<h1>{title}</h1>\n\
          <p>Data set <b>{dataset}</b> · {n_archs} architectures · {yardstick} · \
          run <code>{profile}</code> on {device}</p>\n\
-         <div class=\"wide\"><table>\n{head}{rows}</table></div>\n{plot}<ul>{notes}</ul>\n{trees}\
+         {methods}{plot}<ul>{notes}</ul>\n{others}{trees}\
          <p>Made by <code>{command}</code>.</p>\n</html>\n",
         title = escaped(&report.title),
         dataset = escaped(&report.dataset),
@@ -44,9 +42,22 @@ pub(crate) fn html(report: &Report) -> String {
         yardstick = escaped(&yardstick(report)),
         profile = escaped(&report.profile),
         device = escaped(&report.device),
+        methods = table(&Table::methods(report)),
         plot = plot(report),
         command = escaped(&report.command),
     )
+}
+
+fn table(table: &Table) -> String {
+    let line = |cells: String| format!("<tr>{cells}</tr>\n");
+    let heads = line(table.heads.iter().map(|head| cell("th", head)).collect());
+    let row = |row: &Vec<String>| line(row.iter().map(|text| cell("td", text)).collect());
+    let rows: String = table.rows.iter().map(row).collect();
+    format!("<div class=\"wide\"><table>\n{heads}{rows}</table></div>\n")
+}
+
+fn cell(tag: &str, text: &str) -> String {
+    format!("<{tag}>{}</{tag}>", escaped(text))
 }
 
 /// A text that cannot be taken for markup.

@@ -17,6 +17,7 @@ mod html;
 mod markdown;
 mod measured;
 mod plot;
+mod table;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,8 @@ pub struct Report {
     pub device: String,
     /// One row a method.
     pub rows: Vec<Row>,
+    /// How far apart the groups of the first split lie, by method and form.
+    pub separations: Vec<Separation>,
     /// The split tree of each method as indented text.
     pub trees: Vec<(String, String)>,
     /// What a reader must know.
@@ -85,6 +88,29 @@ pub struct Row {
     pub split_peak_bytes: Option<u64>,
 }
 
+/// How alike the operations of the edges are in one form of what a method measures, and how far
+/// apart its groups lie; means over the edges that could be split.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Separation {
+    /// The method.
+    pub method: String,
+    /// What was compared, and by which measure.
+    pub form: String,
+    /// Least, median and greatest similarity of two operations of an edge.
+    pub similarity: [f64; 3],
+    /// Silhouette of the best groups, in [−1, 1].
+    pub silhouette: Option<f64>,
+    /// Mean distance within the best groups over that between them.
+    pub separability: Option<f64>,
+    /// Correlation of the similarities of two halves of the batches.
+    pub reliability: Option<f64>,
+    /// Batches that could not be compared, all edges together.
+    pub skipped: usize,
+    /// Batches of all edges together.
+    pub batches: usize,
+}
+
 impl Report {
     /// A table, notes and trees as Markdown.
     pub fn to_markdown(&self) -> String {
@@ -124,6 +150,8 @@ mod tests {
             method: "lid".into(),
             epochs: Some(150),
             tau: Some(tau),
+            chosen: Some("|a~0|".into()),
+            chosen_valid: Some(0.5),
             chosen_test: Some(0.93761),
             split_seconds: Some(2.13),
             split_peak_bytes: Some(8 << 20),
@@ -138,6 +166,16 @@ mod tests {
             command: "nas-lid run x.toml".into(),
             device: "cpu".into(),
             rows: vec![Row { method: "parameters".into(), ..Row::default() }, lid],
+            separations: vec![Separation {
+                method: "lid".into(),
+                form: "mean, cosine".into(),
+                similarity: [0.99, 0.998, 1.0],
+                silhouette: Some(0.25),
+                separability: None,
+                reliability: Some(-0.125),
+                skipped: 2,
+                batches: 60,
+            }],
             trees: vec![("lid".into(), "0: split on edge 0→1\n".into())],
             notes: vec!["One seed.".into()],
         }
@@ -156,6 +194,18 @@ mod tests {
             | lid | 150 | .603 [.55, .65] | – | – | – | – | 93.76 | – | 2.1 | 8 |
 
             * One seed.
+
+            What each method chose:
+
+            | method | validation accuracy | regret | architecture |
+            | --- | --- | --- | --- |
+            | lid | 50.00 | – | \|a~0\| |
+
+            How far the groups lie apart at the first split, means over the edges:
+
+            | method | form | similarity: least | median | greatest | silhouette | distance within / between | reliability | batches left out |
+            | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+            | lid | mean, cosine | .990 | .998 | 1.000 | .250 | – | -.125 | 2 of 60 |
 
             Split tree, lid:
 
@@ -189,6 +239,7 @@ mod tests {
             command: evil(),
             device: evil(),
             rows: vec![Row { method: evil(), tau, ..Row::default() }],
+            separations: vec![Separation { method: evil(), form: evil(), ..Separation::default() }],
             trees: vec![(evil(), evil())],
             notes: vec![evil()],
         };
@@ -197,9 +248,11 @@ mod tests {
 
         let markdown = report.to_markdown();
         let table: Vec<&str> = markdown.lines().filter(|line| line.starts_with("| ")).collect();
-        assert_eq!(table.len(), 3);
+        assert_eq!(table.len(), 6);
         let bars = |line: &str| line.replace("\\|", "").matches('|').count();
-        assert!(table.iter().all(|line| bars(line) == bars(table[0])), "{table:?}");
+        for table in table.chunks(3) {
+            assert!(table.iter().all(|line| bars(line) == bars(table[0])), "{table:?}");
+        }
         assert!(markdown.contains("````text\n<x>&\"|\n```\n````\n"), "{markdown}");
     }
 

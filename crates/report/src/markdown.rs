@@ -1,65 +1,7 @@
 //! The report as Markdown.
 
-use crate::{Estimate, Report, Row};
-
-/// What stands where nothing was measured.
-const NOTHING: &str = "–";
-
-/// Bytes in a MiB.
-const MEBIBYTE: f64 = 1_048_576.0;
-
-/// The heads of the columns.
-pub(crate) const HEADS: [&str; 11] = [
-    "method",
-    "epochs",
-    "τ",
-    "τ by loss",
-    "ρ",
-    "P@5 %",
-    "P@10 %",
-    "true accuracy of the chosen",
-    "best of ten",
-    "split, s",
-    "split, MiB",
-];
-
-/// The cells of a row, as people read them.
-pub(crate) fn cells(row: &Row) -> [String; HEADS.len()] {
-    let percent = |fraction: Option<f64>| or_nothing(fraction, |f| format!("{:.2}", 100.0 * f));
-    [
-        row.method.clone(),
-        or_nothing(row.epochs, |epochs| epochs.to_string()),
-        or_nothing(row.tau, with_interval),
-        or_nothing(row.tau_by_loss, with_interval),
-        or_nothing(row.spearman, with_interval),
-        or_nothing(row.precision_at_5, |p| format!("{:.2}", p.value)),
-        or_nothing(row.precision_at_10, |p| format!("{:.2}", p.value)),
-        percent(row.chosen_test),
-        percent(row.best_of_ten),
-        or_nothing(row.split_seconds, |seconds| format!("{seconds:.1}")),
-        or_nothing(row.split_peak_bytes, |n| format!("{:.0}", n as f64 / MEBIBYTE)),
-    ]
-}
-
-fn or_nothing<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {
-    value.map_or_else(|| NOTHING.to_owned(), text)
-}
-
-/// `.603 [.55, .65]`.
-fn with_interval(Estimate { value, low, high }: Estimate) -> String {
-    format!("{} [{}, {}]", bare(value, 3), bare(low, 2), bare(high, 2))
-}
-
-/// A figure without the zero before its point, and without the sign of a zero.
-fn bare(value: f64, n_digits: usize) -> String {
-    let text = format!("{value:.n_digits$}");
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
-    let sign = if digits.contains(|digit| matches!(digit, '1'..='9')) { sign } else { "" };
-    match digits.strip_prefix("0.") {
-        Some(fraction) => format!("{sign}.{fraction}"),
-        None => format!("{sign}{digits}"),
-    }
-}
+use crate::Report;
+use crate::table::Table;
 
 /// What ranks are measured against.
 pub(crate) fn yardstick(report: &Report) -> String {
@@ -70,7 +12,6 @@ pub(crate) fn yardstick(report: &Report) -> String {
 }
 
 pub(crate) fn markdown(report: &Report) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let mut text = format!(
         "# {}\n\nData set **{}** · {} architectures · {} · run {} on {}\n\n",
         plain(&report.title),
@@ -80,20 +21,29 @@ pub(crate) fn markdown(report: &Report) -> String {
         code(&report.profile),
         plain(&report.device)
     );
-    text += &line(&HEADS.map(str::to_owned));
-    text += &line(&HEADS.map(|_| "---".to_owned()));
-    for row in &report.rows {
-        text += &line(&cells(row).map(|cell| plain(&cell)));
-    }
+    text += &table(&Table::methods(report));
     text.push('\n');
     for note in &report.notes {
         text += &format!("* {}\n", plain(note));
+    }
+    for other in Table::others(report) {
+        text += &format!("\n{}:\n\n{}", other.caption, table(&other));
     }
     for (method, tree) in &report.trees {
         let (method, fence, end) = (plain(method), fence(tree, 3), line_end(tree));
         text += &format!("\nSplit tree, {method}:\n\n{fence}text\n{tree}{end}{fence}\n");
     }
     text += &format!("\nMade by {}.\n", code(&report.command));
+    text
+}
+
+fn table(table: &Table) -> String {
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let heads = table.heads.iter().map(|&head| head.to_owned()).collect();
+    let mut text = line(heads) + &line(vec!["---".to_owned(); table.heads.len()]);
+    for row in &table.rows {
+        text += &line(row.iter().map(|cell| plain(cell)).collect());
+    }
     text
 }
 
@@ -118,22 +68,4 @@ fn fence(text: &str, least: usize) -> String {
 /// What a text lacks to end its line.
 fn line_end(text: &str) -> &'static str {
     if text.is_empty() || text.ends_with('\n') { "" } else { "\n" }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(value: f64, low: f64, high: f64, expected: &str) {
-        assert_eq!(with_interval(Estimate { value, low, high }), expected);
-    }
-
-    #[test]
-    fn figures_lose_the_zero_before_the_point_only() {
-        check(0.6034, 0.551, 0.649, ".603 [.55, .65]");
-        check(-0.25, -0.304, 0.0, "-.250 [-.30, .00]");
-        check(-0.0001, -0.001, 1.0, ".000 [.00, 1.00]");
-        check(10.5, -10.25, 20.0, "10.500 [-10.25, 20.00]");
-    }
 }

@@ -4,8 +4,8 @@ use space::{EdgeId, OpId};
 use supernet::Taps;
 
 use super::*;
-use crate::lid_criterion::profiles;
-use crate::survey::{Comparison, Survey};
+use crate::lid_criterion::{forms, profiles};
+use crate::survey::{Comparison, Form, Survey};
 use crate::toy::{NONE_EDGE, PLANTED_EDGE, Toy, ToyNet, batches};
 use crate::{
     CutOptions, EdgeScore, Features, GradientCriterion, Incomparable, LidCriterion, LidOptions,
@@ -72,7 +72,7 @@ fn the_planted_edge_and_groups_are_recovered() {
         assert_eq!(best.edge, PLANTED_EDGE, "{name}");
         assert_eq!(best.groups, [vec![0, 3], vec![1, 2, 4]], "{name}");
         // The kinds differ by far more than the noise.
-        assert!(0.95 < best.reliability.unwrap(), "{name} {best:?}");
+        assert!(0.95 < best.readings[0].reliability.unwrap(), "{name} {best:?}");
     }
 }
 
@@ -104,8 +104,8 @@ fn the_order_of_edges_changes_nothing() {
     let criterion = lid(Features::PerImage, Measure::Pearson);
     let (toy, mask, batches) = (toy(), toy().full_mask(), batches(6, 64));
     let (space, mask, batches) = (&toy, &mask, batches.as_slice());
-    let (seed, cut, measure) = (Seed::new(666), &CUT, criterion.options.measure);
-    let survey = Survey { space, mask, batches, seed, cut, measure };
+    let (seed, cut, forms) = (Seed::new(666), &CUT, forms(&criterion.options));
+    let survey = Survey { space, mask, batches, seed, cut, forms };
     let mut backward: Vec<Evidence> = (0..3)
         .rev()
         .map(|edge| {
@@ -158,12 +158,13 @@ fn flat_profiles_are_no_comparison() {
     // Pearson correlation of one number is undefined.
     let one_tap = |comparison: &Comparison<'_>| {
         let vectors = comparison.archs.iter().map(|arch| vec![1.0 + arch.op(EdgeId(0)).0 as f64]);
-        Ok(Ok(vectors.collect()))
+        Ok(vec![Ok(vectors.collect())])
     };
     let (toy, mask, batches) = (toy(), toy().full_mask(), batches(2, 4));
     let (space, mask, batches) = (&toy, &mask, batches.as_slice());
     let (seed, cut, measure) = (Seed::new(666), &CUT, Measure::Pearson);
-    let survey = Survey { space, mask, batches, seed, cut, measure };
+    let forms = vec![Form { name: "pearson".into(), view: 0, measure }];
+    let survey = Survey { space, mask, batches, seed, cut, forms };
     let error = survey.evidence(EdgeId(0), &one_tap, &mut || ()).unwrap_err();
     let flat = Incomparable::Flat(partition::PartitionError::FlatVector { measure, vector: 0 });
     assert!(

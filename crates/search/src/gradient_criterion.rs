@@ -7,7 +7,7 @@ use partition::Measure;
 use space::{Mask, SearchSpace, Seed};
 use supernet::Supernet;
 
-use crate::survey::{Comparison, Survey, Vectors};
+use crate::survey::{Comparison, Form, Survey, Vectors};
 use crate::{Criterion, CutOptions, Evidence, SearchError};
 
 /// Compares the loss gradients on the shared weights: GM-NAS, Hu et al. 2022.
@@ -15,7 +15,7 @@ use crate::{Criterion, CutOptions, Evidence, SearchError};
 /// In a random context each operation of the edge has a gradient on every parameter of its path
 /// but those of the edge itself. A parameter that one operation's path lacks counts as a gradient of
 /// zero. A context in which an operation has no gradient at all, or all operations have the same, is
-/// skipped; the number of those is logged.
+/// skipped and counted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientCriterion {
     /// How gradients are compared; published: cosine.
@@ -38,16 +38,29 @@ impl Criterion for GradientCriterion {
         seed: Seed,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Evidence>, SearchError> {
-        let (cut, measure) = (&self.cut, self.measure);
-        Survey { space, mask, batches, seed, cut, measure }
+        let (cut, forms) = (&self.cut, self.forms());
+        Survey { space, mask, batches, seed, cut, forms }
             .run(&|comparison| gradients(supernet, comparison), progress)
+    }
+}
+
+impl GradientCriterion {
+    /// The form that decides, then the other of what is usual.
+    fn forms(&self) -> Vec<Form> {
+        let usual = [Measure::Cosine, Measure::Pearson];
+        let others = usual.into_iter().filter(|&measure| measure != self.measure);
+        let form = |measure: Measure| Form { name: measure.to_string(), view: 0, measure };
+        std::iter::once(self.measure).chain(others).map(form).collect()
     }
 }
 
 /// A gradient by the names of the parameters.
 type Gradient = BTreeMap<String, Vec<f32>>;
 
-fn gradients(supernet: &dyn Supernet, comparison: &Comparison<'_>) -> Result<Vectors, SearchError> {
+fn gradients(
+    supernet: &dyn Supernet,
+    comparison: &Comparison<'_>,
+) -> Result<Vec<Vectors>, SearchError> {
     let &Comparison { edge, number: batch, .. } = comparison;
     let mut gradients = Vec::with_capacity(comparison.archs.len());
     for arch in &comparison.archs {
@@ -55,7 +68,7 @@ fn gradients(supernet: &dyn Supernet, comparison: &Comparison<'_>) -> Result<Vec
         let place = |source| SearchError::Gradient { edge, op: arch.op(edge), batch, source };
         gradients.push(gradient.map_err(place)?);
     }
-    Ok(Ok(align(&gradients)))
+    Ok(vec![Ok(align(&gradients))])
 }
 
 /// The gradients as vectors over the union of their parameters, in the order of the names.

@@ -13,7 +13,7 @@
 //!
 //! let evidence = |edge, score| {
 //!     let groups = vec![vec![0, 2], vec![1, 3]];
-//!     Evidence { edge: EdgeId(edge), similarity: None, groups, score, reliability: None, skipped: 0 }
+//!     Evidence { edge: EdgeId(edge), groups, score, skipped: 0, readings: Vec::new() }
 //! };
 //! let all = vec![evidence(0, 0.1), evidence(1, 0.4), evidence(2, 0.4)];
 //! let best = choose(&all).cloned().ok_or("nothing to split")?;
@@ -54,7 +54,7 @@ mod toy;
 pub use criterion::Criterion;
 pub use cut::{CutOptions, EdgeScore};
 pub use error::{EvolutionFault, Incomparable, SearchError};
-pub use evidence::{Evidence, choose};
+pub use evidence::{Evidence, Reading, choose};
 pub use evolution::{Constraints, Evolution, best, evolve};
 pub use gradient_criterion::GradientCriterion;
 pub use lid_criterion::{Features, LidCriterion, LidOptions};

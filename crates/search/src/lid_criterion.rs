@@ -8,7 +8,7 @@ use space::{Mask, SearchSpace, Seed};
 use supernet::{Supernet, Taps};
 
 use crate::probe::{TapLids, tap_lids};
-use crate::survey::{Comparison, Survey, Vectors};
+use crate::survey::{Comparison, Form, Survey, Vectors};
 use crate::{Criterion, CutOptions, Evidence, Incomparable, SearchError};
 
 /// Compares the LID of features along the paths: NAS-LID, He et al. 2023.
@@ -16,8 +16,8 @@ use crate::{Criterion, CutOptions, Evidence, Incomparable, SearchError};
 /// In a random context each operation of the edge has a profile, the LID at each tap. Forward passes
 /// suffice. Operations are compared on the taps that all of them have, and at a tap on the images
 /// that have a dimension under all of them; a tap without such images is left out. A context without
-/// such taps, or in which all operations have the same profile, is skipped; the number of those is
-/// logged.
+/// such taps, or in which all operations have the same profile, is skipped and
+/// counted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LidCriterion {
     /// How profiles are taken and compared.
@@ -54,6 +54,18 @@ pub enum Features {
     PerImage,
 }
 
+impl Features {
+    /// In the order of their discriminants.
+    const ALL: [Self; 2] = [Self::Mean, Self::PerImage];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::PerImage => "per-image",
+        }
+    }
+}
+
 impl Criterion for LidCriterion {
     fn name(&self) -> &'static str {
         "lid"
@@ -68,17 +80,33 @@ impl Criterion for LidCriterion {
         seed: Seed,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Evidence>, SearchError> {
-        let (cut, measure) = (&self.cut, self.options.measure);
-        Survey { space, mask, batches, seed, cut, measure }
+        let (cut, forms) = (&self.cut, forms(&self.options));
+        Survey { space, mask, batches, seed, cut, forms }
             .run(&|comparison| profiles(supernet, &self.options, comparison), progress)
     }
 }
 
+/// The form that decides, then the others of what is usual.
+pub(crate) fn forms(options: &LidOptions) -> Vec<Form> {
+    let decisive = (options.features, options.measure);
+    let usual = Features::ALL
+        .into_iter()
+        .flat_map(|features| [Measure::Cosine, Measure::Pearson].map(|measure| (features, measure)))
+        .filter(|&form| form != decisive);
+    let form = |(features, measure): (Features, Measure)| Form {
+        name: format!("{}, {measure}", features.name()),
+        view: features as usize,
+        measure,
+    };
+    std::iter::once(decisive).chain(usual).map(form).collect()
+}
+
+/// The profiles of the operations as vectors, for each of [`Features::ALL`].
 pub(crate) fn profiles(
     supernet: &dyn Supernet,
     options: &LidOptions,
     comparison: &Comparison<'_>,
-) -> Result<Vectors, SearchError> {
+) -> Result<Vec<Vectors>, SearchError> {
     let &Comparison { edge, number: batch, .. } = comparison;
     let mut profiles = Vec::with_capacity(comparison.archs.len());
     for arch in &comparison.archs {
@@ -87,7 +115,8 @@ pub(crate) fn profiles(
         let place = |(tap, source)| SearchError::Probe { edge, op, batch, tap, source };
         profiles.push(lids.map_err(place)?);
     }
-    Ok(vectors(&profiles, options))
+    let vectors = |features| vectors(&profiles, features, options.aggregate);
+    Ok(Features::ALL.map(vectors).into())
 }
 
 /// The profiles as vectors over the taps and images that all of them have.
@@ -95,7 +124,7 @@ pub(crate) fn profiles(
 /// # Shapes
 ///
 /// - output: `[n, t]`, `t` the common taps, or the common images of them all
-fn vectors(profiles: &[TapLids], options: &LidOptions) -> Vectors {
+fn vectors(profiles: &[TapLids], features: Features, aggregate: Aggregate) -> Vectors {
     let mut vectors = vec![Vec::new(); profiles.len()];
     let (first, others) = profiles.split_first().ok_or(Incomparable::NoTap)?;
     for tap in first.keys().filter(|tap| others.iter().all(|other| other.contains_key(tap))) {
@@ -103,8 +132,8 @@ fn vectors(profiles: &[TapLids], options: &LidOptions) -> Vectors {
             profiles.iter().map(|profile| profile[tap].as_slice()).collect();
         let Some(lids) = common(&columns) else { continue };
         for (vector, lids) in vectors.iter_mut().zip(lids) {
-            match options.features {
-                Features::Mean => vector.push(options.aggregate.of(lids)),
+            match features {
+                Features::Mean => vector.push(aggregate.of(lids)),
                 Features::PerImage => vector.extend(lids),
             }
         }
@@ -145,7 +174,7 @@ mod tests {
     #[track_caller]
     fn check(profiles: &[TapLids], features: Features, expected: Result<&[&[f64]], Incomparable>) {
         let expected = expected.map(|rows| rows.iter().map(|row| row.to_vec()).collect::<Vec<_>>());
-        assert_eq!(vectors(profiles, &options(features)), expected);
+        assert_eq!(vectors(profiles, features, Aggregate::Mean), expected);
     }
 
     #[test]
@@ -176,6 +205,21 @@ mod tests {
         check(&[left.clone(), right], Features::Mean, Err(Incomparable::NoTap));
         let dead = profile(&[(0, [None; 3])]);
         check(&[left, dead], Features::PerImage, Err(Incomparable::NoTap));
+    }
+
+    #[test]
+    fn the_decisive_form_comes_first_and_once() {
+        let names = |features, measure| -> Vec<String> {
+            let options = LidOptions { measure, ..options(features) };
+            forms(&options).into_iter().map(|form| form.name).collect()
+        };
+        let usual = ["mean, cosine", "mean, pearson", "per-image, cosine", "per-image, pearson"];
+        assert_eq!(names(Features::Mean, Measure::Cosine), usual);
+        let spearman = names(Features::Mean, Measure::Spearman);
+        assert_eq!(
+            (spearman[0].as_str(), &spearman[1..]),
+            ("mean, spearman", &usual.map(String::from)[..])
+        );
     }
 
     #[test]

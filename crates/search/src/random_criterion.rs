@@ -38,14 +38,7 @@ impl Criterion for RandomCriterion {
             let mut rng = seed.child(&format!("split/edge-{}/chance", edge.0)).rng();
             let score = rng.random();
             let groups = groups(&self.cut, mask.ops(edge).len(), &mut rng);
-            all.push(Evidence {
-                edge,
-                similarity: None,
-                groups,
-                score,
-                reliability: None,
-                skipped: 0,
-            });
+            all.push(Evidence { edge, groups, score, skipped: 0, readings: Vec::new() });
             progress(all.len(), total);
         }
         Ok(all)

@@ -4,7 +4,7 @@ use data::Batch;
 use partition::{Measure, PartitionError, Similarity};
 use space::{Arch, EdgeId, Mask, SearchSpace, Seed};
 
-use crate::{CutOptions, Evidence, Incomparable, SearchError, context};
+use crate::{CutOptions, Evidence, Incomparable, Reading, SearchError, context};
 
 /// What a survey needs beside the vectors of the operations.
 pub(crate) struct Survey<'a> {
@@ -13,6 +13,15 @@ pub(crate) struct Survey<'a> {
     pub(crate) batches: &'a [Batch],
     pub(crate) seed: Seed,
     pub(crate) cut: &'a CutOptions,
+    /// What is read from the vectors; the first decides.
+    pub(crate) forms: Vec<Form>,
+}
+
+/// A form in which the operations of an edge are compared.
+pub(crate) struct Form {
+    pub(crate) name: String,
+    /// Which of the vectors of a comparison.
+    pub(crate) view: usize,
     pub(crate) measure: Measure,
 }
 
@@ -29,11 +38,14 @@ pub(crate) struct Comparison<'a> {
 /// One vector for each operation of a comparison, all of one length, or why there are none.
 pub(crate) type Vectors = Result<Vec<Vec<f64>>, Incomparable>;
 
+/// What a comparison measures, for every view that a form may ask for.
+type Measured<'a> = dyn Fn(&Comparison<'_>) -> Result<Vec<Vectors>, SearchError> + 'a;
+
 impl Survey<'_> {
     /// The evidence on every edge that can be split; `vectors` measures the operations.
     pub(crate) fn run(
         &self,
-        vectors: &dyn Fn(&Comparison<'_>) -> Result<Vectors, SearchError>,
+        vectors: &Measured<'_>,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Evidence>, SearchError> {
         if self.batches.is_empty() {
@@ -53,57 +65,81 @@ impl Survey<'_> {
     pub(crate) fn evidence(
         &self,
         edge: EdgeId,
-        vectors: &dyn Fn(&Comparison<'_>) -> Result<Vectors, SearchError>,
+        vectors: &Measured<'_>,
         step: &mut dyn FnMut(),
     ) -> Result<Evidence, SearchError> {
-        let mut similarities = Vec::new();
+        let mut similarities = vec![Vec::new(); self.forms.len()];
         let mut last = None;
         for (number, batch) in self.batches.iter().enumerate() {
             let stream = self.seed.child(&format!("split/edge-{}/batch-{number}", edge.0));
             let archs = context::draw(self.space, self.mask, edge, &mut stream.rng());
             let comparison = Comparison { edge, number, batch, archs };
-            match self.similarity(&comparison, vectors(&comparison)?)? {
-                Ok(similarity) => similarities.push(similarity),
-                Err(reason) => last = Some(reason),
+            let views = vectors(&comparison)?;
+            for (at, (form, similarities)) in self.forms.iter().zip(&mut similarities).enumerate() {
+                match similarity(&comparison, &views[form.view], form.measure)? {
+                    Ok(similarity) => similarities.push(similarity),
+                    Err(reason) if at == 0 => last = Some(reason),
+                    Err(_) => {}
+                }
             }
             step();
         }
-        if let Some(last) = last.filter(|_| similarities.is_empty()) {
+        if let Some(last) = last.filter(|_| similarities[0].is_empty()) {
             return Err(SearchError::Incomparable { edge, n_batches: self.batches.len(), last });
         }
         self.conclude(edge, &similarities)
     }
-
-    fn similarity(
+    /// The verdict of the first form, and what the others read where they can.
+    fn conclude(
         &self,
-        comparison: &Comparison<'_>,
-        vectors: Vectors,
-    ) -> Result<Result<Similarity, Incomparable>, SearchError> {
-        let vectors = match vectors {
-            Ok(vectors) => vectors,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        if identical(&vectors) {
-            return Ok(Err(Incomparable::Identical));
-        }
-        match Similarity::of(&vectors, self.measure) {
-            Ok(similarity) => Ok(Ok(similarity)),
-            Err(flat @ PartitionError::FlatVector { .. }) => Ok(Err(Incomparable::Flat(flat))),
-            Err(source) => {
-                let (edge, batch) = (comparison.edge, comparison.number);
-                Err(SearchError::Similarity { edge, batch, source })
-            }
-        }
+        edge: EdgeId,
+        similarities: &[Vec<Similarity>],
+    ) -> Result<Evidence, SearchError> {
+        let mut forms = self.forms.iter().zip(similarities);
+        let (form, decisive) = forms.next().expect("a survey has a form that decides");
+        let (first, score) =
+            self.reading(form, decisive).map_err(|source| SearchError::Cut { edge, source })?;
+        let groups = first.groups.clone();
+        let others =
+            forms.filter_map(|(form, similarities)| Some(self.reading(form, similarities).ok()?.0));
+        let readings = std::iter::once(first).chain(others).collect();
+        let skipped = self.batches.len() - decisive.len();
+        Ok(Evidence { edge, groups, score, skipped, readings })
     }
 
-    fn conclude(&self, edge: EdgeId, similarities: &[Similarity]) -> Result<Evidence, SearchError> {
-        let misfit = |source| SearchError::Cut { edge, source };
-        let similarity = Similarity::mean(similarities).map_err(misfit)?;
-        let (partition, score) = self.cut.divide(&similarity).map_err(misfit)?;
-        let reliability = reliability(similarities).map_err(misfit)?;
-        let groups = partition.into_groups();
-        let skipped = self.batches.len() - similarities.len();
-        Ok(Evidence { edge, similarity: Some(similarity), groups, score, reliability, skipped })
+    /// What one form makes of the batches it could compare, and the score of the edge by it.
+    fn reading(
+        &self,
+        form: &Form,
+        similarities: &[Similarity],
+    ) -> Result<(Reading, f64), PartitionError> {
+        let similarity = Similarity::mean(similarities)?;
+        let (partition, score) = self.cut.divide(&similarity)?;
+        let (groups, reliability) = (partition.into_groups(), reliability(similarities)?);
+        Ok((Reading { form: form.name.clone(), similarity, groups, reliability }, score))
+    }
+}
+
+/// How alike the operations of a comparison are, or why they cannot be compared.
+fn similarity(
+    comparison: &Comparison<'_>,
+    vectors: &Vectors,
+    measure: Measure,
+) -> Result<Result<Similarity, Incomparable>, SearchError> {
+    let vectors = match vectors {
+        Ok(vectors) => vectors,
+        Err(reason) => return Ok(Err(reason.clone())),
+    };
+    if identical(vectors) {
+        return Ok(Err(Incomparable::Identical));
+    }
+    match Similarity::of(vectors, measure) {
+        Ok(similarity) => Ok(Ok(similarity)),
+        Err(flat @ PartitionError::FlatVector { .. }) => Ok(Err(Incomparable::Flat(flat))),
+        Err(source) => {
+            let (edge, batch) = (comparison.edge, comparison.number);
+            Err(SearchError::Similarity { edge, batch, source })
+        }
     }
 }
 
@@ -125,20 +161,16 @@ fn reliability(similarities: &[Similarity]) -> Result<Option<f64>, PartitionErro
     if odd.is_empty() {
         return Ok(None);
     }
-    let halves = [pairs(&Similarity::mean(&even)?), pairs(&Similarity::mean(&odd)?)];
+    let pairs = |half: &[Similarity]| -> Result<Vec<f64>, PartitionError> {
+        Ok(Similarity::mean(half)?.pairs().map(|(_, _, similarity)| similarity).collect())
+    };
+    let halves = [pairs(&even)?, pairs(&odd)?];
     match Similarity::of(&halves, Measure::Pearson) {
         Ok(correlation) => Ok(Some(correlation.get(0, 1))),
         // A single pair is constant, too.
         Err(PartitionError::FlatVector { .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// The entries above the diagonal, row by row.
-fn pairs(similarity: &Similarity) -> Vec<f64> {
-    let n = similarity.n();
-    let pairs = (0..n).flat_map(|row| (row + 1..n).map(move |col| (row, col)));
-    pairs.map(|(row, col)| similarity.get(row, col)).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,142 @@
+//! The tables of a report, as cells that people read.
+
+use crate::{Estimate, Report, Row, Separation};
+
+/// What stands where nothing was measured.
+const NOTHING: &str = "–";
+
+/// Bytes in a MiB.
+const MEBIBYTE: f64 = 1_048_576.0;
+
+/// Heads and cells, whatever they are written as.
+pub(crate) struct Table {
+    /// What stands above it; the main table needs none.
+    pub(crate) caption: &'static str,
+    pub(crate) heads: Vec<&'static str>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// One row a method.
+    pub(crate) fn methods(report: &Report) -> Self {
+        let heads = vec![
+            "method",
+            "epochs",
+            "τ",
+            "τ by loss",
+            "ρ",
+            "P@5 %",
+            "P@10 %",
+            "true accuracy of the chosen",
+            "best of ten",
+            "split, s",
+            "split, MiB",
+        ];
+        Self { caption: "", heads, rows: report.rows.iter().map(method).collect() }
+    }
+
+    /// Everything else that has rows.
+    pub(crate) fn others(report: &Report) -> Vec<Self> {
+        let chosen = Self {
+            caption: "What each method chose",
+            heads: vec!["method", "validation accuracy", "regret", "architecture"],
+            rows: report.rows.iter().filter_map(chosen).collect(),
+        };
+        let separations = Self {
+            caption: "How far the groups lie apart at the first split, means over the edges",
+            heads: vec![
+                "method",
+                "form",
+                "similarity: least",
+                "median",
+                "greatest",
+                "silhouette",
+                "distance within / between",
+                "reliability",
+                "batches left out",
+            ],
+            rows: report.separations.iter().map(separation).collect(),
+        };
+        let tables = [chosen, separations];
+        tables.into_iter().filter(|table| !table.rows.is_empty()).collect()
+    }
+}
+
+fn method(row: &Row) -> Vec<String> {
+    vec![
+        row.method.clone(),
+        or_nothing(row.epochs, |epochs| epochs.to_string()),
+        or_nothing(row.tau, with_interval),
+        or_nothing(row.tau_by_loss, with_interval),
+        or_nothing(row.spearman, with_interval),
+        or_nothing(row.precision_at_5, |p| format!("{:.2}", p.value)),
+        or_nothing(row.precision_at_10, |p| format!("{:.2}", p.value)),
+        percent(row.chosen_test),
+        percent(row.best_of_ten),
+        or_nothing(row.split_seconds, |seconds| format!("{seconds:.1}")),
+        or_nothing(row.split_peak_bytes, |n| format!("{:.0}", n as f64 / MEBIBYTE)),
+    ]
+}
+
+fn chosen(row: &Row) -> Option<Vec<String>> {
+    let arch = row.chosen.clone()?;
+    Some(vec![row.method.clone(), percent(row.chosen_valid), percent(row.regret), arch])
+}
+
+fn separation(separation: &Separation) -> Vec<String> {
+    let figure = |value: Option<f64>| or_nothing(value, |value| bare(value, 3));
+    let [least, median, greatest] = separation.similarity.map(|value| bare(value, 3));
+    vec![
+        separation.method.clone(),
+        separation.form.clone(),
+        least,
+        median,
+        greatest,
+        figure(separation.silhouette),
+        figure(separation.separability),
+        figure(separation.reliability),
+        format!("{} of {}", separation.skipped, separation.batches),
+    ]
+}
+
+fn percent(fraction: Option<f64>) -> String {
+    or_nothing(fraction, |fraction| format!("{:.2}", 100.0 * fraction))
+}
+
+fn or_nothing<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), text)
+}
+
+/// `.603 [.55, .65]`.
+fn with_interval(Estimate { value, low, high }: Estimate) -> String {
+    format!("{} [{}, {}]", bare(value, 3), bare(low, 2), bare(high, 2))
+}
+
+/// A figure without the zero before its point, and without the sign of a zero.
+fn bare(value: f64, n_digits: usize) -> String {
+    let text = format!("{value:.n_digits$}");
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
+    let sign = if digits.contains(|digit| matches!(digit, '1'..='9')) { sign } else { "" };
+    match digits.strip_prefix("0.") {
+        Some(fraction) => format!("{sign}.{fraction}"),
+        None => format!("{sign}{digits}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: f64, low: f64, high: f64, expected: &str) {
+        assert_eq!(with_interval(Estimate { value, low, high }), expected);
+    }
+
+    #[test]
+    fn figures_lose_the_zero_before_the_point_only() {
+        check(0.6034, 0.551, 0.649, ".603 [.55, .65]");
+        check(-0.25, -0.304, 0.0, "-.250 [-.30, .00]");
+        check(-0.0001, -0.001, 1.0, ".000 [.00, 1.00]");
+        check(10.5, -10.25, 20.0, "10.500 [-10.25, 20.00]");
+    }
+}
