@@ -87,7 +87,8 @@ mod tests {
         );
         match result {
             Ok(()) => names.join(" "),
-            Err(error) => error.to_string().replace(file.path().to_str().unwrap(), "FILE"),
+            Err(error) => format!("{:#}", anyhow::Error::new(error))
+                .replace(file.path().to_str().unwrap(), "FILE"),
         }
     }
 

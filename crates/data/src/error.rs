@@ -29,7 +29,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A file or folder could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum DataError {
         found: String,
     },
     /// An archive does not decompress, or is no tar archive.
-    #[error("{}: truncated or corrupt archive: {source}", path.display())]
+    #[error("{}: truncated or corrupt archive", path.display())]
     Archive {
         /// The archive.
         path: PathBuf,
@@ -129,7 +129,7 @@ pub enum DataError {
         n_classes: usize,
     },
     /// A picture could not be decoded.
-    #[error("{}: {entry}: unreadable picture: {source}", path.display())]
+    #[error("{}: {entry}: unreadable picture", path.display())]
     Picture {
         /// The tree or archive.
         path: PathBuf,

@@ -192,7 +192,8 @@ mod tests {
         fs::write(&compressed, gzip(&tar(files))).unwrap();
         [tree, plain, compressed].map(|path| {
             let text = path.to_str().unwrap().to_owned();
-            import(&path).map_err(|error| error.to_string().replace(&text, "TREE"))
+            import(&path)
+                .map_err(|error| format!("{:#}", anyhow::Error::new(error)).replace(&text, "TREE"))
         })
     }
 

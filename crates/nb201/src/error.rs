@@ -16,7 +16,7 @@ pub enum Nb201Error {
         expected: String,
     },
     /// A line names no architecture.
-    #[error("line {line}: {source}")]
+    #[error("line {line}")]
     Arch {
         /// The line, from 1.
         line: u64,

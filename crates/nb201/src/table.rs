@@ -109,7 +109,7 @@ mod tests {
     #[track_caller]
     fn refused(rows: &str, expected: &str) {
         let text = format!("arch,cifar10,cifar100,imagenet16_120\n{rows}");
-        let error = read(&text).unwrap_err().to_string();
+        let error = format!("{:#}", anyhow::Error::new(read(&text).unwrap_err()));
         assert!(error.contains(expected), "{error}");
     }
 

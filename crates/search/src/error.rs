@@ -19,7 +19,7 @@ pub enum SearchError {
     #[error("no probe batches")]
     NoBatches,
     /// The features at a tap have no dimension for a reason that is no degenerate image.
-    #[error("operation {} of edge {}, batch {batch}, tap {tap}: {source}", op.0, edge.0)]
+    #[error("operation {} of edge {}, batch {batch}, tap {tap}", op.0, edge.0)]
     Probe {
         /// The edge that was probed.
         edge: EdgeId,
@@ -33,7 +33,7 @@ pub enum SearchError {
         source: LidError,
     },
     /// The supernet has no gradient for an architecture.
-    #[error("operation {} of edge {}, batch {batch}: {source}", op.0, edge.0)]
+    #[error("operation {} of edge {}, batch {batch}", op.0, edge.0)]
     Gradient {
         /// The edge that was probed.
         edge: EdgeId,
@@ -45,7 +45,7 @@ pub enum SearchError {
         source: SupernetError,
     },
     /// The vectors of a batch have no similarity, and the context is not to blame.
-    #[error("edge {}, batch {batch}: {source}", edge.0)]
+    #[error("edge {}, batch {batch}", edge.0)]
     Similarity {
         /// The edge.
         edge: EdgeId,
@@ -65,7 +65,7 @@ pub enum SearchError {
         last: Incomparable,
     },
     /// The operations of an edge cannot be cut as asked.
-    #[error("edge {}: {source}", edge.0)]
+    #[error("edge {}", edge.0)]
     Cut {
         /// The edge.
         edge: EdgeId,
@@ -73,7 +73,7 @@ pub enum SearchError {
         source: PartitionError,
     },
     /// Options of evolution that do not fit together.
-    #[error("evolution: {0}")]
+    #[error("evolution")]
     Evolution(#[from] EvolutionFault),
     /// No architecture was found that is allowed, connected and within the constraints.
     #[error("no connected architecture within the constraints was found under the mask")]
@@ -124,8 +124,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(error: &SearchError, expected: Expect) {
-        expected.assert_eq(&error.to_string());
+    fn check(error: SearchError, expected: Expect) {
+        expected.assert_eq(&format!("{:#}", anyhow::Error::new(error)));
     }
 
     #[test]
@@ -133,19 +133,19 @@ mod tests {
         let (edge, op) = (EdgeId(3), OpId(1));
         let source = LidError::TooFewPoints { n: 8, k: 20 };
         check(
-            &SearchError::Probe { edge, op, batch: 4, tap: 2, source },
+            SearchError::Probe { edge, op, batch: 4, tap: 2, source },
             expect![
                 "operation 1 of edge 3, batch 4, tap 2: 20 neighbors need at least 21 points, got 8"
             ],
         );
         check(
-            &SearchError::Incomparable { edge, n_batches: 5, last: Incomparable::Identical },
+            SearchError::Incomparable { edge, n_batches: 5, last: Incomparable::Identical },
             expect![[
                 "edge 3: none of 5 batches compares its operations: all operations give the same numbers"
             ]],
         );
         check(
-            &EvolutionFault::Probability(1.5).into(),
+            EvolutionFault::Probability(1.5).into(),
             expect!["evolution: `mutation-probability` must lie in [0, 1], got 1.5"],
         );
     }

@@ -16,7 +16,7 @@ pub enum SupernetError {
         arch: String,
     },
     /// A checkpoint could not be read or written.
-    #[error("checkpoint {}: {source}", file.display())]
+    #[error("checkpoint {}", file.display())]
     Io {
         /// The file.
         file: PathBuf,
@@ -24,7 +24,7 @@ pub enum SupernetError {
         source: std::io::Error,
     },
     /// A file that is no checkpoint.
-    #[error("checkpoint {} is damaged: {source}", file.display())]
+    #[error("checkpoint {} is damaged", file.display())]
     Damaged {
         /// The file.
         file: PathBuf,
