@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use crate::Isa;
-use crate::geometry::{Geometry, Packed};
+use crate::geometry::{Geometry, Packed, Phase};
 use crate::isa::Work;
-use crate::kernel;
+use crate::kernel::{self, Planes};
 use crate::lanes::Lanes;
 
 /// Images whose weight gradients are summed before they leave the registers. Fixed, so that the
@@ -28,11 +28,11 @@ impl Shape {
     }
 
     fn output(&self) -> usize {
-        self.n_out * self.geometry.area()
+        self.n_out * self.geometry.output_area()
     }
 
     fn n_values(&self) -> f64 {
-        (self.n_images * self.geometry.area()) as f64
+        (self.n_images * self.geometry.output_area()) as f64
     }
 }
 
@@ -49,14 +49,16 @@ pub(crate) struct Convolved {
 pub(crate) fn convolve(isa: Isa, shape: Shape, images: &[f32], weights: &[f32]) -> Convolved {
     let geometry = shape.geometry;
     let packed = Packed::forward(weights, shape.n_out, shape.n_in, geometry.n_taps());
+    let offsets = geometry.offsets();
     let mut values = vec![0.0; shape.n_images * shape.output()];
     let sums: Vec<Vec<[f64; 2]>> = images
         .par_chunks_exact(shape.input())
         .zip(values.par_chunks_exact_mut(shape.output()))
         .map_init(
-            || Planes::new(shape, 1),
-            |planes, (image, values)| {
-                isa.run(ConvolveImage { shape, packed: &packed, image, planes, values })
+            || Scratch::forward(shape),
+            |scratch, (image, values)| {
+                let (packed, offsets) = (&packed, &offsets);
+                isa.run(ConvolveImage { shape, packed, offsets, image, scratch, values })
             },
         )
         .collect();
@@ -73,19 +75,31 @@ pub(crate) fn convolve(isa: Isa, shape: Shape, images: &[f32], weights: &[f32]) 
 }
 
 /// Scratch memory of one thread.
-struct Planes {
+struct Scratch {
+    /// Padded planes of images.
     images: Vec<f32>,
-    outputs: Vec<f32>,
+    /// Padded planes of output gradients.
+    slopes: Vec<f32>,
+    /// What a convolution leaves.
     result: Vec<f32>,
 }
 
-impl Planes {
-    fn new(shape: Shape, n_images: usize) -> Self {
-        let (padded, plain) = (shape.geometry.padded_plane(), shape.geometry.output_plane());
+impl Scratch {
+    fn forward(shape: Shape) -> Self {
+        let geometry = shape.geometry;
         Self {
-            images: vec![0.0; n_images * shape.n_in * padded],
-            outputs: vec![0.0; n_images * shape.n_out * padded],
-            result: vec![0.0; shape.n_out.max(shape.n_in) * plain],
+            images: vec![0.0; shape.n_in * geometry.padded_plane()],
+            slopes: Vec::new(),
+            result: vec![0.0; shape.n_out * geometry.output_plane()],
+        }
+    }
+
+    fn backward(shape: Shape) -> Self {
+        let geometry = shape.geometry;
+        Self {
+            images: vec![0.0; CHUNK * shape.n_in * geometry.padded_plane()],
+            slopes: vec![0.0; CHUNK * shape.n_out * geometry.slopes_plane()],
+            result: vec![0.0; shape.n_in * geometry.image_plane()],
         }
     }
 }
@@ -93,8 +107,9 @@ impl Planes {
 struct ConvolveImage<'a> {
     shape: Shape,
     packed: &'a Packed,
+    offsets: &'a [usize],
     image: &'a [f32],
-    planes: &'a mut Planes,
+    scratch: &'a mut Scratch,
     values: &'a mut [f32],
 }
 
@@ -103,19 +118,20 @@ impl Work for ConvolveImage<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> Self::Output {
-        let Self { shape, packed, image, planes, values } = self;
+        let Self { shape, packed, offsets, image, scratch, values } = self;
         let geometry = shape.geometry;
-        pad_all(shape, image, &mut planes.images);
-        let out = &mut planes.result[..shape.n_out * geometry.output_plane()];
-        kernel::convolve::<L>(geometry, packed, &planes.images, out);
-        values
-            .chunks_exact_mut(geometry.area())
-            .zip(out.chunks_exact(geometry.output_plane()))
-            .map(|(channel, plane)| {
-                geometry.crop(plane, channel);
-                kernel::sum_and_dot(channel, channel)
-            })
-            .collect()
+        pad_all(shape, image, &mut scratch.images);
+        let padded = Planes { values: &scratch.images, plane: geometry.padded_plane() };
+        let step = geometry.output_plane();
+        kernel::convolve::<L>(packed, offsets, padded, step, &mut scratch.result);
+        let channels = values.chunks_exact_mut(geometry.output_area());
+        // A loop, because closures are not compiled for the instruction set.
+        let mut sums = Vec::with_capacity(shape.n_out);
+        for (channel, plane) in channels.zip(scratch.result.chunks_exact(step)) {
+            geometry.crop(plane, channel);
+            sums.push(kernel::sum_and_dot(channel, channel));
+        }
+        sums
     }
 }
 
@@ -189,8 +205,16 @@ pub(crate) fn backward(isa: Isa, shape: Shape, forward: &Forward<'_>, slopes: &[
             [factor, slant, -factor * shift[c] / n - slant * forward.mean[c]]
         })
         .collect();
-    let n_taps = shape.geometry.n_taps();
-    let packed = Packed::backward(forward.weights, shape.n_out, shape.n_in, n_taps);
+    let Shape { n_in, n_out, geometry, .. } = shape;
+    let pack = |phase: &Phase| {
+        Packed::backward(forward.weights, n_out, n_in, geometry.n_taps(), &phase.taps)
+    };
+    let phases = geometry.phases().into_iter().map(|phase| {
+        let packed = pack(&phase);
+        (phase, packed)
+    });
+    let phases: Vec<(Phase, Packed)> = phases.collect();
+    let offsets = geometry.offsets();
     let mut images = vec![0.0; forward.images.len()];
     let partial: Vec<Vec<f32>> = forward
         .images
@@ -199,17 +223,17 @@ pub(crate) fn backward(isa: Isa, shape: Shape, forward: &Forward<'_>, slopes: &[
         .zip(slopes.par_chunks(CHUNK * shape.output()))
         .zip(images.par_chunks_mut(CHUNK * shape.input()))
         .map_init(
-            || Planes::new(shape, CHUNK),
-            |planes, (((images, values), slopes), gradient)| {
-                let (slants, packed) = (&slants[..], &packed);
+            || Scratch::backward(shape),
+            |scratch, (((images, values), slopes), gradient)| {
                 isa.run(BackwardChunk {
                     shape,
-                    packed,
-                    slants,
+                    phases: &phases,
+                    offsets: &offsets,
+                    slants: &slants,
                     images,
                     values,
                     slopes,
-                    planes,
+                    scratch,
                     gradient,
                 })
             },
@@ -237,14 +261,19 @@ fn channel_gradients(
 
         #[inline(always)]
         fn run<L: Lanes>(self) -> Self::Output {
-            let planes = self.0.chunks_exact(self.2).zip(self.1.chunks_exact(self.2));
-            planes.map(|(slopes, values)| kernel::sum_and_dot(slopes, values)).collect()
+            let Self(slopes, values, area) = self;
+            // A loop, because closures are not compiled for the instruction set.
+            let mut sums = Vec::with_capacity(slopes.len() / area);
+            for (slopes, values) in slopes.chunks_exact(area).zip(values.chunks_exact(area)) {
+                sums.push(kernel::sum_and_dot(slopes, values));
+            }
+            sums
         }
     }
     let sums: Vec<Vec<[f64; 2]>> = slopes
         .par_chunks_exact(shape.output())
         .zip(forward.values.par_chunks_exact(shape.output()))
-        .map(|(slopes, values)| isa.run(Sums(slopes, values, shape.geometry.area())))
+        .map(|(slopes, values)| isa.run(Sums(slopes, values, shape.geometry.output_area())))
         .collect();
     (0..shape.n_out)
         .map(|c| {
@@ -258,12 +287,13 @@ fn channel_gradients(
 
 struct BackwardChunk<'a> {
     shape: Shape,
-    packed: &'a Packed,
+    phases: &'a [(Phase, Packed)],
+    offsets: &'a [usize],
     slants: &'a [[f32; 3]],
     images: &'a [f32],
     values: &'a [f32],
     slopes: &'a [f32],
-    planes: &'a mut Planes,
+    scratch: &'a mut Scratch,
     gradient: &'a mut [f32],
 }
 
@@ -272,46 +302,66 @@ impl Work for BackwardChunk<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> Vec<f32> {
-        let Self { shape, packed, slants, images, values, slopes, planes, gradient } = self;
+        let Self { shape, phases, offsets, slants, images, values, slopes, scratch, gradient } =
+            self;
         let geometry = shape.geometry;
-        let (area, plane, step) =
-            (geometry.area(), geometry.padded_plane(), geometry.output_plane());
+        let area = geometry.output_area();
+        let (image_size, slopes_size) =
+            (shape.n_in * geometry.padded_plane(), shape.n_out * geometry.slopes_plane());
         let n_images = images.len() / shape.input();
         let mut dense = vec![0.0; area];
         for i in 0..n_images {
             let image = &images[i * shape.input()..][..shape.input()];
-            let padded = &mut planes.images[i * shape.n_in * plane..][..shape.n_in * plane];
-            pad_all(shape, image, padded);
-            let outputs = &mut planes.outputs[i * shape.n_out * plane..][..shape.n_out * plane];
-            for (c, (slant, output)) in
-                slants.iter().zip(outputs.chunks_exact_mut(plane)).enumerate()
-            {
+            pad_all(shape, image, &mut scratch.images[i * image_size..][..image_size]);
+            let padded = &mut scratch.slopes[i * slopes_size..][..slopes_size];
+            let planes = padded.chunks_exact_mut(geometry.slopes_plane());
+            for (c, (slant, plane)) in slants.iter().zip(planes).enumerate() {
                 let at = i * shape.output() + c * area;
                 kernel::slanted(&slopes[at..at + area], &values[at..at + area], *slant, &mut dense);
-                geometry.pad(&dense, output, |x| x);
+                geometry.pad_slopes(&dense, plane);
             }
-            let result = &mut planes.result[..shape.n_in * step];
-            kernel::convolve::<L>(geometry, packed, outputs, result);
             let gradient = &mut gradient[i * shape.input()..][..shape.input()];
-            let channels = gradient.chunks_exact_mut(area).zip(result.chunks_exact(step));
-            for ((gradient, plane), inputs) in channels.zip(image.chunks_exact(area)) {
-                geometry.crop(plane, gradient);
-                if shape.relu {
-                    kernel::mask_by_relu(inputs, gradient);
-                }
-            }
+            image_gradient::<L>(shape, phases, padded, &mut scratch.result, image, gradient);
         }
         let mut weights = vec![0.0; shape.n_out * shape.n_in * geometry.n_taps()];
-        let images = &planes.images[..n_images * shape.n_in * plane];
-        let outputs = &planes.outputs[..n_images * shape.n_out * plane];
+        let images = &scratch.images[..n_images * image_size];
+        let slopes = &scratch.slopes[geometry.lead()..n_images * slopes_size];
         kernel::weight_gradient::<L>(
-            geometry,
+            offsets,
+            geometry.output_plane(),
             [shape.n_out, shape.n_in],
-            images,
-            outputs,
+            Planes { values: images, plane: geometry.padded_plane() },
+            Planes { values: slopes, plane: geometry.slopes_plane() },
             &mut weights,
         );
         weights
+    }
+}
+
+/// The gradient of one image, from padded planes of output gradients.
+#[inline(always)]
+fn image_gradient<L: Lanes>(
+    shape: Shape,
+    phases: &[(Phase, Packed)],
+    slopes: &[f32],
+    result: &mut [f32],
+    image: &[f32],
+    gradient: &mut [f32],
+) {
+    let geometry = shape.geometry;
+    let (area, step) = (geometry.area(), geometry.image_plane());
+    let slopes = Planes { values: slopes, plane: geometry.slopes_plane() };
+    for (phase, packed) in phases {
+        if phase.taps.is_empty() {
+            continue;
+        }
+        kernel::convolve::<L>(packed, &phase.offsets, slopes, step, result);
+        for (gradient, plane) in gradient.chunks_exact_mut(area).zip(result.chunks_exact(step)) {
+            geometry.scatter(phase, plane, gradient);
+        }
+    }
+    if shape.relu {
+        kernel::mask_by_relu(image, gradient);
     }
 }
 
@@ -334,8 +384,9 @@ mod tests {
 
     #[test]
     fn all_instruction_sets_agree_with_the_portable_one() {
-        for (kernel, [n_in, n_out]) in [(1, [8, 16]), (3, [3, 8]), (3, [13, 5]), (5, [2, 4])] {
-            let geometry = Geometry { height: 7, width: 6, kernel };
+        let cases = [(1, 1, [8, 16]), (3, 1, [3, 8]), (3, 2, [13, 5]), (5, 1, [2, 4])];
+        for (kernel, stride, [n_in, n_out]) in cases {
+            let geometry = Geometry { height: 7, width: 6, kernel, stride };
             let shape = Shape { n_images: 11, n_in, n_out, geometry, relu: true };
             let images = wave(shape.n_images * shape.input(), 0.7);
             let weights = wave(n_in * n_out * kernel * kernel, 1.3);

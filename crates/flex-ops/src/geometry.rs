@@ -9,16 +9,31 @@ pub(crate) const LANES: usize = 16;
 /// Channels that one tile computes at once.
 pub(crate) const ROWS: usize = 8;
 
-/// A convolution of stride 1 that keeps height and width.
+/// A convolution padded by half its kernel.
 ///
-/// Images are copied into planes with a border of zeros as wide as half the kernel. Output planes
-/// have the same width, so that a tap of the kernel is a constant distance in memory; what a row of
-/// the output holds beyond the width of the image is dropped.
+/// Images are copied into planes with a border of zeros. With a stride of s a plane is s² *phases*:
+/// phase (i, j) holds every s-th pixel of every s-th row, from row i and column j of the border on.
+/// So a tap of the kernel always reads neighbors in memory. Output planes have rows as long as those
+/// of a phase, so that a tap is a constant distance away; what a row of the output holds beyond the
+/// width of the image is dropped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
     pub(crate) height: usize,
     pub(crate) width: usize,
     pub(crate) kernel: usize,
+    pub(crate) stride: usize,
+}
+
+/// Pixels of an image whose gradient comes from the same taps: every s-th of every s-th row.
+pub(crate) struct Phase {
+    /// The first row and column in the image.
+    origin: [usize; 2],
+    /// How many rows and columns.
+    size: [usize; 2],
+    /// The taps that read these pixels.
+    pub(crate) taps: Vec<usize>,
+    /// For each of them, the distance from a pixel to the gradient that it takes.
+    pub(crate) offsets: Vec<usize>,
 }
 
 impl Geometry {
@@ -26,8 +41,14 @@ impl Geometry {
         self.kernel / 2
     }
 
-    fn padded_width(self) -> usize {
-        self.width + 2 * self.border()
+    /// Numbers of a row of a phase, and of an output plane.
+    fn pitch(self) -> usize {
+        (self.width + 2 * self.border()).div_ceil(self.stride)
+    }
+
+    /// Places by which the last tap reaches beyond an output position within a phase.
+    fn reach(self) -> usize {
+        (self.kernel - 1) / self.stride
     }
 
     pub(crate) fn n_taps(self) -> usize {
@@ -39,44 +60,145 @@ impl Geometry {
         self.height * self.width
     }
 
+    /// Height and width of the output.
+    pub(crate) fn output_size(self) -> [usize; 2] {
+        [self.height, self.width].map(|side| (side - 1) / self.stride + 1)
+    }
+
+    /// Numbers of an output's channel.
+    pub(crate) fn output_area(self) -> usize {
+        let [height, width] = self.output_size();
+        height * width
+    }
+
     /// Numbers of an output plane, whole tiles.
     pub(crate) fn output_plane(self) -> usize {
-        (self.height * self.padded_width()).next_multiple_of(TILE)
+        (self.output_size()[0] * self.pitch()).next_multiple_of(TILE)
     }
 
-    /// Numbers of a padded plane; every tile at every tap lies within.
+    /// Numbers of one phase of an image; every tile at every tap lies within.
+    fn phase_plane(self) -> usize {
+        let rows = (self.height + 2 * self.border()).div_ceil(self.stride);
+        (rows * self.pitch()).max(self.output_plane() + self.reach() * (self.pitch() + 1))
+    }
+
+    /// Numbers of the padded planes of one channel.
     pub(crate) fn padded_plane(self) -> usize {
-        self.output_plane() + self.offset(self.n_taps() - 1)
+        self.stride * self.stride * self.phase_plane()
     }
 
-    /// The distance from an output position to what a tap reads there.
-    pub(crate) fn offset(self, tap: usize) -> usize {
-        tap / self.kernel * self.padded_width() + tap % self.kernel
+    /// The distances from an output position to what each tap reads there.
+    pub(crate) fn offsets(self) -> Vec<usize> {
+        let offset = |tap: usize| {
+            let [row, column] = [tap / self.kernel, tap % self.kernel];
+            let phase = row % self.stride * self.stride + column % self.stride;
+            phase * self.phase_plane() + self.place([row, column])
+        };
+        (0..self.n_taps()).map(offset).collect()
     }
 
-    /// The distance from an output position to the same pixel in a padded plane.
-    pub(crate) fn center(self) -> usize {
-        self.border() * (self.padded_width() + 1)
+    /// The distance of a row and column of the padded image from the start of its phase.
+    fn place(self, [row, column]: [usize; 2]) -> usize {
+        row / self.stride * self.pitch() + column / self.stride
     }
 
-    /// Copies a channel into a padded plane whose border is zero already.
+    /// The distance from the start of a plane of output gradients to the first of them.
+    pub(crate) fn lead(self) -> usize {
+        self.reach() * (self.pitch() + 1)
+    }
+
+    /// Numbers of a padded plane of output gradients; every tile at every tap of every phase lies
+    /// within.
+    pub(crate) fn slopes_plane(self) -> usize {
+        let last = self.border().div_ceil(self.stride) * (self.pitch() + 1);
+        self.lead() + last + self.image_plane().max(self.output_plane())
+    }
+
+    /// Numbers of a plane of image gradients, one phase in whole tiles.
+    pub(crate) fn image_plane(self) -> usize {
+        (self.height.div_ceil(self.stride) * self.pitch()).next_multiple_of(TILE)
+    }
+
+    /// All pixels of an image, phase by phase.
+    pub(crate) fn phases(self) -> Vec<Phase> {
+        let (border, stride) = (self.border(), self.stride);
+        let of = |row: usize, column: usize| {
+            // The first pixel of the image in this phase, in the padded image.
+            let start = [row, column].map(|first| {
+                if border <= first {
+                    first
+                } else {
+                    first + (border - first).next_multiple_of(stride)
+                }
+            });
+            let origin = start.map(|padded| padded - border);
+            let taps: Vec<usize> = (0..self.n_taps())
+                .filter(|tap| {
+                    tap / self.kernel % stride == row && tap % self.kernel % stride == column
+                })
+                .collect();
+            let back = |&tap: &usize| {
+                self.lead() + self.place(start) - self.place([tap / self.kernel, tap % self.kernel])
+            };
+            let offsets = taps.iter().map(back).collect();
+            let count = |side: usize, origin: usize| side.saturating_sub(origin).div_ceil(stride);
+            let size = [count(self.height, origin[0]), count(self.width, origin[1])];
+            Phase { origin, size, taps, offsets }
+        };
+        (0..stride * stride).map(|phase| of(phase / stride, phase % stride)).collect()
+    }
+
+    /// Copies a channel into padded planes whose border is zero already.
     #[inline(always)]
-    pub(crate) fn pad(self, channel: &[f32], plane: &mut [f32], map: impl Fn(f32) -> f32) {
-        let (width, padded) = (self.width, self.padded_width());
-        for (row, pixels) in channel.chunks_exact(width).enumerate() {
-            let start = self.center() + row * padded;
-            for (to, from) in plane[start..start + width].iter_mut().zip(pixels) {
-                *to = map(*from);
+    pub(crate) fn pad(self, channel: &[f32], planes: &mut [f32], map: impl Fn(f32) -> f32) {
+        let (border, stride) = (self.border(), self.stride);
+        for (row, pixels) in channel.chunks_exact(self.width).enumerate() {
+            for first in 0..stride {
+                let padded = [row + border, first + border];
+                let phase = padded[0] % stride * stride + padded[1] % stride;
+                let start = phase * self.phase_plane() + self.place(padded);
+                let to = planes[start..].iter_mut();
+                for (to, from) in to.zip(pixels.iter().skip(first).step_by(stride)) {
+                    *to = map(*from);
+                }
             }
+        }
+    }
+
+    /// Copies a channel of output gradients into a padded plane whose border is zero already.
+    #[inline(always)]
+    pub(crate) fn pad_slopes(self, channel: &[f32], plane: &mut [f32]) {
+        let width = self.output_size()[1];
+        for (row, slopes) in channel.chunks_exact(width).enumerate() {
+            let start = self.lead() + row * self.pitch();
+            plane[start..start + width].copy_from_slice(slopes);
         }
     }
 
     /// Copies an output plane into a channel.
     #[inline(always)]
     pub(crate) fn crop(self, plane: &[f32], channel: &mut [f32]) {
-        let (width, padded) = (self.width, self.padded_width());
-        for (row, pixels) in channel.chunks_exact_mut(width).enumerate() {
-            pixels.copy_from_slice(&plane[row * padded..row * padded + width]);
+        let (width, pitch) = (self.output_size()[1], self.pitch());
+        for (row, values) in channel.chunks_exact_mut(width).enumerate() {
+            values.copy_from_slice(&plane[row * pitch..row * pitch + width]);
+        }
+    }
+
+    /// Copies the gradients of one phase to their pixels in a channel.
+    #[inline(always)]
+    pub(crate) fn scatter(self, phase: &Phase, plane: &[f32], channel: &mut [f32]) {
+        let [first_row, first_column] = phase.origin;
+        let rows = channel.chunks_exact_mut(self.width).skip(first_row).step_by(self.stride);
+        for (pixels, from) in rows.zip(plane.chunks_exact(self.pitch())).take(phase.size[0]) {
+            let from = &from[..phase.size[1]];
+            if self.stride == 1 {
+                pixels.copy_from_slice(from);
+                continue;
+            }
+            let pixels = pixels.iter_mut().skip(first_column).step_by(self.stride);
+            for (to, from) in pixels.zip(from) {
+                *to = *from;
+            }
         }
     }
 }
@@ -94,10 +216,17 @@ impl Packed {
         Self::pack(n_out, n_in, n_taps, |o, i, tap| weights[(o * n_in + i) * n_taps + tap])
     }
 
-    /// The transposed convolution, which takes gradients of outputs to gradients of inputs.
-    pub(crate) fn backward(weights: &[f32], n_out: usize, n_in: usize, n_taps: usize) -> Self {
-        Self::pack(n_in, n_out, n_taps, |i, o, tap| {
-            weights[(o * n_in + i) * n_taps + n_taps - 1 - tap]
+    /// Some taps of the transposed convolution, which takes gradients of outputs to gradients of
+    /// inputs.
+    pub(crate) fn backward(
+        weights: &[f32],
+        n_out: usize,
+        n_in: usize,
+        n_taps: usize,
+        taps: &[usize],
+    ) -> Self {
+        Self::pack(n_in, n_out, taps.len(), |i, o, tap| {
+            weights[(o * n_in + i) * n_taps + taps[tap]]
         })
     }
 

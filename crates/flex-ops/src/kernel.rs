@@ -2,7 +2,7 @@
 //!
 //! Everything here is inlined into the entry points of [`crate::isa`].
 
-use crate::geometry::{Geometry, LANES, Packed, ROWS, TILE};
+use crate::geometry::{LANES, Packed, ROWS, TILE};
 use crate::lanes::Lanes;
 
 #[inline(always)]
@@ -10,20 +10,28 @@ fn chunk<const N: usize>(values: &[f32], start: usize) -> &[f32; N] {
     values[start..start + N].as_array().expect("the slice has this length")
 }
 
-/// Convolves padded planes `[n_in][padded_plane]` into output planes `[n_out][output_plane]`.
+/// Planes of some numbers each, one after the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Planes<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) plane: usize,
+}
+
+/// Convolves padded planes `[n_in]` into output planes `[n_out]` of `step` numbers, whole tiles;
+/// tap t reads at the distance `offsets[t]` from an output position.
 #[inline(always)]
 pub(crate) fn convolve<L: Lanes>(
-    geometry: Geometry,
     packed: &Packed,
-    padded: &[f32],
+    offsets: &[usize],
+    padded: Planes<'_>,
+    step: usize,
     out: &mut [f32],
 ) {
-    let step = geometry.output_plane();
-    let per_block = packed.n_in * geometry.n_taps() * ROWS;
+    let per_block = packed.n_in * offsets.len() * ROWS;
     let blocks = packed.weights.chunks_exact(per_block);
     for (weights, out) in blocks.zip(out.chunks_mut(ROWS * step)) {
         for start in (0..step).step_by(TILE) {
-            let sums = tile::<L>(geometry, packed.n_in, weights, padded, start);
+            let sums = tile::<L>(weights, offsets, padded, packed.n_in, start);
             for (sums, out) in sums.iter().zip(out.chunks_exact_mut(step)) {
                 for (sum, to) in sums.iter().zip(out[start..start + TILE].as_chunks_mut().0) {
                     sum.store(to);
@@ -36,19 +44,18 @@ pub(crate) fn convolve<L: Lanes>(
 /// `ROWS` output channels at `TILE` positions.
 #[inline(always)]
 fn tile<L: Lanes>(
-    geometry: Geometry,
-    n_in: usize,
     weights: &[f32],
-    padded: &[f32],
+    offsets: &[usize],
+    padded: Planes<'_>,
+    n_in: usize,
     start: usize,
 ) -> [[L; TILE / LANES]; ROWS] {
-    let plane = geometry.padded_plane();
     let mut sums = [[L::splat(0.0); TILE / LANES]; ROWS];
     let (columns, _) = weights.as_chunks::<ROWS>();
-    let inputs = padded.chunks_exact(plane).take(n_in);
-    for (input, columns) in inputs.zip(columns.chunks_exact(geometry.n_taps())) {
-        for (tap, column) in columns.iter().enumerate() {
-            let at = start + geometry.offset(tap);
+    let inputs = padded.values.chunks_exact(padded.plane).take(n_in);
+    for (input, columns) in inputs.zip(columns.chunks_exact(offsets.len())) {
+        for (offset, column) in offsets.iter().zip(columns) {
+            let at = start + offset;
             let pixels: [L; TILE / LANES] =
                 std::array::from_fn(|i| L::load(chunk(input, at + i * LANES)));
             for (sums, weight) in sums.iter_mut().zip(column) {
@@ -63,41 +70,52 @@ fn tile<L: Lanes>(
 }
 
 /// Adds to `gradient` (`[n_out][n_in][taps]`) the sums over positions of padded images times
-/// padded output gradients, over all images of a chunk.
+/// output gradients, over all images of a chunk.
+///
+/// Planes of output gradients start where the first of them stands; `step` numbers count.
 #[inline(always)]
 pub(crate) fn weight_gradient<L: Lanes>(
-    geometry: Geometry,
-    channels: [usize; 2],
-    images: &[f32],
-    outputs: &[f32],
+    offsets: &[usize],
+    step: usize,
+    [n_out, n_in]: [usize; 2],
+    images: Planes<'_>,
+    outputs: Planes<'_>,
     gradient: &mut [f32],
 ) {
-    match geometry.kernel {
-        1 => weight_tiles::<L, 8, 1>(geometry, channels, images, outputs, gradient),
-        3 => weight_tiles::<L, 2, 9>(geometry, channels, images, outputs, gradient),
-        _ => weight_tiles::<L, 1, 1>(geometry, channels, images, outputs, gradient),
+    let work = Weights { offsets, step, n_out, n_in, images, outputs };
+    match offsets.len() {
+        1 => weight_tiles::<L, 8, 1>(work, gradient),
+        9 => weight_tiles::<L, 2, 9>(work, gradient),
+        _ => weight_tiles::<L, 1, 1>(work, gradient),
     }
+}
+
+/// What the gradient of the weights is made of.
+#[derive(Clone, Copy)]
+struct Weights<'a> {
+    offsets: &'a [usize],
+    step: usize,
+    n_out: usize,
+    n_in: usize,
+    images: Planes<'a>,
+    outputs: Planes<'a>,
 }
 
 /// Tiles of `R` output channels and `T` taps.
 #[inline(always)]
-fn weight_tiles<L: Lanes, const R: usize, const T: usize>(
-    geometry: Geometry,
-    [n_out, n_in]: [usize; 2],
-    images: &[f32],
-    outputs: &[f32],
-    gradient: &mut [f32],
-) {
-    let (plane, n_taps) = (geometry.padded_plane(), geometry.n_taps());
-    let n_images = images.len() / (n_in * plane);
+fn weight_tiles<L: Lanes, const R: usize, const T: usize>(work: Weights<'_>, gradient: &mut [f32]) {
+    let Weights { offsets, step, n_out, n_in, images, outputs } = work;
+    let n_taps = offsets.len();
+    let n_images = images.values.len() / (n_in * images.plane);
     for input in 0..n_in {
         for first in (0..n_out).step_by(R) {
             for tap in (0..n_taps).step_by(T) {
                 let mut sums = [[L::splat(0.0); T]; R];
                 for image in 0..n_images {
-                    let pixels = &images[(image * n_in + input) * plane..][..plane];
-                    let planes = &outputs[(image * n_out + first) * plane..];
-                    sums = accumulate(geometry, tap, pixels, planes, n_out - first, sums);
+                    let pixels = &images.values[(image * n_in + input) * images.plane..];
+                    let values = &outputs.values[(image * n_out + first) * outputs.plane..];
+                    let slopes = Planes { values, ..outputs };
+                    sums = accumulate(&offsets[tap..], step, pixels, slopes, n_out - first, sums);
                 }
                 for (row, sums) in sums.iter().enumerate().take(n_out - first) {
                     let start = ((first + row) * n_in + input) * n_taps + tap;
@@ -114,22 +132,21 @@ fn weight_tiles<L: Lanes, const R: usize, const T: usize>(
 
 #[inline(always)]
 fn accumulate<L: Lanes, const R: usize, const T: usize>(
-    geometry: Geometry,
-    tap: usize,
+    offsets: &[usize],
+    step: usize,
     pixels: &[f32],
-    planes: &[f32],
+    planes: Planes<'_>,
     n_rows: usize,
     mut sums: [[L; T]; R],
 ) -> [[L; T]; R] {
-    let (plane, center) = (geometry.padded_plane(), geometry.center());
     let last_row = n_rows.min(R) - 1;
-    for start in (0..geometry.output_plane()).step_by(LANES) {
+    for start in (0..step).step_by(LANES) {
         // Rows beyond the last repeat it; their sums are not used.
         let slopes: [L; R] = std::array::from_fn(|row| {
-            L::load(chunk(planes, row.min(last_row) * plane + start + center))
+            L::load(chunk(planes.values, row.min(last_row) * planes.plane + start))
         });
-        for t in 0..T {
-            let values = L::load(chunk(pixels, start + geometry.offset(tap + t)));
+        for (t, offset) in offsets[..T].iter().enumerate() {
+            let values = L::load(chunk(pixels, start + offset));
             for (sums, slope) in sums.iter_mut().zip(slopes) {
                 sums[t] = slope.mul_add(values, sums[t]);
             }

@@ -12,8 +12,8 @@
 //! let x = Tensor::<4>::ones([2, 3, 8, 8], &device);
 //! let weight = Tensor::<4>::ones([4, 3, 3, 3], &device);
 //! let (scale, shift) = (Tensor::ones([4], &device), Tensor::zeros([4], &device));
-//! let normalized = flex_ops::conv_norm(x, weight, scale, shift, flex_ops::Before::Relu);
-//! assert_eq!(normalized.output.dims(), [2, 4, 8, 8]);
+//! let normalized = flex_ops::conv_norm(x, weight, scale, shift, 2, flex_ops::Before::Relu);
+//! assert_eq!(normalized.output.dims(), [2, 4, 4, 4]);
 //! ```
 //!
 //! Results are the same bits for any number of threads.
@@ -45,7 +45,7 @@ pub enum Before {
 /// A batch after convolution and batch norm, and the statistics of the convolution.
 #[derive(Debug)]
 pub struct Normalized {
-    /// `[b, n_out, h, w]`.
+    /// `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`.
     pub output: Tensor<4>,
     /// `[n_out]`, detached.
     pub mean: Tensor<1>,
@@ -68,8 +68,8 @@ pub fn is_supported(device: &Device) -> bool {
     device.clone().inner() == Device::flex()
 }
 
-/// \[ReLU →\] convolution of stride 1 without bias, padded by half the kernel → batch norm by the
-/// statistics of the batch.
+/// \[ReLU →\] convolution without bias, padded by half the kernel → batch norm by the statistics of
+/// the batch.
 ///
 /// # Shapes
 ///
@@ -79,19 +79,21 @@ pub fn is_supported(device: &Device) -> bool {
 ///
 /// # Panics
 ///
-/// If shapes disagree, `k` is even, or the device is not [supported](is_supported).
+/// If shapes disagree, `k` is even, `stride` is 0, or the device is not [supported](is_supported).
 pub fn conv_norm(
     x: Tensor<4>,
     weight: Tensor<4>,
     scale: Tensor<1>,
     shift: Tensor<1>,
+    stride: usize,
     before: Before,
 ) -> Normalized {
     let [n_out, n_in, kernel, width] = weight.dims();
     assert_eq!(x.dims()[1], n_in, "input channels");
     assert!(kernel == width && kernel % 2 == 1, "a kernel of {kernel} × {width}");
     assert_eq!([scale.dims(), shift.dims()], [[n_out], [n_out]], "scale and shift");
-    node::conv_norm(x, weight, scale, shift, before == Before::Relu)
+    assert!(0 < stride, "a stride of 0");
+    node::conv_norm(x, weight, scale, shift, stride, before == Before::Relu)
 }
 
 /// The mean of each 3 × 3 neighborhood; places outside the image do not count.
@@ -105,4 +107,20 @@ pub fn conv_norm(
 /// If the device is not [supported](is_supported).
 pub fn avg_pool3(x: Tensor<4>) -> Tensor<4> {
     pool::avg_pool3(x)
+}
+
+/// The mean of each 2 × 2 square; an odd last row or column is left out.
+///
+/// # Shapes
+///
+/// - `x`: `[b, c, h, w]`
+/// - output: `[b, c, h / 2, w / 2]`
+///
+/// # Panics
+///
+/// If the device is not [supported](is_supported), or an image has no square.
+pub fn avg_pool2(x: Tensor<4>) -> Tensor<4> {
+    let [_, _, h, w] = x.dims();
+    assert!(2 <= h && 2 <= w, "no square in {h} × {w} pixels");
+    pool::avg_pool2(x)
 }

@@ -19,11 +19,12 @@ pub(crate) fn conv_norm(
     weight: Tensor<4>,
     scale: Tensor<1>,
     shift: Tensor<1>,
+    stride: usize,
     relu: bool,
 ) -> Normalized {
     let [n_images, n_in, height, width] = x.dims();
     let [n_out, _, kernel, _] = weight.dims();
-    let geometry = Geometry { height, width, kernel };
+    let geometry = Geometry { height, width, kernel, stride };
     let shape = Shape { n_images, n_in, n_out, geometry, relu };
     let device = x.device().inner();
     if !x.is_autodiff() {
@@ -94,7 +95,8 @@ fn forward(
             [factor, shift[c] - factor * convolved.mean[c]]
         })
         .collect();
-    let output = conv_norm::normalize(isa, shape.geometry.area(), &convolved.values, &channels);
+    let output =
+        conv_norm::normalize(isa, shape.geometry.output_area(), &convolved.values, &channels);
     (convolved, output)
 }
 
@@ -111,7 +113,8 @@ pub(crate) fn tensor(values: Vec<f32>, dims: &[usize]) -> FlexTensor {
 
 impl Shape {
     fn output_dims(&self) -> [usize; 4] {
-        [self.n_images, self.n_out, self.geometry.height, self.geometry.width]
+        let [height, width] = self.geometry.output_size();
+        [self.n_images, self.n_out, height, width]
     }
 
     fn input_dims(&self) -> [usize; 4] {

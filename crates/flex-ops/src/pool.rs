@@ -1,4 +1,4 @@
-//! The mean of each 3 × 3 neighborhood, places outside the image not counted.
+//! Mean pooling: of 3 × 3 neighborhoods, places outside the image not counted, and of 2 × 2 squares.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -11,32 +11,112 @@ use rayon::prelude::*;
 
 use crate::node::{contiguous, flex, tensor, tracked};
 
-/// Runs on a plain or an autodiff device.
+/// A linear map of images, with a second one for its gradient.
+trait Pool: Clone + Send + std::fmt::Debug + 'static {
+    fn forward(&self, x: &FlexTensor) -> FlexTensor;
+    /// Takes the gradient of the output to that of an input of these dimensions.
+    fn backward(&self, slopes: &FlexTensor, dims: [usize; 4]) -> FlexTensor;
+}
+
+/// The mean of 3 × 3 neighborhoods.
 pub(crate) fn avg_pool3(x: Tensor<4>) -> Tensor<4> {
+    run(AvgPool3, x)
+}
+
+/// The mean of 2 × 2 squares.
+pub(crate) fn avg_pool2(x: Tensor<4>) -> Tensor<4> {
+    run(AvgPool2, x)
+}
+
+/// Runs on a plain or an autodiff device.
+fn run(pool: impl Pool, x: Tensor<4>) -> Tensor<4> {
     if !x.is_autodiff() {
-        return Tensor::from_primitive::<Flex>(pool(&flex(x), Direction::Forward));
+        return Tensor::from_primitive::<Flex>(pool.forward(&flex(x)));
     }
+    let dims = x.dims();
     let x = tracked(x);
-    let output = pool(x.primitive(), Direction::Forward);
-    let prepared = AvgPool3.prepare::<NoCheckpointing>([x.node()]).compute_bound().stateful();
+    let output = pool.forward(x.primitive());
+    let node = Node(pool);
+    let prepared = node.prepare::<NoCheckpointing>([x.node()]).compute_bound().stateful();
     Tensor::from_primitive::<Autodiff<Flex>>(match prepared {
-        OpsKind::Tracked(prep) => prep.finish((), output),
+        OpsKind::Tracked(prep) => prep.finish(dims, output),
         OpsKind::UnTracked(prep) => prep.finish(output),
     })
 }
 
-#[derive(Debug)]
-struct AvgPool3;
+/// A pool in the graph.
+#[derive(Clone, Debug)]
+struct Node<P>(P);
 
-impl Backward<Flex, 1> for AvgPool3 {
-    type State = ();
+impl<P: Pool> Backward<Flex, 1> for Node<P> {
+    type State = [usize; 4];
 
-    fn backward(self, ops: Ops<(), 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<[usize; 4], 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [node] = ops.parents;
         let slopes = grads.consume::<Flex>(&ops.node);
         if let Some(node) = node {
-            grads.register::<Flex>(node.id, pool(&slopes, Direction::Backward));
+            grads.register::<Flex>(node.id, self.0.backward(&slopes, ops.state));
         }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct AvgPool3;
+
+impl Pool for AvgPool3 {
+    fn forward(&self, x: &FlexTensor) -> FlexTensor {
+        pool3(x, Direction::Forward)
+    }
+
+    fn backward(&self, slopes: &FlexTensor, _: [usize; 4]) -> FlexTensor {
+        pool3(slopes, Direction::Backward)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct AvgPool2;
+
+impl Pool for AvgPool2 {
+    fn forward(&self, x: &FlexTensor) -> FlexTensor {
+        let x = contiguous(x);
+        let [n, channels, height, width]: [usize; 4] = x.layout().shape().dims();
+        let (values, half): (&[f32], _) = (x.storage(), [height / 2, width / 2]);
+        let mut output = vec![0.0; n * channels * half[0] * half[1]];
+        let squares = output.par_chunks_exact_mut(channels * half[0] * half[1]);
+        squares.zip(values.par_chunks_exact(channels * height * width)).for_each(|(to, image)| {
+            let planes = image.chunks_exact(height * width);
+            for (to, plane) in to.chunks_exact_mut(half[0] * half[1]).zip(planes) {
+                let pairs = to.chunks_exact_mut(half[1]).zip(plane.chunks_exact(2 * width));
+                for (to, rows) in pairs {
+                    let (upper, lower) = rows.split_at(width);
+                    let columns = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+                    for (to, ([a, b], [c, d])) in to.iter_mut().zip(columns) {
+                        *to = 0.25 * ((a + b) + (c + d));
+                    }
+                }
+            }
+        });
+        tensor(output, &[n, channels, half[0], half[1]])
+    }
+
+    fn backward(&self, slopes: &FlexTensor, dims: [usize; 4]) -> FlexTensor {
+        let slopes = contiguous(slopes);
+        let [n, channels, height, width] = dims;
+        let (values, half): (&[f32], _) = (slopes.storage(), [height / 2, width / 2]);
+        let mut output = vec![0.0; n * channels * height * width];
+        let images = output.par_chunks_exact_mut(channels * height * width);
+        images.zip(values.par_chunks_exact(channels * half[0] * half[1])).for_each(|(to, from)| {
+            let planes = from.chunks_exact(half[0] * half[1]);
+            for (to, plane) in to.chunks_exact_mut(height * width).zip(planes) {
+                for (row, to) in to.chunks_exact_mut(width).take(2 * half[0]).enumerate() {
+                    let slopes = &plane[row / 2 * half[1]..][..half[1]];
+                    for (to, slope) in to.as_chunks_mut::<2>().0.iter_mut().zip(slopes) {
+                        *to = [0.25 * slope; 2];
+                    }
+                }
+            }
+        });
+        tensor(output, &dims)
     }
 }
 
@@ -48,7 +128,7 @@ enum Direction {
     Backward,
 }
 
-fn pool(x: &FlexTensor, direction: Direction) -> FlexTensor {
+fn pool3(x: &FlexTensor, direction: Direction) -> FlexTensor {
     let x = contiguous(x);
     let dims: [usize; 4] = x.layout().shape().dims();
     let [_, channels, height, width] = dims;

@@ -167,10 +167,11 @@ impl ConvNorm {
     /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
         let device = x.device();
-        if self.conv.stride == 1 && pass.is_of_batch() && flex_ops::is_supported(&device) {
+        if pass.is_of_batch() && flex_ops::is_supported(&device) {
             let before = if self.relu_before { Before::Relu } else { Before::Nothing };
             let (scale, shift) = self.norm.scale_and_shift(&device);
-            let fused = flex_ops::conv_norm(x, self.conv.weight.val(), scale, shift, before);
+            let (weight, stride) = (self.conv.weight.val(), self.conv.stride);
+            let fused = flex_ops::conv_norm(x, weight, scale, shift, stride, before);
             pass.observe(fused.mean, fused.variance);
             return fused.output;
         }
@@ -226,6 +227,9 @@ pub fn avg_pool3(x: Tensor<4>) -> Tensor<4> {
 /// - `x`: `[b, c, h, w]`
 /// - output: `[b, c, h / 2, w / 2]`
 pub fn avg_pool2(x: Tensor<4>) -> Tensor<4> {
+    if flex_ops::is_supported(&x.device()) {
+        return flex_ops::avg_pool2(x);
+    }
     avg_pool2d(x, AvgPoolOptions::new([2, 2]).with_stride([2, 2]))
 }
 
