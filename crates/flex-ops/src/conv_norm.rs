@@ -1,12 +1,10 @@
 //! \[ReLU →\] convolution → batch norm over a batch, forward and backward.
 
+use lanes::{Isa, Lanes, Work};
 use rayon::prelude::*;
 
-use crate::Isa;
 use crate::geometry::{Geometry, Packed, Phase};
-use crate::isa::Work;
 use crate::kernel::{self, Planes};
-use crate::lanes::Lanes;
 
 /// Images whose weight gradients are summed before they leave the registers. Fixed, so that the
 /// order of all sums is the same for any number of threads.

@@ -3,9 +3,6 @@
 /// Positions that one tile computes at once.
 pub(crate) const TILE: usize = 32;
 
-/// Numbers that a vector register of the widest instruction set holds.
-pub(crate) const LANES: usize = 16;
-
 /// Channels that one tile computes at once.
 pub(crate) const ROWS: usize = 8;
 

@@ -1,9 +1,10 @@
 //! The arithmetic of one image: written once, compiled for each instruction set.
 //!
-//! Everything here is inlined into the entry points of [`crate::isa`].
+//! Everything here is inlined into the entry points of [`lanes::Isa::run`].
 
-use crate::geometry::{LANES, Packed, ROWS, TILE};
-use crate::lanes::Lanes;
+use lanes::{LANES, Lanes};
+
+use crate::geometry::{Packed, ROWS, TILE};
 
 #[inline(always)]
 fn chunk<const N: usize>(values: &[f32], start: usize) -> &[f32; N] {

@@ -20,15 +20,13 @@
 
 mod conv_norm;
 mod geometry;
-mod isa;
 mod kernel;
-mod lanes;
 mod node;
 mod pool;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use isa::Isa;
+use lanes::Isa;
 
 /// Added to a variance before its root is taken, as in PyTorch.
 pub const EPSILON: f32 = 1e-5;

@@ -29,11 +29,14 @@ mod dimension;
 mod error;
 mod estimator;
 mod exact;
+mod frame;
 mod gram;
 mod neighbors;
 mod points;
+mod product;
 mod profile;
 mod published;
+mod shortlist;
 mod two_nn;
 
 pub use dimension::{Aggregate, Lid};

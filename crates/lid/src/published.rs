@@ -1,7 +1,6 @@
 //! The published estimate, errors included.
 
 use crate::Points;
-use crate::gram::multiply_transposed;
 
 /// The published offset of the radius and of the sum of logarithms.
 const EPSILON: f32 = 1e-6;
@@ -63,9 +62,25 @@ fn by_product(points: Points<'_>) -> Vec<f32> {
         right.extend(features);
         right.extend([1.0, squared_norm]);
     }
-    let mut squares = vec![0.0; n * n];
-    multiply_transposed(&left, &right, width, &mut squares);
-    squares.into_iter().map(|square| square.max(0.0).sqrt()).collect()
+    let distance = |at: usize| {
+        let (a, b) = (&left[at / n * width..][..width], &right[at % n * width..][..width]);
+        dot(a, b).max(0.0).sqrt()
+    };
+    (0..n * n).map(distance).collect()
+}
+
+/// An inner product in `f32`, eight sums side by side.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let (a_vectors, a_rest) = a.as_chunks::<8>();
+    let (b_vectors, b_rest) = b.as_chunks::<8>();
+    let mut sums = [0.0_f32; 8];
+    for (a, b) in a_vectors.iter().zip(b_vectors) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]

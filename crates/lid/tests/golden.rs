@@ -54,9 +54,12 @@ fn close(found: f64, expected: f64, tolerance: f64) {
 fn check(values: &[f32], d: usize, k: usize, mean: f64, harmonic: f64) {
     let lid = lid(values, d, k, Estimator::Mle);
     // Distances with a rounding of 1e-16 are divided by a spread of 1e-3 and more, and sines of
-    // another library may round an input the other way: a few parts in 1e10 in the mean.
-    close(lid.mean(), mean, 1e-9);
-    close(lid.harmonic_mean(), harmonic, 1e-9);
+    // another library may round an input the other way: a few parts in 1e10 in the mean. Above 512
+    // features squares are rounded to f32, which leaves 1e-8 of a distance; the sines have points
+    // whose neighbors are equally far to a few parts in 1000.
+    let tolerance = if d <= 512 { 1e-9 } else { 5e-6 };
+    close(lid.mean(), mean, tolerance);
+    close(lid.harmonic_mean(), harmonic, tolerance);
 }
 
 #[test]

@@ -40,9 +40,11 @@ fn check_definition(values: &[f32], d: usize, k: usize) {
     let found = neighbors(values, d, k);
     for (row, expected) in by_definition(values, d, k).iter().enumerate() {
         for (found, expected) in found.row(row).iter().zip(expected) {
-            // Sums of d squares in f64 in another order: far below d · 2⁻⁵³ of their value.
+            // Up to 512 features sums of squares in f64 in another order, far below d · 2⁻⁵³ of their
+            // value; beyond that the bound that `Neighbors::nearest` states.
+            let tolerance = if d <= 512 { 1e-12 } else { 2e-7 };
             let error = (found - expected).abs();
-            assert!(error <= 1e-12 * expected, "row {row}: {found} for {expected}");
+            assert!(error <= tolerance * expected, "row {row}: {found} for {expected}");
         }
     }
 }

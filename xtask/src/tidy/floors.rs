@@ -6,7 +6,8 @@ use super::manifest::Sections;
 use super::{Complaint, Member};
 
 /// The floor of each crate.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, i8); 15] = [
+    ("lanes", -1),
     ("lid", 0),
     ("partition", 0),
     ("space", 0),
@@ -29,7 +30,7 @@ const AUTOMATION: &str = "xtask";
 /// The tensor library that floor 0 must not know.
 const TENSOR_LIBRARY: &str = "burn";
 
-fn floor_of(name: &str) -> Option<u8> {
+fn floor_of(name: &str) -> Option<i8> {
     FLOORS.iter().find(|(known, _)| *known == name).map(|&(_, floor)| floor)
 }
 
@@ -59,7 +60,7 @@ fn check_automation(member: &Member, sections: &Sections) -> Vec<Complaint> {
     linked.map(complaint).collect()
 }
 
-fn check_member(member: &Member, floor: u8, sections: &Sections) -> Vec<Complaint> {
+fn check_member(member: &Member, floor: i8, sections: &Sections) -> Vec<Complaint> {
     let name = &member.name;
     let mut complaints = Vec::new();
     for used in &member.normal {
@@ -72,7 +73,7 @@ fn check_member(member: &Member, floor: u8, sections: &Sections) -> Vec<Complain
         };
         complaints.push(member.complaint(sections.line_of(used), message));
     }
-    if floor == 0 && member.transitive.iter().any(|used| is_tensor_library(used)) {
+    if floor <= 0 && member.transitive.iter().any(|used| is_tensor_library(used)) {
         let message = format!("`{name}` (floor 0) depends on {TENSOR_LIBRARY}");
         complaints.push(member.complaint(sections.line_of(TENSOR_LIBRARY), message));
     }

@@ -2,11 +2,11 @@
 
 use std::sync::OnceLock;
 
-use crate::lanes::{Lanes, Portable};
+use crate::vector::{Lanes, Portable};
 
 /// The instruction sets that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Isa {
+pub enum Isa {
     /// Whatever the target guarantees.
     Portable,
     /// AVX2 with fused multiply-add.
@@ -19,13 +19,13 @@ pub(crate) enum Isa {
 
 impl Isa {
     /// The widest set that this processor has.
-    pub(crate) fn widest() -> Self {
+    pub fn widest() -> Self {
         static WIDEST: OnceLock<Isa> = OnceLock::new();
         *WIDEST.get_or_init(|| Self::available().pop().unwrap_or(Self::Portable))
     }
 
     /// All sets that this processor has, from narrow to wide.
-    pub(crate) fn available() -> Vec<Self> {
+    pub fn available() -> Vec<Self> {
         let mut found = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
@@ -43,7 +43,7 @@ impl Isa {
     ///
     /// If the processor does not have them.
     #[inline]
-    pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
+    pub fn run<W: Work>(self, work: W) -> W::Output {
         match self {
             Self::Portable => work.run::<Portable>(),
             #[cfg(target_arch = "x86_64")]
@@ -66,7 +66,7 @@ impl Isa {
 }
 
 /// Something to do whose code is inlined into a function with more instructions.
-pub(crate) trait Work {
+pub trait Work {
     /// What comes out.
     type Output;
 
@@ -83,5 +83,5 @@ fn avx2<W: Work>(work: W) -> W::Output {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
 fn avx512<W: Work>(work: W) -> W::Output {
-    work.run::<crate::lanes::Avx512>()
+    work.run::<crate::vector::Avx512>()
 }

@@ -1,0 +1,92 @@
+//! The points that may be among the nearest of one point.
+
+/// What is known of the distance to a point.
+#[derive(Clone, Copy)]
+struct Entry {
+    lower: f64,
+    upper: f64,
+    col: u32,
+}
+
+/// Keeps every point that may be among the `k` nearest, and few others.
+pub(crate) struct Shortlist {
+    k: usize,
+    /// At least `k` points are as near as this.
+    radius: f64,
+    entries: Vec<Entry>,
+    /// The length at which it is worth to look again.
+    limit: usize,
+}
+
+impl Shortlist {
+    pub(crate) fn new(k: usize) -> Self {
+        Self { k, radius: f64::INFINITY, entries: Vec::new(), limit: 2 * k + 16 }
+    }
+
+    /// Takes note of a point whose distance lies between two bounds.
+    #[inline]
+    pub(crate) fn offer(&mut self, col: usize, lower: f64, upper: f64) {
+        if self.radius < lower {
+            return;
+        }
+        self.entries.push(Entry { lower, upper, col: col as u32 });
+        if self.limit <= self.entries.len() {
+            self.tighten();
+            // Points that cannot be told apart may all have to stay.
+            self.limit = self.limit.max(2 * self.entries.len());
+        }
+    }
+
+    /// The points that are left, in ascending order: a point is left out only if `k` others are
+    /// nearer, whatever the errors are.
+    pub(crate) fn into_cols(mut self) -> Vec<usize> {
+        self.tighten();
+        let mut cols: Vec<usize> = self.entries.iter().map(|entry| entry.col as usize).collect();
+        cols.sort_unstable();
+        cols
+    }
+
+    fn tighten(&mut self) {
+        if self.entries.len() < self.k {
+            return;
+        }
+        let by_upper = |a: &Entry, b: &Entry| a.upper.total_cmp(&b.upper);
+        let (_, last, _) = self.entries.select_nth_unstable_by(self.k - 1, by_upper);
+        self.radius = last.upper;
+        self.entries.retain(|entry| entry.lower <= self.radius);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_point_is_lost_that_may_be_near(
+            bounds in prop::collection::vec((0.0..1.0f64, 0.0..0.2f64), 5..400),
+            k in 1usize..5,
+        ) {
+            let mut list = Shortlist::new(k);
+            for (col, (lower, error)) in bounds.iter().enumerate() {
+                list.offer(col, *lower, lower + error);
+            }
+            let mut uppers: Vec<f64> = bounds.iter().map(|(lower, error)| lower + error).collect();
+            uppers.sort_by(f64::total_cmp);
+            let expected: Vec<usize> =
+                (0..bounds.len()).filter(|&col| bounds[col].0 <= uppers[k - 1]).collect();
+            prop_assert_eq!(list.into_cols(), expected);
+        }
+    }
+
+    #[test]
+    fn points_without_bounds_stay() {
+        let mut list = Shortlist::new(1);
+        for col in 0..50 {
+            list.offer(col, f64::NEG_INFINITY, f64::INFINITY);
+        }
+        assert_eq!(list.into_cols(), (0..50).collect::<Vec<_>>());
+    }
+}
