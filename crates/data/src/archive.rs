@@ -71,7 +71,7 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
-    use crate::fixtures::{gzip, tar};
+    use crate::fixtures::{chain, gzip, tar};
 
     fn listed(bytes: &[u8]) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -87,8 +87,7 @@ mod tests {
         );
         match result {
             Ok(()) => names.join(" "),
-            Err(error) => format!("{:#}", anyhow::Error::new(error))
-                .replace(file.path().to_str().unwrap(), "FILE"),
+            Err(error) => chain(&error).replace(file.path().to_str().unwrap(), "FILE"),
         }
     }
 

@@ -66,3 +66,9 @@ pub(crate) fn small_tree() -> Vec<(&'static str, Vec<u8>)> {
         ("test/cat/1.png", png(size, [60, 61, 62])),
     ]
 }
+
+/// An error and its causes, as the program prints them.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -177,7 +177,7 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
-    use crate::fixtures::{gray_png, gzip, png, small_tree, tar, unpacked};
+    use crate::fixtures::{chain, gray_png, gzip, png, small_tree, tar, unpacked};
 
     type Files = Vec<(&'static str, Vec<u8>)>;
 
@@ -192,8 +192,7 @@ mod tests {
         fs::write(&compressed, gzip(&tar(files))).unwrap();
         [tree, plain, compressed].map(|path| {
             let text = path.to_str().unwrap().to_owned();
-            import(&path)
-                .map_err(|error| format!("{:#}", anyhow::Error::new(error)).replace(&text, "TREE"))
+            import(&path).map_err(|error| chain(&error).replace(&text, "TREE"))
         })
     }
 

@@ -79,8 +79,11 @@ pub enum LidError {
         /// Number of rows.
         n: usize,
     },
+    /// A share that leaves nothing, or is none.
+    #[error("the share {0} of discarded ratios is outside [0, 1)")]
+    BadShare(f64),
     /// No estimator has that name.
-    #[error("no estimator is called {0:?}; there are mle, mle-unbiased, mom and two-nn")]
+    #[error("no estimator is called {0:?}; there are mle, mle-unbiased, mom, two-nn and two-nn-ml")]
     UnknownEstimator(String),
 }
 
@@ -143,7 +146,7 @@ mod tests {
         check(
             &LidError::UnknownEstimator("mel".to_owned()),
             expect![[
-                r#"no estimator is called "mel"; there are mle, mle-unbiased, mom and two-nn"#
+                r#"no estimator is called "mel"; there are mle, mle-unbiased, mom, two-nn and two-nn-ml"#
             ]],
         );
     }

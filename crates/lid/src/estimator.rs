@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Cause;
-use crate::{Lid, LidError, Neighbors, two_nn};
+use crate::two_nn::{Fit, two_nn};
+use crate::{Lid, LidError, Neighbors};
 
 /// Neighbors whose distances differ by less than this share count as equally far: the rounding of
 /// `f32` features leaves differences of about 2⁻²⁴ between distances that are equal.
@@ -26,10 +27,15 @@ pub enum Estimator {
     /// The slope of −ln(1 − F) against ln(r₂/r₁) through 0, the last tenth of the points left out
     /// (Facco et al. 2017): one number for all points.
     TwoNn,
+    /// The same ratios by maximum likelihood, the last tenth known only to be larger.
+    TwoNnMl,
 }
 
+/// The share of the ratios that TwoNN leaves out, as the paper and scikit-dimension do.
+const DISCARDED: f64 = 0.1;
+
 impl Estimator {
-    const ALL: [Self; 4] = [Self::Mle, Self::MleUnbiased, Self::Mom, Self::TwoNn];
+    const ALL: [Self; 5] = [Self::Mle, Self::MleUnbiased, Self::Mom, Self::TwoNn, Self::TwoNnMl];
 
     fn name(self) -> &'static str {
         match self {
@@ -37,6 +43,7 @@ impl Estimator {
             Self::MleUnbiased => "mle-unbiased",
             Self::Mom => "mom",
             Self::TwoNn => "two-nn",
+            Self::TwoNnMl => "two-nn-ml",
         }
     }
 }
@@ -69,7 +76,8 @@ pub enum Degenerate {
 
 /// Estimates the dimension at every point.
 ///
-/// [`Estimator::TwoNn`] estimates one for all points and gives it to every row that took part.
+/// TwoNN estimates one for all points and gives it to every row that took part; [`two_nn`] leaves the
+/// share of discarded ratios to the caller.
 ///
 /// # Errors
 ///
@@ -83,11 +91,17 @@ pub fn estimate(
     if neighbors.k() < 2 {
         return Err(LidError::TooFewNeighbors { k: neighbors.k(), needed: 2 });
     }
-    if estimator == Estimator::TwoNn {
-        return two_nn::estimate(neighbors, degenerate);
-    }
+    let of_distances = match estimator {
+        Estimator::Mle => mle,
+        Estimator::MleUnbiased => mle_unbiased,
+        Estimator::Mom => mom,
+        Estimator::TwoNn => return two_nn(neighbors, Fit::Linear, DISCARDED, degenerate),
+        Estimator::TwoNnMl => {
+            return two_nn(neighbors, Fit::MaximumLikelihood, DISCARDED, degenerate);
+        }
+    };
     let of_row = |(row, distances): (usize, &[f64])| match cause(distances) {
-        None => Ok(Some(of_distances(distances, estimator))),
+        None => Ok(Some(of_distances(distances))),
         Some(cause) => rule(row, cause, degenerate),
     };
     let per_point: Result<Vec<_>, _> = neighbors.rows().enumerate().map(of_row).collect();
@@ -118,19 +132,25 @@ pub(crate) fn cause(distances: &[f64]) -> Option<Cause> {
     }
 }
 
-fn of_distances(distances: &[f64], estimator: Estimator) -> f64 {
-    let k = distances.len() as f64;
+fn mle(distances: &[f64]) -> f64 {
+    distances.len() as f64 / log_ratios(distances)
+}
+
+fn mle_unbiased(distances: &[f64]) -> f64 {
+    (distances.len() - 1) as f64 / log_ratios(distances)
+}
+
+fn mom(distances: &[f64]) -> f64 {
     let radius = distances[distances.len() - 1];
-    let log_ratios = || distances.iter().map(|&r| log_ratio(r, radius)).sum::<f64>();
-    match estimator {
-        Estimator::Mle | Estimator::TwoNn => k / log_ratios(),
-        Estimator::MleUnbiased => (k - 1.0) / log_ratios(),
-        Estimator::Mom => {
-            let sum: f64 = distances.iter().map(|r| r / radius).sum();
-            let missing: f64 = distances.iter().map(|r| (radius - r) / radius).sum();
-            sum / missing
-        }
-    }
+    let sum: f64 = distances.iter().map(|r| r / radius).sum();
+    let missing: f64 = distances.iter().map(|r| (radius - r) / radius).sum();
+    sum / missing
+}
+
+/// Σ ln(r_k / rᵢ).
+fn log_ratios(distances: &[f64]) -> f64 {
+    let radius = distances[distances.len() - 1];
+    distances.iter().map(|&r| log_ratio(r, radius)).sum()
 }
 
 /// ln(far / near): accurate where the two are nearly equal, and finite for all that are positive.

@@ -23,7 +23,7 @@
 //!
 //! Literature: Levina & Bickel 2004 and Amsaleg et al. 2015 (maximum likelihood); MacKay &
 //! Ghahramani 2005 (harmonic mean); Amsaleg et al. 2018 (method of moments); Facco et al. 2017
-//! (two nearest neighbors).
+//! (two nearest neighbors); Amsaleg et al. 2019 (tight localities).
 
 mod dimension;
 mod error;
@@ -37,6 +37,7 @@ mod product;
 mod profile;
 mod published;
 mod shortlist;
+mod tle;
 mod two_nn;
 
 pub use dimension::{Aggregate, Lid};
@@ -46,3 +47,5 @@ pub use neighbors::Neighbors;
 pub use points::Points;
 pub use profile::Profile;
 pub use published::mle_as_published;
+pub use tle::tle;
+pub use two_nn::{Fit, two_nn};

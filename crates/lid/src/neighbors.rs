@@ -7,14 +7,19 @@ use crate::exact::squared_distances;
 use crate::gram::candidates;
 use crate::{LidError, Points};
 
-/// Distances of every point to its `k` nearest other points, ascending.
+/// The `k` nearest other points of every point and their distances, ascending; of points equally far
+/// the first come first.
 ///
 /// A point is left out of its own neighbors by its row, never by a distance of zero.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbors {
     distances: Vec<f64>,
+    indices: Vec<usize>,
     k: usize,
 }
+
+/// A distance and the row it leads to.
+type Neighbor = (f64, usize);
 
 impl Neighbors {
     /// Finds the `k` nearest of every point.
@@ -65,11 +70,11 @@ impl Neighbors {
         for (&[row, col], square) in pairs.iter().zip(squares) {
             let distance = square.sqrt();
             // One that was no candidate of the other changes nothing there.
-            rows[row].push(distance);
-            rows[col].push(distance);
+            rows[row].push((distance, col));
+            rows[col].push((distance, row));
         }
-        let rows: Vec<Vec<f64>> = rows.into_par_iter().map(|row| smallest(row, k)).collect();
-        Ok(Self { distances: rows.concat(), k })
+        let rows: Vec<Vec<Neighbor>> = rows.into_par_iter().map(|row| smallest(row, k)).collect();
+        Ok(Self::from_rows(&rows, k))
     }
 
     /// Finds the `k` nearest of every point in a matrix of distances, whose diagonal is ignored.
@@ -92,16 +97,22 @@ impl Neighbors {
             return Err(LidError::NotSquare { len: distances.len() });
         }
         enough(n, k)?;
-        let mut nearest = Vec::with_capacity(n * k);
+        let mut rows = Vec::with_capacity(n);
         for (row, distances) in distances.chunks_exact(n).enumerate() {
-            let others = || distances.iter().copied().enumerate().filter(|&(col, _)| col != row);
-            if let Some((col, value)) = others().find(|&(_, r)| !(0.0..f64::INFINITY).contains(&r))
+            let of_col = |(col, distance): (usize, &f64)| (*distance, col);
+            let others = || distances.iter().enumerate().map(of_col).filter(|&(_, col)| col != row);
+            if let Some((value, col)) = others().find(|&(r, _)| !(0.0..f64::INFINITY).contains(&r))
             {
                 return Err(LidError::BadDistance { row, col, value });
             }
-            nearest.extend(smallest(others().map(|(_, r)| r).collect(), k));
+            rows.push(smallest(others().collect(), k));
         }
-        Ok(Self { distances: nearest, k })
+        Ok(Self::from_rows(&rows, k))
+    }
+
+    fn from_rows(rows: &[Vec<Neighbor>], k: usize) -> Self {
+        let (distances, indices) = rows.iter().flatten().copied().unzip();
+        Self { distances, indices, k }
     }
 
     /// Number of points.
@@ -127,6 +138,19 @@ impl Neighbors {
         &self.distances[row * self.k..][..self.k]
     }
 
+    /// The rows of the neighbors of one point, nearest first.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[k]`
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn indices(&self, row: usize) -> &[usize] {
+        &self.indices[row * self.k..][..self.k]
+    }
+
     /// All rows in order.
     pub(crate) fn rows(&self) -> std::slice::ChunksExact<'_, f64> {
         self.distances.chunks_exact(self.k)
@@ -148,12 +172,13 @@ fn enough(n: usize, k: usize) -> Result<(), LidError> {
     if 0 < k && k < n { Ok(()) } else { Err(LidError::TooFewPoints { n, k }) }
 }
 
-/// The `k` smallest values, ascending.
-fn smallest(mut values: Vec<f64>, k: usize) -> Vec<f64> {
-    values.select_nth_unstable_by(k - 1, f64::total_cmp);
-    values.truncate(k);
-    values.sort_unstable_by(f64::total_cmp);
-    values
+/// The `k` nearest, ascending.
+fn smallest(mut neighbors: Vec<Neighbor>, k: usize) -> Vec<Neighbor> {
+    let order = |a: &Neighbor, b: &Neighbor| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+    neighbors.select_nth_unstable_by(k - 1, order);
+    neighbors.truncate(k);
+    neighbors.sort_unstable_by(order);
+    neighbors
 }
 
 #[cfg(test)]
@@ -168,6 +193,9 @@ mod tests {
         let neighbors = Neighbors::nearest(Points::new(&values, 1).unwrap(), 2).unwrap();
         assert_eq!(neighbors.row(0), [0.0, 1.0]);
         assert_eq!(neighbors.row(3), [2.0, 3.0]);
+        assert_eq!(neighbors.indices(0), [1, 2]);
+        // Both twins are equally far: the first comes first.
+        assert_eq!(neighbors.indices(3), [2, 0]);
     }
 
     #[test]

@@ -126,3 +126,26 @@ fn offset_and_scale_spoil_only_the_published_formula() {
     close(lid(&moved, 64, 20, Estimator::Mle).mean(), truth, 1e-3);
     assert!(mle_as_published(points(&moved, 64), 20) < 0.5 * truth);
 }
+
+/// `skdim.id.TLE(epsilon=1e-12)` of scikit-dimension 0.5.0, per point and their mean.
+#[track_caller]
+fn check_tle(values: &[f32], d: usize, k: usize, first: [f64; 4], mean: f64) {
+    let points = points(values, d);
+    let neighbors = Neighbors::nearest(points, k).expect("k is below n");
+    let lid = lid::tle(points, &neighbors, Degenerate::Error).expect("general position");
+    for (found, expected) in lid.per_point().iter().zip(first) {
+        // Its quadratic formula cancels where a neighbor is nearly as far as the last.
+        close(found.expect("no row is skipped"), expected, 1e-7);
+    }
+    close(lid.mean(), mean, 1e-7);
+}
+
+#[test]
+fn tle_of_scikit_dimension() {
+    let first = [86.20382386121264, 12.128504059959793, 13.009196143553131, 12.390971628693805];
+    check_tle(&sines(128, 64), 64, 20, first, 12.053071515933645);
+    let first = [2.862207888726552, 3.8739311638719305, 4.785195769903974, 4.05984392125038];
+    check_tle(&hash(3, 200, 5), 5, 20, first, 4.609073441701352);
+    let first = [3.560047605881651, 6.495177922034958, 6.49587076585235, 3.4641106603290006];
+    check_tle(&hash(3, 200, 5), 5, 10, first, 5.173947894031001);
+}

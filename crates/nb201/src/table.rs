@@ -87,6 +87,12 @@ mod tests {
 
     use super::*;
 
+    /// An error and its causes, as the program prints them.
+    fn chain(error: &dyn std::error::Error) -> String {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
     #[track_caller]
     fn named(name: &str, expected: TruthSet) {
         let name: StrDeserializer<'_, Error> = name.into_deserializer();
@@ -109,7 +115,7 @@ mod tests {
     #[track_caller]
     fn refused(rows: &str, expected: &str) {
         let text = format!("arch,cifar10,cifar100,imagenet16_120\n{rows}");
-        let error = format!("{:#}", anyhow::Error::new(read(&text).unwrap_err()));
+        let error = chain(&read(&text).unwrap_err());
         assert!(error.contains(expected), "{error}");
     }
 

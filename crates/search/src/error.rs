@@ -123,9 +123,15 @@ mod tests {
 
     use super::*;
 
+    /// An error and its causes, as the program prints them.
+    fn chain(error: &dyn std::error::Error) -> String {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
     #[track_caller]
     fn check(error: SearchError, expected: Expect) {
-        expected.assert_eq(&format!("{:#}", anyhow::Error::new(error)));
+        expected.assert_eq(&chain(&error));
     }
 
     #[test]

@@ -2,12 +2,18 @@
 
 use std::path::PathBuf;
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use lid::{Estimator, Lid, Neighbors, Points, estimate};
+use lid::{Aggregate, Fit, Lid, Neighbors, Points, estimate, tle, two_nn};
+use rank::{Interval, bootstrap_interval};
 use serde_json::json;
+use space::Seed;
 
 use crate::npy::Matrix;
+use crate::progress::Progress;
 use crate::{Format, npy};
 
 /// What to estimate.
@@ -18,15 +24,44 @@ pub(crate) struct Options {
     /// Neighbors of each point (k)
     #[arg(long, default_value_t = 20)]
     neighbors: usize,
-    /// mle, mle-unbiased, mom or two-nn
-    #[arg(long, default_value_t = Estimator::Mle)]
+    /// How the dimension follows from the neighbors
+    #[arg(long, value_enum, default_value_t = Estimator::Mle)]
     estimator: Estimator,
+    /// Share of the ratios that two-nn and two-nn-ml leave out, the largest
+    #[arg(long, default_value_t = 0.1)]
+    discard: f64,
+    /// Bootstrap resamples of the points for intervals of mean, harmonic mean and median; 0: none
+    #[arg(long, default_value_t = 0)]
+    bootstrap: usize,
+    /// Confidence of the intervals
+    #[arg(long, default_value_t = 0.95)]
+    confidence: f64,
+    /// Seed of the resamples
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// Print the dimension at every point
     #[arg(long)]
     per_point: bool,
     /// What to do with points that have duplicates or equidistant neighbors
     #[arg(long, value_enum, default_value_t = Degenerate::Error)]
     degenerate: Degenerate,
+}
+
+/// Estimators that need distances to the neighbors, and one that needs those among them, too.
+#[derive(Clone, Copy, ValueEnum)]
+enum Estimator {
+    /// Maximum likelihood with 1/k
+    Mle,
+    /// Maximum likelihood with 1/(k - 1)
+    MleUnbiased,
+    /// Method of moments
+    Mom,
+    /// Two nearest neighbors, linear fit
+    TwoNn,
+    /// Two nearest neighbors, maximum likelihood
+    TwoNnMl,
+    /// Tight localities
+    Tle,
 }
 
 /// What to do with points that have no dimension.
@@ -45,57 +80,120 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
 
 fn output(options: &Options, format: Format) -> Result<String> {
     let matrix = npy::read(&options.file)?;
+    let clock = Instant::now();
     let lid = dimension(options, &matrix).with_context(|| options.file.display().to_string())?;
+    let found = Found { intervals: intervals(options, &lid)?, lid, elapsed: clock.elapsed() };
     Ok(match format {
-        Format::Json => json(options, &matrix, &lid),
-        Format::Text => text(options, &matrix, &lid),
+        Format::Json => found.json(options, &matrix),
+        Format::Text => found.text(options, &matrix),
     })
 }
 
+/// What is printed.
+struct Found {
+    lid: Lid,
+    /// Of the mean, the harmonic mean and the median, if asked for.
+    intervals: Option<[Interval; 3]>,
+    elapsed: Duration,
+}
+
+const AGGREGATES: [Aggregate; 3] = [Aggregate::Mean, Aggregate::HarmonicMean, Aggregate::Median];
+
 fn dimension(options: &Options, matrix: &Matrix) -> Result<Lid> {
     let points = Points::new(&matrix.values, matrix.d)?;
-    let neighbors = Neighbors::nearest(points, options.neighbors)?;
+    let progress: Mutex<Option<Progress>> = Mutex::new(None);
+    let report = |_, total| {
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.get_or_insert_with(|| Progress::new("neighbors", 0, total as u64)).step();
+    };
+    let neighbors = Neighbors::nearest_reporting(points, options.neighbors, &report)?;
     let degenerate = match options.degenerate {
         Degenerate::Error => lid::Degenerate::Error,
         Degenerate::Skip => lid::Degenerate::Skip,
     };
-    Ok(estimate(&neighbors, options.estimator, degenerate)?)
-}
-
-fn json(options: &Options, matrix: &Matrix, lid: &Lid) -> String {
-    let value = json!({
-        "n": matrix.n,
-        "d": matrix.d,
-        "neighbors": options.neighbors,
-        "estimator": options.estimator.to_string(),
-        "mean": lid.mean(),
-        "harmonic_mean": lid.harmonic_mean(),
-        "median": lid.median(),
-        "skipped": lid.skipped(),
-        "per_point": options.per_point.then(|| lid.per_point()),
-    });
-    format!("{value}\n")
-}
-
-fn text(options: &Options, matrix: &Matrix, lid: &Lid) -> String {
-    let mut text = format!(
-        "points         {} of {} features, {} skipped\nestimator      {}, {} neighbors\n\
-         mean           {}\nharmonic mean  {}\nmedian         {}\n",
-        matrix.n,
-        matrix.d,
-        lid.skipped(),
-        options.estimator,
-        options.neighbors,
-        lid.mean(),
-        lid.harmonic_mean(),
-        lid.median()
-    );
-    if options.per_point {
-        for value in lid.per_point() {
-            text += &value.map_or("-\n".to_owned(), |value| format!("{value}\n"));
+    let by = |estimator| estimate(&neighbors, estimator, degenerate);
+    Ok(match options.estimator {
+        Estimator::Mle => by(lid::Estimator::Mle),
+        Estimator::MleUnbiased => by(lid::Estimator::MleUnbiased),
+        Estimator::Mom => by(lid::Estimator::Mom),
+        Estimator::TwoNn => two_nn(&neighbors, Fit::Linear, options.discard, degenerate),
+        Estimator::TwoNnMl => {
+            two_nn(&neighbors, Fit::MaximumLikelihood, options.discard, degenerate)
         }
+        Estimator::Tle => tle(points, &neighbors, degenerate),
+    }?)
+}
+
+/// Percentile intervals over resampled points.
+fn intervals(options: &Options, lid: &Lid) -> Result<Option<[Interval; 3]>> {
+    if options.bootstrap == 0 {
+        return Ok(None);
     }
-    text
+    let known: Vec<f64> = lid.per_point().iter().flatten().copied().collect();
+    let interval = |aggregate: Aggregate| {
+        let mut rng = Seed::new(options.seed).child("bootstrap").rng();
+        let statistic = |indices: &[usize]| {
+            Ok(aggregate.of(indices.iter().map(|&index| known[index]).collect()))
+        };
+        bootstrap_interval(known.len(), options.bootstrap, options.confidence, &mut rng, statistic)
+    };
+    let [mean, harmonic, median] = AGGREGATES.map(interval);
+    Ok(Some([mean?, harmonic?, median?]))
+}
+
+impl Found {
+    fn json(&self, options: &Options, matrix: &Matrix) -> String {
+        let interval = |at: usize| self.intervals.as_ref().map(|all| [all[at].low, all[at].high]);
+        let lid = &self.lid;
+        let value = json!({
+            "n": matrix.n,
+            "d": matrix.d,
+            "neighbors": options.neighbors,
+            "estimator": name(options.estimator),
+            "mean": lid.mean(),
+            "mean_interval": interval(0),
+            "harmonic_mean": lid.harmonic_mean(),
+            "harmonic_mean_interval": interval(1),
+            "median": lid.median(),
+            "median_interval": interval(2),
+            "skipped": lid.skipped(),
+            "seconds": self.elapsed.as_secs_f64(),
+            "per_point": options.per_point.then(|| lid.per_point()),
+        });
+        format!("{value}\n")
+    }
+
+    fn text(&self, options: &Options, matrix: &Matrix) -> String {
+        let lid = &self.lid;
+        let mut text = format!(
+            "points         {} of {} features, {} skipped\nestimator      {}, {} neighbors\n",
+            matrix.n,
+            matrix.d,
+            lid.skipped(),
+            name(options.estimator),
+            options.neighbors,
+        );
+        let names = ["mean", "harmonic mean", "median"];
+        for (at, (name, aggregate)) in names.iter().zip(AGGREGATES).enumerate() {
+            let interval = self.intervals.as_ref().map_or(String::new(), |all| {
+                let percent = 100.0 * options.confidence;
+                format!("  [{}, {}] at {percent} %", all[at].low, all[at].high)
+            });
+            text += &format!("{name:<15}{}{interval}\n", lid.aggregate(aggregate));
+        }
+        text += &format!("time           {:.2} s\n", self.elapsed.as_secs_f64());
+        if options.per_point {
+            for value in lid.per_point() {
+                text += &value.map_or("-\n".to_owned(), |value| format!("{value}\n"));
+            }
+        }
+        text
+    }
+}
+
+fn name(estimator: Estimator) -> String {
+    let value = estimator.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 #[cfg(test)]
@@ -112,9 +210,17 @@ mod tests {
         let numbers: Vec<u8> = points.iter().flat_map(|point| point.to_le_bytes()).collect();
         let mut file = tempfile::NamedTempFile::new()?;
         file.write_all(&npy::fixture("<f4", "False", &shape, &numbers))?;
-        let estimator = Estimator::Mle;
-        let file = file.path().to_owned();
-        let options = Options { file, neighbors: 2, estimator, per_point: true, degenerate };
+        let options = Options {
+            file: file.path().to_owned(),
+            neighbors: 2,
+            estimator: Estimator::Mle,
+            discard: 0.1,
+            bootstrap: 50,
+            confidence: 0.9,
+            seed: 1,
+            per_point: true,
+            degenerate,
+        };
         output(&options, format)
     }
 
@@ -131,6 +237,8 @@ mod tests {
         }
         let mean = expected.iter().sum::<f64>() / 4.0;
         assert!((value["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
+        let interval = |at: usize| value["mean_interval"][at].as_f64().unwrap();
+        assert!(expected[3] < interval(0) && interval(0) < mean && mean < interval(1));
     }
 
     #[test]

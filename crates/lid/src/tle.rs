@@ -1,0 +1,103 @@
+//! TLE (Amsaleg et al. 2019): the dimension from all pairs within a tight neighborhood.
+
+use lanes::Isa;
+use rayon::prelude::*;
+
+use crate::error::Cause;
+use crate::estimator::{Degenerate, cause, rule};
+use crate::exact::squared_distances;
+use crate::{Lid, LidError, Neighbors, Points};
+
+/// Estimates the dimension at every point from the distances to its neighbors and among them.
+///
+/// Every pair of neighbors gives two more measurements of the same neighborhood, so far fewer
+/// neighbors suffice than maximum likelihood needs: a cross-check at small `k`. Pairs of duplicates
+/// and pairs without a positive measurement are left out.
+///
+/// # Errors
+///
+/// As [`estimate`](crate::estimate).
+///
+/// # Panics
+///
+/// If `neighbors` are of other points.
+///
+/// # Examples
+///
+/// ```
+/// use lid::{Degenerate, Neighbors, Points, tle};
+///
+/// let values: Vec<f32> = (0..30).map(|i| (i * i) as f32).collect(); // Points on a line.
+/// let points = Points::new(&values, 1)?;
+/// let neighbors = Neighbors::nearest(points, 10)?;
+/// let lid = tle(points, &neighbors, Degenerate::Error)?;
+/// assert!((0.5..1.5).contains(&lid.median()), "{}", lid.median());
+/// # Ok::<(), lid::LidError>(())
+/// ```
+pub fn tle(
+    points: Points<'_>,
+    neighbors: &Neighbors,
+    degenerate: Degenerate,
+) -> Result<Lid, LidError> {
+    let (n, k) = (neighbors.n(), neighbors.k());
+    assert_eq!(points.n(), n, "points with neighbors");
+    if k < 2 {
+        return Err(LidError::TooFewNeighbors { k, needed: 2 });
+    }
+    let of_row = |row: usize| {
+        let distances = neighbors.row(row);
+        if let Some(cause) = cause(distances) {
+            return rule(row, cause, degenerate);
+        }
+        let indices = neighbors.indices(row);
+        let pairs: Vec<[usize; 2]> =
+            (0..k * k).map(|pair| [indices[pair / k], indices[pair % k]]).collect();
+        let squares = squared_distances(Isa::widest(), points, &pairs);
+        match tight(distances, &squares) {
+            Some(dimension) => Ok(Some(dimension)),
+            None => rule(row, Cause::Equidistant, degenerate),
+        }
+    };
+    let per_point: Result<Vec<_>, _> = (0..n).into_par_iter().map(of_row).collect();
+    Lid::new(per_point?).ok_or(LidError::AllSkipped { n })
+}
+
+/// −2 m / (Σ ln s + Σ ln t + 2 Σ ln u) over the m measurements, all in units of the radius.
+///
+/// # Shapes
+///
+/// - `distances`: `[k]`, ascending
+/// - `squares`: `[k, k]`, squared distances among the neighbors
+fn tight(distances: &[f64], squares: &[f64]) -> Option<f64> {
+    let k = distances.len();
+    let radius = distances[k - 1];
+    let near = |at: usize| distances[at] / radius;
+    let mut n_measurements = k;
+    let mut logs = 2.0 * (0..k).map(|at| near(at).ln()).sum::<f64>();
+    for (at, square) in squares.iter().enumerate() {
+        let (i, j) = (at / k, at % k);
+        if i == j || *square <= 0.0 {
+            continue;
+        }
+        let between = square / (radius * radius);
+        let [u, w] = [near(i), near(j)];
+        // The neighbor itself, and its reflection through the point.
+        let reflected = 2.0 * u * u + 2.0 * w * w - between;
+        let [s, t] = [between, reflected].map(|square| measurement(u, w, square));
+        if 0.0 < s && 0.0 < t {
+            n_measurements += 1;
+            logs += s.ln() + t.ln();
+        }
+    }
+    (logs < 0.0).then(|| -2.0 * n_measurements as f64 / logs)
+}
+
+/// The radius, in units of the neighborhood's, of the sphere through neighbor j that touches it where
+/// the sphere around neighbor i does: the root of the paper's quadratic equation, without
+/// cancellation.
+fn measurement(u: f64, w: f64, square: f64) -> f64 {
+    let linear = u * u + square - w * w;
+    let gap = (1.0 - u * u).max(0.0);
+    let root = (linear * linear + 4.0 * square * gap).sqrt();
+    if 0.0 < linear { 2.0 * square / (root + linear) } else { (root - linear) / (2.0 * gap) }
+}
