@@ -144,7 +144,7 @@ pub fn best(
     leaders.cut(n).ok_or(PartitionError::Undefined { objective, n, n_groups })
 }
 
-fn check_sign(similarity: &Similarity) -> Result<(), PartitionError> {
+pub(crate) fn check_sign(similarity: &Similarity) -> Result<(), PartitionError> {
     match similarity.pairs().find(|&(_, _, value)| value < 0.0) {
         Some((row, col, value)) => Err(PartitionError::Negative { row, col, value }),
         None => Ok(()),
@@ -165,7 +165,11 @@ fn score(
     }
 }
 
-fn negated_normalized_cut(similarity: &Similarity, labels: &[u8], n_groups: usize) -> Option<f64> {
+pub(crate) fn negated_normalized_cut(
+    similarity: &Similarity,
+    labels: &[u8],
+    n_groups: usize,
+) -> Option<f64> {
     let (mut cuts, mut volumes) = ([0.0; MAX_VERTICES], [0.0; MAX_VERTICES]);
     for (row, col, value) in similarity.pairs() {
         let (a, b) = (usize::from(labels[row]), usize::from(labels[col]));

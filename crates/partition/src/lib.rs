@@ -26,6 +26,7 @@
 //!
 //! - He et al. 2023, *NAS-LID*, figure 2: the best cut maximizes the similarity inside the groups.
 //! - Shi & Malik 2000, *Normalized cuts and image segmentation*.
+//! - Stoer & Wagner 1997, *A simple min-cut algorithm*.
 //! - Rousseeuw 1987, *Silhouettes*.
 //! - Knuth, *The Art of Computer Programming* 4A, 7.2.1.5: restricted growth strings.
 
@@ -34,6 +35,7 @@
 pub use crate::cut::{Cut, MAX_VERTICES, Objective, Sizes, best};
 pub use crate::error::PartitionError;
 pub use crate::groups::Partition;
+pub use crate::large::{min_cut, spectral_cut};
 pub use crate::measure::Measure;
 pub use crate::published::{PublishedCut, min_cut_as_published};
 pub use crate::score::{gap, inter_sum, intra_sum, mean_intra, separability, silhouette};
@@ -42,6 +44,7 @@ pub use crate::similarity::Similarity;
 mod cut;
 mod error;
 mod groups;
+mod large;
 mod measure;
 mod published;
 mod score;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use partition::{Similarity, best, separability};
+use partition::{Similarity, best, min_cut, separability, silhouette, spectral_cut};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -24,6 +24,20 @@ pub(crate) struct Options {
     /// What the best partition maximizes
     #[arg(long, value_enum, default_value_t = Objective::IntraSum)]
     objective: Objective,
+    /// How the partition is found; the methods for large graphs choose objective and sizes themselves
+    #[arg(long, value_enum, default_value_t = Method::Exact)]
+    method: Method,
+}
+
+/// How the partition is found.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Method {
+    /// Every partition is tried: up to 12 vertices
+    Exact,
+    /// Two groups of the least similarity between them (Stoer-Wagner): intra-sum, any sizes
+    MinCut,
+    /// Two groups by the second eigenvector (Shi-Malik): a good normalized cut, any sizes
+    Spectral,
 }
 
 /// Allowed sizes of the groups.
@@ -74,20 +88,36 @@ fn output(text: &str, options: &Options, format: Format) -> Result<String> {
         Objective::Gap => partition::Objective::Gap,
         Objective::NormalizedCut => partition::Objective::NormalizedCut,
     };
-    let cut = best(&similarity, options.groups, sizes, objective)?;
+    let is_possible = options.method == Method::Exact || options.groups == 2;
+    ensure!(is_possible, "this method finds 2 groups, not {}", options.groups);
+    let cut = match options.method {
+        Method::Exact => best(&similarity, options.groups, sizes, objective)?,
+        Method::MinCut => min_cut(&similarity)?,
+        Method::Spectral => spectral_cut(&similarity)?,
+    };
     let groups = cut.first().groups();
     let separability = separability(&similarity, cut.first());
+    let silhouette = silhouette(&similarity, cut.first());
     Ok(match format {
         Format::Json => format!(
             "{}\n",
-            json!({ "groups": groups, "score": cut.score, "separability": separability })
+            json!({
+                "groups": groups,
+                "score": cut.score,
+                "maximizers": cut.maximizers.len(),
+                "separability": separability,
+                "silhouette": silhouette,
+            })
         ),
         Format::Text => {
-            let separability = separability.map_or("undefined".to_owned(), |s| s.to_string());
+            let figure =
+                |value: Option<f64>| value.map_or("undefined".to_owned(), |v| v.to_string());
             format!(
-                "groups        {}\nscore         {}\nseparability  {separability}\n",
+                "groups        {}\nscore         {}\nseparability  {}\nsilhouette    {}\n",
                 cut.first(),
-                cut.score
+                cut.score,
+                figure(separability),
+                figure(silhouette)
             )
         }
     })
@@ -104,7 +134,8 @@ mod tests {
                           [0.125, 0.125, 0.25, 1]]";
 
     fn options(sizes: Sizes, objective: Objective) -> Options {
-        Options { file: PathBuf::new(), groups: 2, sizes, objective }
+        let method = Method::Exact;
+        Options { file: PathBuf::new(), groups: 2, sizes, objective, method }
     }
 
     #[track_caller]
@@ -122,6 +153,20 @@ mod tests {
         check(MATRIX, &options(Sizes::Balanced, Objective::IntraSum), pairs.clone(), 1.125);
         check(MATRIX, &options(Sizes::Min2, Objective::MeanIntra), pairs, 0.5625);
         check(MATRIX, &options(Sizes::Any, Objective::IntraSum), alone, 1.875);
+    }
+
+    #[test]
+    fn methods_for_large_graphs_reach_the_cut() {
+        let options = |method, groups| Options {
+            method,
+            groups,
+            ..options(Sizes::Balanced, Objective::IntraSum)
+        };
+        check(MATRIX, &options(Method::MinCut, 2), json!([[0, 1, 2], [3]]), 1.875);
+        let spectral = output(MATRIX, &options(Method::Spectral, 2), Format::Json).unwrap();
+        assert!(spectral.contains("[[0,1,2],[3]]"), "{spectral}");
+        let error = output(MATRIX, &options(Method::Spectral, 3), Format::Json).unwrap_err();
+        assert_eq!(error.to_string(), "this method finds 2 groups, not 3");
     }
 
     #[test]
