@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 /// A header longer than this is no header of a matrix.
 const MAX_HEADER: usize = 64 << 10;
 
+/// Numbers decoded at once.
+const READ_AT_ONCE: usize = 1 << 18;
+
 /// `n` rows of `d` numbers.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Matrix {
@@ -56,20 +59,53 @@ fn matrix(mut source: impl Read) -> Result<Matrix> {
     let total = d.and_then(|d| n.checked_mul(d)?.checked_mul(header.width));
     let (d, total) = d.zip(total).context("the shape is larger than any memory")?;
     // Read no more than the header promises, and allocate as the bytes come.
-    let mut bytes = Vec::new();
-    source.take((total as u64).saturating_add(1)).read_to_end(&mut bytes)?;
-    ensure!(bytes.len() <= total, "more than the {total} bytes of numbers that the shape needs");
-    ensure!(bytes.len() == total, "expected {total} bytes of numbers, found {}", bytes.len());
-    let number = |row, col| {
-        let value = (header.decode)(&bytes, header.place(row, col));
-        let narrow = value as f32;
-        ensure!(value.is_finite(), "row {row}, column {col} is {value}");
-        ensure!(narrow.is_finite(), "row {row}, column {col}: {value:e} overflows a 32-bit float");
-        Ok(narrow)
+    let mut source = source.take((total as u64).saturating_add(1));
+    let values = match header.order {
+        Order::C => in_order(&header, &mut source, d, total)?,
+        Order::Fortran => {
+            let mut bytes = Vec::new();
+            source.read_to_end(&mut bytes)?;
+            complete(bytes.len(), total)?;
+            let number =
+                |(row, col)| narrow((header.decode)(&bytes, header.place(row, col)), row, col);
+            let places = (0..n).flat_map(|row| (0..d).map(move |col| (row, col)));
+            places.map(number).collect::<Result<_>>()?
+        }
     };
-    let places = (0..n).flat_map(|row| (0..d).map(move |col| (row, col)));
-    let values = places.map(|(row, col)| number(row, col)).collect::<Result<_>>()?;
     Ok(Matrix { n, d, values })
+}
+
+/// Numbers in the order of the file, decoded as they come: a large file is not held twice.
+fn in_order(header: &Header, source: &mut impl Read, d: usize, total: usize) -> Result<Vec<f32>> {
+    let mut values = Vec::new();
+    let mut n_read = 0;
+    loop {
+        let mut bytes = Vec::new();
+        source.by_ref().take((READ_AT_ONCE * header.width) as u64).read_to_end(&mut bytes)?;
+        n_read += bytes.len();
+        if bytes.is_empty() || total < n_read {
+            complete(n_read, total)?;
+            return Ok(values);
+        }
+        for at in 0..bytes.len() / header.width {
+            let place = values.len();
+            values.push(narrow((header.decode)(&bytes, at), place / d, place % d)?);
+        }
+    }
+}
+
+fn complete(found: usize, total: usize) -> Result<()> {
+    ensure!(found <= total, "more than the {total} bytes of numbers that the shape needs");
+    ensure!(found == total, "expected {total} bytes of numbers, found {found}");
+    Ok(())
+}
+
+/// A number as an `f32`, if it is one.
+fn narrow(value: f64, row: usize, col: usize) -> Result<f32> {
+    let narrow = value as f32;
+    ensure!(value.is_finite(), "row {row}, column {col} is {value}");
+    ensure!(narrow.is_finite(), "row {row}, column {col}: {value:e} overflows a 32-bit float");
+    Ok(narrow)
 }
 
 impl Header {

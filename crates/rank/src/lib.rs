@@ -18,13 +18,14 @@
 //! ```
 //!
 //! Literature: Kendall 1945 (τ-b); Knight 1966 (its computation in O(n log n)); Spearman 1904;
-//! Efron 1979 (bootstrap); Student 1908, Hill 1970 (t).
+//! Efron 1979 (bootstrap); Phipson & Smyth 2010 (permutation p-values); Student 1908, Hill 1970 (t).
 
 mod check;
 mod correlation;
 mod error;
 mod interval;
 mod kendall;
+mod significance;
 mod student;
 mod top;
 
@@ -32,4 +33,5 @@ pub use correlation::{pearson, spearman};
 pub use error::{RankError, Side};
 pub use interval::{Interval, bootstrap_interval, mean_and_interval};
 pub use kendall::kendall_tau_b;
-pub use top::{best_of, precision_at_top, regret_of_top, top};
+pub use significance::{Statistic, paired_difference, permutation_p_value};
+pub use top::{best_of, kendall_tau_of_top, precision_at_top, regret_of_top, top};

@@ -3,7 +3,7 @@
 //! One rule for ties throughout: of equal values the one at the lower index ranks higher.
 
 use crate::check::{pairs, values, with_one_zero};
-use crate::{RankError, Side};
+use crate::{RankError, Side, kendall_tau_b};
 
 /// The index of the highest value, the first of equals.
 ///
@@ -43,16 +43,53 @@ pub fn top(predicted: &[f64]) -> Result<usize, RankError> {
 /// ```
 pub fn precision_at_top(predicted: &[f64], truth: &[f64], fraction: f64) -> Result<f64, RankError> {
     pairs(predicted, truth, 1)?;
-    if !(0.0 < fraction && fraction <= 1.0) {
-        return Err(RankError::BadFraction { fraction });
-    }
-    let count = ((fraction * truth.len() as f64).round() as usize).max(1);
+    let count = count(fraction, truth.len())?;
     let mut is_best = vec![false; truth.len()];
     for index in best(truth, count) {
         is_best[index] = true;
     }
     let n_found = best(predicted, count).into_iter().filter(|&index| is_best[index]).count();
     Ok(n_found as f64 / count as f64)
+}
+
+/// Kendall's τ-b among the truly best alone: whether a scorer can tell the good from the very good.
+///
+/// They are the first max(1, round(`fraction` · n)) by truth, as in [`precision_at_top`].
+///
+/// # Shapes
+///
+/// - `predicted`, `truth`: `[n]`
+///
+/// # Errors
+///
+/// Those of [`precision_at_top`] and of [`kendall_tau_b`] on these pairs.
+///
+/// # Examples
+///
+/// ```
+/// let predicted = [1.0, 4.0, 2.0, 3.0];
+/// let truth = [10.0, 20.0, 30.0, 40.0];
+/// assert_eq!(rank::kendall_tau_of_top(&predicted, &truth, 0.5)?, 1.0);
+/// # Ok::<(), rank::RankError>(())
+/// ```
+pub fn kendall_tau_of_top(
+    predicted: &[f64],
+    truth: &[f64],
+    fraction: f64,
+) -> Result<f64, RankError> {
+    pairs(predicted, truth, 1)?;
+    let best = best(truth, count(fraction, truth.len())?);
+    let pick = |values: &[f64]| best.iter().map(|&index| values[index]).collect::<Vec<_>>();
+    kendall_tau_b(&pick(predicted), &pick(truth))
+}
+
+/// How many a fraction of `n` is: at least one.
+fn count(fraction: f64, n: usize) -> Result<usize, RankError> {
+    if 0.0 < fraction && fraction <= 1.0 {
+        Ok(((fraction * n as f64).round() as usize).max(1))
+    } else {
+        Err(RankError::BadFraction { fraction })
+    }
 }
 
 /// How much truth is lost by taking the predicted best: the best truth less that of [`top`].

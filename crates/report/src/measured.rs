@@ -1,7 +1,7 @@
 //! How well a scorer ranks, each figure with its interval.
 
 use rand::Rng;
-use rank::{RankError, bootstrap_interval, kendall_tau_b, precision_at_top, spearman};
+use rank::{RankError, Statistic, bootstrap_interval, kendall_tau_b, precision_at_top, spearman};
 use serde::{Deserialize, Serialize};
 
 use crate::ReportError;
@@ -32,9 +32,6 @@ pub struct Measured {
     /// The same at 10 %.
     pub precision_at_10: Estimate,
 }
-
-/// A figure of predictions and truth.
-type Statistic<'a> = &'a dyn Fn(&[f64], &[f64]) -> Result<f64, RankError>;
 
 /// Measures a scorer against the truth; higher is better in both.
 ///

@@ -238,7 +238,7 @@ mod tests {
         let mean = expected.iter().sum::<f64>() / 4.0;
         assert!((value["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
         let interval = |at: usize| value["mean_interval"][at].as_f64().unwrap();
-        assert!(expected[1] <= interval(0) && interval(0) < mean && mean < interval(1));
+        assert!(expected[0] <= interval(0) && interval(0) < mean && mean < interval(1));
     }
 
     #[test]

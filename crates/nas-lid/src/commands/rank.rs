@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rank::RankError;
+use rank::{Interval, RankError, Statistic};
 use serde_json::json;
+use space::Seed;
 
 use crate::Format;
 
@@ -22,6 +23,18 @@ pub(crate) struct Options {
     /// Column of the truth [default: the second]
     #[arg(long)]
     truth_column: Option<String>,
+    /// Another file of predictions for the same keys: by how much the first exceeds it in τ-b
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Bootstrap resamples of the intervals, and permutations of the p-value; 0: none
+    #[arg(long, default_value_t = 1000)]
+    resamples: usize,
+    /// Confidence of the intervals
+    #[arg(long, default_value_t = 0.95)]
+    confidence: f64,
+    /// Seed of resamples and permutations
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 /// How many architectures "best of ten" looks at, where there are as many.
@@ -35,16 +48,25 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
 fn output(options: &Options, format: Format) -> Result<String> {
     let Options { predictions, truth, .. } = options;
     let scores = column(predictions, options.column.as_deref())?;
+    let others = match &options.against {
+        Some(file) => Some((file, column(file, options.column.as_deref())?)),
+        None => None,
+    };
     let known: HashMap<String, f64> =
         column(truth, options.truth_column.as_deref())?.into_iter().collect();
-    let mut pairs = (Vec::with_capacity(scores.len()), Vec::with_capacity(scores.len()));
-    for (key, score) in scores {
-        let missing =
-            || format!("{} has no row `{key}` of {}", truth.display(), predictions.display());
-        pairs.1.push(*known.get(&key).with_context(missing)?);
-        pairs.0.push(score);
-    }
-    let figures = Figures::of(&pairs.0, &pairs.1);
+    let of_keys = |known: &HashMap<String, f64>, file: &Path| -> Result<Vec<f64>> {
+        let of_key = |(key, _): &(String, f64)| {
+            let missing =
+                || format!("{} has no row `{key}` of {}", file.display(), predictions.display());
+            known.get(key).copied().with_context(missing)
+        };
+        scores.iter().map(of_key).collect()
+    };
+    let true_values = of_keys(&known, truth)?;
+    let predicted: Vec<f64> = scores.iter().map(|&(_, score)| score).collect();
+    let second =
+        others.map(|(file, scores)| of_keys(&scores.into_iter().collect(), file)).transpose()?;
+    let figures = Figures::of(&predicted, &true_values, second.as_deref(), options);
     let place = || format!("{} against {}", predictions.display(), truth.display());
     Ok(figures.with_context(place)?.print(format))
 }
@@ -56,18 +78,55 @@ struct Figures {
     spearman: f64,
     /// At 1, 5 and 10 %.
     precision: [f64; 3],
+    /// Among the truly best 10 %; none where they tie.
+    tau_of_top: Option<f64>,
     regret: f64,
     best_of_ten: f64,
+    /// Of τ-b, by resamples and permutations.
+    interval: Option<Interval>,
+    p_value: Option<f64>,
+    /// By how much τ-b exceeds that of the other predictions.
+    difference: Option<(f64, Interval)>,
 }
 
 impl Figures {
-    fn of(predicted: &[f64], truth: &[f64]) -> Result<Self, RankError> {
+    fn of(
+        predicted: &[f64],
+        truth: &[f64],
+        second: Option<&[f64]>,
+        options: &Options,
+    ) -> Result<Self, RankError> {
+        let Options { resamples, confidence, seed, .. } = *options;
+        let rng = |stream| Seed::new(seed).child(stream).rng();
+        let tau: Statistic<'_> = &rank::kendall_tau_b;
+        let interval = || {
+            rank::bootstrap_interval(truth.len(), resamples, confidence, &mut rng("tau"), |drawn| {
+                let pick = |values: &[f64]| drawn.iter().map(|&i| values[i]).collect::<Vec<_>>();
+                tau(&pick(predicted), &pick(truth))
+            })
+        };
+        let p_value =
+            || rank::permutation_p_value(predicted, truth, tau, resamples, &mut rng("p-value"));
+        let difference = |second| {
+            let (both, rng) = ([predicted, second], &mut rng("difference"));
+            rank::paired_difference(both, truth, tau, resamples, confidence, rng)
+        };
+        let is_sampled = 0 < resamples;
+        let tau_of_top = match rank::kendall_tau_of_top(predicted, truth, 0.1) {
+            Ok(tau) => Some(tau),
+            Err(RankError::Constant { .. } | RankError::TooFew { .. }) => None,
+            Err(error) => return Err(error),
+        };
         let precision = |fraction| rank::precision_at_top(predicted, truth, fraction);
         Ok(Self {
             n: truth.len(),
             kendall_tau_b: rank::kendall_tau_b(predicted, truth)?,
             spearman: rank::spearman(predicted, truth)?,
             precision: [precision(0.01)?, precision(0.05)?, precision(0.10)?],
+            tau_of_top,
+            interval: is_sampled.then(interval).transpose()?,
+            p_value: is_sampled.then(p_value).transpose()?,
+            difference: second.filter(|_| is_sampled).map(difference).transpose()?,
             regret: rank::regret_of_top(predicted, truth)?,
             best_of_ten: rank::best_of(predicted, truth, TEN.min(truth.len()))?,
         })
@@ -76,23 +135,41 @@ impl Figures {
     fn print(&self, format: Format) -> String {
         let Self { n, kendall_tau_b: tau, spearman: rho, regret, best_of_ten: best, .. } = self;
         let [one, five, ten] = self.precision;
+        let ends = |interval: &Interval| [interval.low, interval.high];
+        let sampled = |value: Option<String>| value.unwrap_or_default();
         match format {
             Format::Json => format!(
                 "{}\n",
                 json!({
                     "n": n,
                     "kendall_tau_b": tau,
+                    "kendall_tau_b_interval": self.interval.as_ref().map(ends),
+                    "kendall_tau_b_p_value": self.p_value,
+                    "kendall_tau_b_of_top_10": self.tau_of_top,
+                    "difference": self.difference.as_ref().map(|(by, interval)| {
+                        json!({ "kendall_tau_b": by, "interval": ends(interval) })
+                    }),
                     "spearman": rho,
                     "precision_at": { "1": one, "5": five, "10": ten },
                     "regret_top1": regret,
                     "best_of_10": best,
                 })
             ),
-            Format::Text => format!(
-                "n              {n}\nKendall τ-b    {tau:.4}\nSpearman ρ     {rho:.4}\n\
-                 precision at   1 %: {one:.3}, 5 %: {five:.3}, 10 %: {ten:.3}\n\
-                 regret         {regret}\nbest of ten    {best}\n"
-            ),
+            Format::Text => {
+                let interval =
+                    sampled(self.interval.map(|i| format!("  [{:.4}, {:.4}]", i.low, i.high)));
+                let p_value = sampled(self.p_value.map(|p| format!(", p = {p:.4}")));
+                let top = self.tau_of_top.map_or("undefined".to_owned(), |tau| format!("{tau:.4}"));
+                let difference = sampled(self.difference.map(|(by, i)| {
+                    format!("exceeds by     {by:.4}  [{:.4}, {:.4}] in τ-b\n", i.low, i.high)
+                }));
+                format!(
+                    "n              {n}\nKendall τ-b    {tau:.4}{interval}{p_value}\n\
+                     of the top 10% {top}\nSpearman ρ     {rho:.4}\n\
+                     precision at   1 %: {one:.3}, 5 %: {five:.3}, 10 %: {ten:.3}\n\
+                     regret         {regret}\nbest of ten    {best}\n{difference}"
+                )
+            }
         }
     }
 }
@@ -168,6 +245,10 @@ mod tests {
             truth: truth.path().to_owned(),
             column: None,
             truth_column: truth_column.map(str::to_owned),
+            against: None,
+            resamples: 100,
+            confidence: 0.95,
+            seed: 1,
         };
         output(&options, Format::Json)
     }
