@@ -9,6 +9,7 @@ mod claims;
 mod data;
 mod fetch;
 mod gpu;
+mod memory;
 mod process;
 mod reproduce;
 mod tidy;

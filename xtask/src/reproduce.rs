@@ -11,19 +11,19 @@ use clap::{Args, ValueEnum};
 
 use crate::claims::{self, Verdict};
 use crate::data::{self, CIFAR10_BINARY, CIFAR10_IMAGES, DataSet, NB201_TABLE};
-use crate::process;
+use crate::{memory, process};
 
 /// Names the folder of data where `--data` does not.
 const DATA_VARIABLE: &str = "NASLID_DATA";
 
 /// The run went well, but a claim was missed.
-const MISSED: u8 = 3;
+pub(crate) const MISSED: u8 = 3;
 
 /// Arguments of `cargo xtask reproduce`.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Which search space.
-    space: Space,
+    /// Which experiment.
+    experiment: Experiment,
     /// How much of it.
     #[arg(long, default_value_t = Profile::Cpu)]
     profile: Profile,
@@ -39,15 +39,18 @@ pub(crate) struct Options {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Space {
-    /// NAS-Bench-201.
+enum Experiment {
+    /// The whole line on NAS-Bench-201.
     Nb201,
+    /// Memory and time of a split decision by LID and by gradients; has no profiles.
+    Memory,
 }
 
-impl fmt::Display for Space {
+impl fmt::Display for Experiment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nb201 => "nb201",
+            Self::Memory => "memory",
         })
     }
 }
@@ -91,17 +94,27 @@ struct Plan {
 }
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
-    let plan = plan(root, options)?;
+    match options.experiment {
+        Experiment::Memory => memory::run(root, &program(root)?),
+        Experiment::Nb201 => run_plan(root, &plan(root, options)?),
+    }
+}
+
+/// Builds `nas-lid` and tells where it lies.
+fn program(root: &Path) -> Result<PathBuf> {
     let build = process::cargo(root)
         .args(["build", "--release", "-p", "nas-lid"])
         .status()
         .context("failed to start cargo")?;
     ensure!(build.success(), "failed to build nas-lid");
 
-    let program = process::target_directory(root)?
-        .join("release")
-        .join(format!("nas-lid{}", env::consts::EXE_SUFFIX));
-    let mut command = command(&program, &plan);
+    let file = format!("nas-lid{}", env::consts::EXE_SUFFIX);
+    Ok(process::target_directory(root)?.join("release").join(file))
+}
+
+fn run_plan(root: &Path, plan: &Plan) -> Result<ExitCode> {
+    let program = program(root)?;
+    let mut command = command(&program, plan);
     println!("running {command:?}");
     let context = || format!("failed to start {}", program.display());
     let status = command.current_dir(root).status().with_context(context)?;
@@ -109,11 +122,11 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         eprintln!("nas-lid failed: {status}");
         return Ok(process::exit_code(status));
     }
-    check_claims(root, &plan)
+    check_claims(root, plan)
 }
 
 fn plan(root: &Path, options: &Options) -> Result<Plan> {
-    let base = format!("{}-{}", options.space, options.profile);
+    let base = format!("{}-{}", options.experiment, options.profile);
     // Before anything is downloaded or built.
     config_of(root, &base)?;
 
@@ -124,7 +137,7 @@ fn plan(root: &Path, options: &Options) -> Result<Plan> {
     };
     let name = match images {
         Images::AsConfigured => base,
-        Images::Digits => format!("{}-digits", options.space),
+        Images::Digits => format!("{}-digits", options.experiment),
     };
     let config = config_of(root, &name)?;
     let absolute = |path: &Path| {
@@ -239,7 +252,7 @@ mod tests {
     fn smoke_needs_no_data() {
         let root = tempfile::tempdir().unwrap();
         let options = Options {
-            space: Space::Nb201,
+            experiment: Experiment::Nb201,
             profile: Profile::Smoke,
             data: Some(root.path().join("none")),
             out: None,

@@ -67,6 +67,8 @@ enum Command {
     Arch(commands::arch::Options),
     /// How well predictions rank the truth
     Rank(commands::rank::Options),
+    /// Time and memory of one probe, or of one split decision
+    Probe(commands::probe::Options),
     /// Make the report of a finished run again
     Report {
         /// The run directory
@@ -131,6 +133,7 @@ fn execute(arguments: Arguments) -> Result<()> {
         Command::Partition(partition) => commands::partition::run(&partition, format),
         Command::Arch(arch) => commands::arch::run(&arch, format),
         Command::Rank(rank) => commands::rank::run(&rank, format),
+        Command::Probe(probe) => commands::probe::run(&probe, format),
         Command::Report { dir } => report_again(&dir, format),
     }
 }

@@ -58,4 +58,5 @@ pub use evidence::{Evidence, Reading, choose};
 pub use evolution::{Constraints, Evolution, best, evolve};
 pub use gradient_criterion::GradientCriterion;
 pub use lid_criterion::{Features, LidCriterion, LidOptions};
+pub use probe::{TapLids, tap_lids};
 pub use random_criterion::RandomCriterion;

@@ -10,7 +10,7 @@ use supernet::Supernet;
 use crate::LidOptions;
 
 /// The LID of each image at each tap; none where the image's neighbors have no dimension.
-pub(crate) type TapLids = BTreeMap<usize, Vec<Option<f64>>>;
+pub type TapLids = BTreeMap<usize, Vec<Option<f64>>>;
 
 /// Passes a batch along an architecture and measures tap by tap; the features of a tap are only
 /// borrowed, so one layer at a time is in memory.
@@ -18,7 +18,11 @@ pub(crate) type TapLids = BTreeMap<usize, Vec<Option<f64>>>;
 /// # Errors
 ///
 /// The first tap at which something else is wrong than degenerate images, and what it is.
-pub(crate) fn tap_lids(
+///
+/// # Panics
+///
+/// If the supernet shows a tap twice.
+pub fn tap_lids(
     supernet: &dyn Supernet,
     arch: &Arch,
     batch: &Batch,

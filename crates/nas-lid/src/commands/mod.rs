@@ -3,4 +3,5 @@
 pub(crate) mod arch;
 pub(crate) mod lid;
 pub(crate) mod partition;
+pub(crate) mod probe;
 pub(crate) mod rank;

@@ -1,0 +1,153 @@
+//! `nas-lid probe`: what it takes to measure one architecture, or to decide one split, by a criterion.
+
+use std::time::Instant;
+
+use anyhow::{Result, anyhow, ensure};
+use clap::ValueEnum;
+use data::Batch;
+use lid::{Aggregate, Estimator};
+use nb201::{Nb201, Nb201Config, Nb201Network};
+use partition::{Measure, Objective, Sizes};
+use rand::RngExt;
+use search::{
+    Criterion, CutOptions, EdgeScore, Features, GradientCriterion, LidCriterion, LidOptions,
+    tap_lids,
+};
+use serde_json::json;
+use space::{EdgeId, SearchSpace, Seed};
+use supernet::{Engine, Supernet, Taps};
+
+use crate::memory::Peak;
+use crate::{Format, device};
+
+/// What to measure, on a network of NAS-Bench-201 with 32 × 32 images of noise.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The criterion
+    #[arg(value_enum)]
+    criterion: Kind,
+    /// The architecture to probe; without it a whole split is decided: every edge, one batch each
+    arch: Option<String>,
+    /// Channels of the first stage
+    #[arg(long, default_value_t = 16)]
+    channels: usize,
+    /// Cells in each stage
+    #[arg(long, default_value_t = 5)]
+    cells_per_stage: usize,
+    /// Images in the batch; more than the 20 neighbors
+    #[arg(long, default_value_t = 128)]
+    batch_size: usize,
+    /// cpu or cuda:N; memory is measured on the CPU only
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+/// What is measured along a path.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Kind {
+    /// Local intrinsic dimension at every block: forward passes
+    Lid,
+    /// The gradient of the loss on the shared weights: forward and backward
+    Gradient,
+}
+
+const SIDE: usize = 32;
+const CLASSES: usize = 10;
+
+/// The published setting.
+const LID: LidOptions = LidOptions {
+    neighbors: 20,
+    estimator: Estimator::Mle,
+    taps: Taps::Blocks,
+    features: Features::Mean,
+    aggregate: Aggregate::Mean,
+    measure: Measure::Cosine,
+};
+
+const CUT: CutOptions = CutOptions {
+    n_groups: 2,
+    sizes: Sizes::Balanced,
+    objective: Objective::IntraSum,
+    edge_score: EdgeScore::Gap,
+};
+
+pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
+    let Options { channels, cells_per_stage, batch_size, .. } = *options;
+    ensure!(
+        [channels, cells_per_stage].iter().all(|size| (1..=1024).contains(size)),
+        "channels and cells must lie between 1 and 1024"
+    );
+    ensure!(LID.neighbors < batch_size, "the batch needs more than {} images", LID.neighbors);
+    let device = device::open(&options.device)?;
+    let space =
+        Nb201::new(&Nb201Config { channels, cells_per_stage, affine: true }, 3, SIDE, CLASSES);
+    let seed = Seed::new(1);
+    let network =
+        Nb201Network::init(&space, &device.clone().autodiff(), &mut seed.child("weights").rng());
+    let supernet = Engine::new(network, &device);
+    let batch = noise(batch_size, seed.child("images"));
+    let work = Work { options, space: &space, supernet: &supernet, seed };
+    // The first of its kind pays for threads and code that stay.
+    let small = noise(LID.neighbors + 1, seed.child("images"));
+    work.run(&small)?;
+
+    let peak = Peak::start();
+    let clock = Instant::now();
+    work.run(&batch)?;
+    let seconds = clock.elapsed().as_secs_f64();
+    let bytes = peak.bytes_above_rest().filter(|_| options.device == "cpu");
+    crate::print(match format {
+        Format::Json => format!("{}\n", json!({ "seconds": seconds, "peak_bytes": bytes })),
+        Format::Text => {
+            let mebibytes = |bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+            let peak = bytes.map_or("unknown".to_owned(), mebibytes);
+            format!("time         {seconds:.3} s\npeak memory  {peak} above rest\n")
+        }
+    });
+    Ok(())
+}
+
+struct Work<'a> {
+    options: &'a Options,
+    space: &'a Nb201,
+    supernet: &'a dyn Supernet,
+    seed: Seed,
+}
+
+impl Work<'_> {
+    fn run(&self, batch: &Batch) -> Result<()> {
+        let Some(arch) = &self.options.arch else { return self.decide(batch) };
+        let arch = self.space.parse(arch)?;
+        match self.options.criterion {
+            Kind::Lid => {
+                let lids = tap_lids(self.supernet, &arch, batch, &LID);
+                let lids = lids.map_err(|(tap, source)| anyhow!("tap {tap}: {source}"))?;
+                ensure!(!lids.is_empty(), "the architecture has no tap");
+            }
+            Kind::Gradient => {
+                let gradient = self.supernet.shared_gradient(&arch, batch, EdgeId(0))?;
+                ensure!(!gradient.is_empty(), "the architecture has no gradient");
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(&self, batch: &Batch) -> Result<()> {
+        let criterion: Box<dyn Criterion> = match self.options.criterion {
+            Kind::Lid => Box::new(LidCriterion { options: LID, cut: CUT }),
+            Kind::Gradient => Box::new(GradientCriterion { measure: Measure::Cosine, cut: CUT }),
+        };
+        let (mask, batches) = (self.space.full_mask(), std::slice::from_ref(batch));
+        let seed = self.seed.child("split");
+        criterion.evidence(self.supernet, self.space, &mask, batches, seed, &mut |_, _| ())?;
+        Ok(())
+    }
+}
+
+/// Images of uniform noise with labels in turn.
+fn noise(n: usize, seed: Seed) -> Batch {
+    let mut rng = seed.rng();
+    let shape = [n, 3, SIDE, SIDE];
+    let images = (0..n * 3 * SIDE * SIDE).map(|_| 2.0 * rng.random::<f32>() - 1.0).collect();
+    Batch { images, labels: (0..n).map(|image| (image % CLASSES) as i32).collect(), shape }
+}

@@ -1,0 +1,102 @@
+//! `cargo xtask reproduce memory`: what a split decision takes by LID and by gradients.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+/// The share of memory that LID must save on the mixed path.
+const CLAIM: f64 = 0.90;
+
+/// The path that the claim is about.
+const MIXED: &str = "mixed";
+
+/// What is measured: names, and architectures; none is a whole split decision.
+const PATHS: [(&str, Option<&str>); 4] = [
+    (
+        "all conv 3x3",
+        Some(
+            "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+\
+             |nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|",
+        ),
+    ),
+    (
+        MIXED,
+        Some(
+            "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+\
+             |skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|",
+        ),
+    ),
+    (
+        "all skip",
+        Some(
+            "|skip_connect~0|+|skip_connect~0|skip_connect~1|+\
+             |skip_connect~0|skip_connect~1|skip_connect~2|",
+        ),
+    ),
+    ("split decision", None),
+];
+
+/// What `nas-lid probe --format json` prints.
+#[derive(Debug, Deserialize)]
+struct Cost {
+    seconds: f64,
+    peak_bytes: Option<u64>,
+}
+
+/// Prints the table; fails if the claim is missed.
+///
+/// Every figure is of a process of its own: the highest resident memory during the measured work less
+/// what was resident before it, freed memory returned first; both criteria in the same way.
+pub(crate) fn run(root: &Path, program: &Path) -> Result<ExitCode> {
+    println!(
+        "NAS-Bench-201, 16 channels, 5 cells a stage, batch of 128; peak memory above rest, CPU\n\n\
+         | path | LID, MiB | gradient, MiB | saved | LID, s | gradient, s |\n\
+         | --- | --- | --- | --- | --- | --- |"
+    );
+    let mut saved_on_mixed = None;
+    for (name, arch) in PATHS {
+        let [lid, gradient] =
+            ["lid", "gradient"].map(|criterion| cost(root, program, criterion, arch));
+        let (lid, gradient) = (lid?, gradient?);
+        let saved = lid
+            .peak_bytes
+            .zip(gradient.peak_bytes)
+            .map(|(lid, gradient)| 1.0 - lid as f64 / gradient.max(1) as f64);
+        if name == MIXED {
+            saved_on_mixed = saved;
+        }
+        let mebibytes = |bytes: Option<u64>| {
+            bytes.map_or("–".to_owned(), |bytes| {
+                format!("{:.0}", bytes as f64 / f64::from(1 << 20))
+            })
+        };
+        println!(
+            "| {name} | {} | {} | {} | {:.2} | {:.2} |",
+            mebibytes(lid.peak_bytes),
+            mebibytes(gradient.peak_bytes),
+            saved.map_or("–".to_owned(), |saved| format!("{:.0} %", 100.0 * saved)),
+            lid.seconds,
+            gradient.seconds
+        );
+    }
+    let saved = saved_on_mixed.context("this system does not tell the peak memory of a process")?;
+    let holds = CLAIM <= saved;
+    println!(
+        "\n{} LID saves at least {:.0} % on the mixed path: {:.1} %",
+        if holds { "holds " } else { "MISSED" },
+        100.0 * CLAIM,
+        100.0 * saved
+    );
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(super::reproduce::MISSED) })
+}
+
+fn cost(root: &Path, program: &Path, criterion: &str, arch: Option<&str>) -> Result<Cost> {
+    let mut command = Command::new(program);
+    command.current_dir(root).args(["--format", "json", "probe", criterion]).args(arch);
+    let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?} failed: {complaint}");
+    serde_json::from_slice(&output.stdout).with_context(|| format!("{command:?} printed no cost"))
+}
