@@ -171,6 +171,24 @@ pub(crate) fn normalize(isa: Isa, area: usize, values: &[f32], channels: &[[f32;
     normalized
 }
 
+/// The same where the values are not needed any more.
+pub(crate) fn normalize_in_place(isa: Isa, area: usize, values: &mut [f32], channels: &[[f32; 2]]) {
+    struct Affine<'a>(&'a mut [f32], &'a [[f32; 2]], usize);
+    impl Work for Affine<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<L: Lanes>(self) {
+            let Self(values, channels, area) = self;
+            for (values, [factor, shift]) in values.chunks_exact_mut(area).zip(channels) {
+                kernel::affine_in_place(values, *factor, *shift);
+            }
+        }
+    }
+    let images = values.par_chunks_exact_mut(area * channels.len());
+    images.for_each(|values| isa.run(Affine(values, channels, area)));
+}
+
 /// What backward needs of forward.
 pub(crate) struct Forward<'a> {
     pub(crate) images: &'a [f32],

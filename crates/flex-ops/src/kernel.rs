@@ -185,6 +185,14 @@ pub(crate) fn affine(from: &[f32], factor: f32, shift: f32, to: &mut [f32]) {
     }
 }
 
+/// `values[i] = factor · values[i] + shift`.
+#[inline(always)]
+pub(crate) fn affine_in_place(values: &mut [f32], factor: f32, shift: f32) {
+    for value in values {
+        *value = value.mul_add(factor, shift);
+    }
+}
+
 /// `to[i] = factor · slope[i] + (slant · value[i] + shift)`.
 #[inline(always)]
 pub(crate) fn slanted(

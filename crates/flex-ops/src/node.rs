@@ -31,19 +31,24 @@ pub(crate) fn conv_norm(
         let plain = |t| contiguous(&t);
         let (x, weight) = (plain(flex(x)), plain(flex(weight)));
         let (scale, shift) = (plain(flex(scale)), plain(flex(shift)));
-        let (convolved, output) = forward(shape, &x, &weight, &scale, &shift);
-        let output = Tensor::from_primitive::<Flex>(tensor(output, &shape.output_dims()));
-        return Normalized::new(output, convolved.mean, convolved.variance, &device);
+        let (convolved, channels) = forward(shape, &x, &weight, &scale, &shift);
+        let Convolved { mut values, mean, variance } = convolved;
+        let area = shape.geometry.output_area();
+        conv_norm::normalize_in_place(Isa::widest(), area, &mut values, &channels);
+        let output = Tensor::from_primitive::<Flex>(tensor(values, &shape.output_dims()));
+        return Normalized::new(output, mean, variance, &device);
     }
     let (x, weight) = (tracked(x), tracked(weight));
     let (scale, shift) = (tracked(scale), tracked(shift));
-    let (convolved, output) = forward(
+    let (convolved, channels) = forward(
         shape,
         &contiguous(x.primitive()),
         &contiguous(weight.primitive()),
         &contiguous(scale.primitive()),
         &contiguous(shift.primitive()),
     );
+    let area = shape.geometry.output_area();
+    let output = conv_norm::normalize(Isa::widest(), area, &convolved.values, &channels);
     let output = tensor(output, &shape.output_dims());
     let Convolved { values, mean, variance } = convolved;
     let nodes = [x.node(), weight.node(), scale.node(), shift.node()];
@@ -79,15 +84,15 @@ fn inverse_deviation(variance: f32) -> f32 {
     1.0 / (variance + EPSILON).sqrt()
 }
 
+/// The convolution, and factor and shift that normalize each channel.
 fn forward(
     shape: Shape,
     x: &FlexTensor,
     weight: &FlexTensor,
     scale: &FlexTensor,
     shift: &FlexTensor,
-) -> (Convolved, Vec<f32>) {
-    let isa = Isa::widest();
-    let convolved = conv_norm::convolve(isa, shape, x.storage(), weight.storage());
+) -> (Convolved, Vec<[f32; 2]>) {
+    let convolved = conv_norm::convolve(Isa::widest(), shape, x.storage(), weight.storage());
     let (scale, shift): (&[f32], &[f32]) = (scale.storage(), shift.storage());
     let channels: Vec<[f32; 2]> = (0..shape.n_out)
         .map(|c| {
@@ -95,9 +100,7 @@ fn forward(
             [factor, shift[c] - factor * convolved.mean[c]]
         })
         .collect();
-    let output =
-        conv_norm::normalize(isa, shape.geometry.output_area(), &convolved.values, &channels);
-    (convolved, output)
+    (convolved, channels)
 }
 
 /// A tensor whose storage holds its numbers in order and nothing else.

@@ -113,7 +113,10 @@ impl Cell {
     fn forward(&self, x: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<4> {
         let live = live_edges(arch);
         let mut nodes: [Option<Tensor<4>>; N_NODES] = Default::default();
-        let zeros = x.zeros_like();
+        // Only where they are needed: an activation is what probing takes most memory for.
+        let zeros = |nodes: &[Option<Tensor<4>>; N_NODES]| {
+            nodes[0].as_ref().expect("the input is always there").zeros_like()
+        };
         nodes[0] = Some(x);
         for (edge, &(from, to)) in EDGES.iter().enumerate() {
             if live[edge]
@@ -128,10 +131,13 @@ impl Cell {
             }
             let is_complete = EDGES.get(edge + 1).is_none_or(|&(_, next)| next != to);
             if is_complete && to < N_NODES - 1 {
-                pass.tap(Taps::Nodes, nodes[to].as_ref().unwrap_or(&zeros));
+                match &nodes[to] {
+                    Some(node) => pass.tap(Taps::Nodes, node),
+                    None => pass.tap(Taps::Nodes, &zeros(&nodes)),
+                }
             }
         }
-        nodes[N_NODES - 1].take().unwrap_or(zeros)
+        nodes[N_NODES - 1].take().unwrap_or_else(|| zeros(&nodes))
     }
 }
 
