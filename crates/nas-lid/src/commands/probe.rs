@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// The criterion
     #[arg(value_enum)]
     criterion: Kind,
-    /// The architecture to probe; without it a whole split is decided: every edge, one batch each
+    /// The architecture to probe; without it a whole split is decided: every edge in three contexts
     arch: Option<String>,
     /// Channels of the first stage
     #[arg(long, default_value_t = 16)]
@@ -50,6 +50,9 @@ enum Kind {
     /// The gradient of the loss on the shared weights: forward and backward
     Gradient,
 }
+
+/// Contexts in which every edge is compared for a whole decision.
+const N_CONTEXTS: usize = 3;
 
 const SIDE: usize = 32;
 const CLASSES: usize = 10;
@@ -137,9 +140,10 @@ impl Work<'_> {
             Kind::Lid => Box::new(LidCriterion { options: LID, cut: CUT }),
             Kind::Gradient => Box::new(GradientCriterion { measure: Measure::Cosine, cut: CUT }),
         };
-        let (mask, batches) = (self.space.full_mask(), std::slice::from_ref(batch));
+        // In some contexts an edge reaches no tap, so that one is not enough.
+        let (mask, batches) = (self.space.full_mask(), vec![batch.clone(); N_CONTEXTS]);
         let seed = self.seed.child("split");
-        criterion.evidence(self.supernet, self.space, &mask, batches, seed, &mut |_, _| ())?;
+        criterion.evidence(self.supernet, self.space, &mask, &batches, seed, &mut |_, _| ())?;
         Ok(())
     }
 }
