@@ -149,44 +149,38 @@ fn pad_all(shape: Shape, image: &[f32], planes: &mut [f32]) {
 
 /// `factor · value + shift` for every channel of a batch.
 pub(crate) fn normalize(isa: Isa, area: usize, values: &[f32], channels: &[[f32; 2]]) -> Vec<f32> {
-    struct Affine<'a>(&'a [f32], &'a mut [f32], &'a [[f32; 2]], usize);
-    impl Work for Affine<'_> {
-        type Output = ();
-
-        #[inline(always)]
-        fn run<L: Lanes>(self) {
-            let Self(values, normalized, channels, area) = self;
-            let planes = values.chunks_exact(area).zip(normalized.chunks_exact_mut(area));
-            for ((from, to), [factor, shift]) in planes.zip(channels) {
-                kernel::affine(from, *factor, *shift, to);
-            }
-        }
-    }
     let mut normalized = vec![0.0; values.len()];
     let size = area * channels.len();
-    values
-        .par_chunks_exact(size)
-        .zip(normalized.par_chunks_exact_mut(size))
-        .for_each(|(values, to)| isa.run(Affine(values, to, channels, area)));
+    let images = normalized.par_chunks_exact_mut(size).zip(values.par_chunks_exact(size));
+    images.for_each(|(image, values)| {
+        image.copy_from_slice(values);
+        isa.run(Affine { image, channels, area });
+    });
     normalized
 }
 
 /// The same where the values are not needed any more.
 pub(crate) fn normalize_in_place(isa: Isa, area: usize, values: &mut [f32], channels: &[[f32; 2]]) {
-    struct Affine<'a>(&'a mut [f32], &'a [[f32; 2]], usize);
-    impl Work for Affine<'_> {
-        type Output = ();
+    let images = values.par_chunks_exact_mut(area * channels.len());
+    images.for_each(|image| isa.run(Affine { image, channels, area }));
+}
 
-        #[inline(always)]
-        fn run<L: Lanes>(self) {
-            let Self(values, channels, area) = self;
-            for (values, [factor, shift]) in values.chunks_exact_mut(area).zip(channels) {
-                kernel::affine_in_place(values, *factor, *shift);
-            }
+struct Affine<'a> {
+    image: &'a mut [f32],
+    channels: &'a [[f32; 2]],
+    area: usize,
+}
+
+impl Work for Affine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let planes = self.image.chunks_exact_mut(self.area);
+        for (plane, [factor, shift]) in planes.zip(self.channels) {
+            kernel::affine(plane, *factor, *shift);
         }
     }
-    let images = values.par_chunks_exact_mut(area * channels.len());
-    images.for_each(|values| isa.run(Affine(values, channels, area)));
 }
 
 /// What backward needs of forward.

@@ -155,8 +155,15 @@ impl Geometry {
                 let phase = padded[0] % stride * stride + padded[1] % stride;
                 let start = phase * self.phase_plane() + self.place(padded);
                 let to = planes[start..].iter_mut();
-                for (to, from) in to.zip(pixels.iter().skip(first).step_by(stride)) {
-                    *to = map(*from);
+                // A step of 1 known to the compiler is vectorized.
+                if stride == 1 {
+                    for (to, from) in to.zip(pixels) {
+                        *to = map(*from);
+                    }
+                } else {
+                    for (to, from) in to.zip(pixels.iter().skip(first).step_by(stride)) {
+                        *to = map(*from);
+                    }
                 }
             }
         }

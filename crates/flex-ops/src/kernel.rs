@@ -177,17 +177,9 @@ pub(crate) fn sum_and_dot(a: &[f32], b: &[f32]) -> [f64; 2] {
     [sum, dot]
 }
 
-/// `to[i] = factor · from[i] + shift`.
-#[inline(always)]
-pub(crate) fn affine(from: &[f32], factor: f32, shift: f32, to: &mut [f32]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = from.mul_add(factor, shift);
-    }
-}
-
 /// `values[i] = factor · values[i] + shift`.
 #[inline(always)]
-pub(crate) fn affine_in_place(values: &mut [f32], factor: f32, shift: f32) {
+pub(crate) fn affine(values: &mut [f32], factor: f32, shift: f32) {
     for value in values {
         *value = value.mul_add(factor, shift);
     }

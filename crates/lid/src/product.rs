@@ -75,7 +75,9 @@ impl Work for Multiply<'_> {
                 right.fill(0.0);
             }
             frame.copy(points, rows.clone(), &mut left);
-            frame.copy(points, cols.clone(), &mut right);
+            if !is_symmetric {
+                frame.copy(points, cols.clone(), &mut right);
+            }
             let left = &left[..n_rows * width];
             let right = if is_symmetric { left } else { &right[..n_cols * width] };
             for row in (0..n_rows).step_by(TILE) {

@@ -50,8 +50,7 @@ pub fn tle(
             return rule(row, cause, degenerate);
         }
         let indices = neighbors.indices(row);
-        let pairs: Vec<[usize; 2]> =
-            (0..k * k).map(|pair| [indices[pair / k], indices[pair % k]]).collect();
+        let pairs: Vec<[usize; 2]> = pairs(k).map(|pair| pair.map(|at| indices[at])).collect();
         let squares = squared_distances(Isa::widest(), points, &pairs);
         match tight(distances, &squares) {
             Some(dimension) => Ok(Some(dimension)),
@@ -62,31 +61,35 @@ pub fn tle(
     Lid::new(per_point?).ok_or(LidError::AllSkipped { n })
 }
 
+/// Every pair i < j of k neighbors.
+fn pairs(k: usize) -> impl Iterator<Item = [usize; 2]> {
+    (0..k).flat_map(move |i| (i + 1..k).map(move |j| [i, j]))
+}
+
 /// −2 m / (Σ ln s + Σ ln t + 2 Σ ln u) over the m measurements, all in units of the radius.
 ///
 /// # Shapes
 ///
 /// - `distances`: `[k]`, ascending
-/// - `squares`: `[k, k]`, squared distances among the neighbors
+/// - `squares`: `[k (k − 1) / 2]`, squared distances among the neighbors, pair by pair
 fn tight(distances: &[f64], squares: &[f64]) -> Option<f64> {
     let k = distances.len();
     let radius = distances[k - 1];
     let near = |at: usize| distances[at] / radius;
     let mut n_measurements = k;
     let mut logs = 2.0 * (0..k).map(|at| near(at).ln()).sum::<f64>();
-    for (at, square) in squares.iter().enumerate() {
-        let (i, j) = (at / k, at % k);
-        if i == j || *square <= 0.0 {
-            continue;
-        }
+    let apart = pairs(k).zip(squares).filter(|(_, square)| 0.0 < **square);
+    for (pair, square) in apart {
         let between = square / (radius * radius);
-        let [u, w] = [near(i), near(j)];
+        let [i, j] = pair.map(near);
         // The neighbor itself, and its reflection through the point.
-        let reflected = 2.0 * u * u + 2.0 * w * w - between;
-        let [s, t] = [between, reflected].map(|square| measurement(u, w, square));
-        if 0.0 < s && 0.0 < t {
-            n_measurements += 1;
-            logs += s.ln() + t.ln();
+        let reflected = 2.0 * i * i + 2.0 * j * j - between;
+        for [u, w] in [[i, j], [j, i]] {
+            let [s, t] = [between, reflected].map(|square| measurement(u, w, square));
+            if 0.0 < s && 0.0 < t {
+                n_measurements += 1;
+                logs += s.ln() + t.ln();
+            }
         }
     }
     (logs < 0.0).then(|| -2.0 * n_measurements as f64 / logs)

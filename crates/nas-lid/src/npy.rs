@@ -77,10 +77,10 @@ fn matrix(mut source: impl Read) -> Result<Matrix> {
 
 /// Numbers in the order of the file, decoded as they come: a large file is not held twice.
 fn in_order(header: &Header, source: &mut impl Read, d: usize, total: usize) -> Result<Vec<f32>> {
-    let mut values = Vec::new();
+    let (mut values, mut bytes) = (Vec::new(), Vec::new());
     let mut n_read = 0;
     loop {
-        let mut bytes = Vec::new();
+        bytes.clear();
         source.by_ref().take((READ_AT_ONCE * header.width) as u64).read_to_end(&mut bytes)?;
         n_read += bytes.len();
         if bytes.is_empty() || total < n_read {

@@ -107,3 +107,21 @@ fn an_architecture_is_described() {
     assert_eq!(json["macs"], 220_119_680);
     assert_eq!(json["taps"].as_array().unwrap().len(), 17);
 }
+
+#[test]
+fn a_probe_is_timed() {
+    let arch = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|";
+    let probe = |criterion: &str, more: &[&str]| {
+        let small = ["--channels", "4", "--cells-per-stage", "1", "--format", "json"];
+        let mut command = program();
+        command.args(["probe", criterion, arch]).args(small).args(more);
+        command.output().unwrap()
+    };
+    for criterion in ["lid", "gradient"] {
+        let output = probe(criterion, &["--batch-size", "24"]);
+        succeeds(&output);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(0.0 < json["seconds"].as_f64().unwrap(), "{json}");
+    }
+    refused(&probe("lid", &["--batch-size", "20"]), 1, "needs more than 20 images");
+}

@@ -33,5 +33,5 @@ pub use correlation::{pearson, spearman};
 pub use error::{RankError, Side};
 pub use interval::{Interval, bootstrap_interval, mean_and_interval};
 pub use kendall::kendall_tau_b;
-pub use significance::{Statistic, paired_difference, permutation_p_value};
+pub use significance::{Statistic, paired_difference, permutation_p_value, statistic_interval};
 pub use top::{best_of, kendall_tau_of_top, precision_at_top, regret_of_top, top};

@@ -10,6 +10,29 @@ use crate::{Interval, RankError};
 /// A figure of predictions and truth, such as [`kendall_tau_b`](crate::kendall_tau_b).
 pub type Statistic<'a> = &'a dyn Fn(&[f64], &[f64]) -> Result<f64, RankError>;
 
+/// The bootstrap interval of a figure over resampled pairs.
+///
+/// # Shapes
+///
+/// - `predicted`, `truth`: `[n]`
+///
+/// # Errors
+///
+/// As [`bootstrap_interval`], and those of `statistic`.
+pub fn statistic_interval(
+    predicted: &[f64],
+    truth: &[f64],
+    statistic: Statistic<'_>,
+    resamples: usize,
+    confidence: f64,
+    rng: &mut impl Rng,
+) -> Result<Interval, RankError> {
+    pairs(predicted, truth, 1)?;
+    bootstrap_interval(truth.len(), resamples, confidence, rng, |drawn| {
+        statistic(&pick(predicted, drawn), &pick(truth, drawn))
+    })
+}
+
 /// The two-sided p-value of a coefficient by permutation: how often shuffled predictions have one at
 /// least as far from 0.
 ///
@@ -100,11 +123,14 @@ pub fn paired_difference(
         Ok(statistic(first, truth)? - statistic(second, truth)?)
     };
     let difference = by(first, second, truth)?;
-    let interval = bootstrap_interval(truth.len(), resamples, confidence, rng, |indices| {
-        let pick = |values: &[f64]| indices.iter().map(|&i| values[i]).collect::<Vec<_>>();
-        by(&pick(first), &pick(second), &pick(truth))
+    let interval = bootstrap_interval(truth.len(), resamples, confidence, rng, |drawn| {
+        by(&pick(first, drawn), &pick(second, drawn), &pick(truth, drawn))
     })?;
     Ok((difference, interval))
+}
+
+fn pick(values: &[f64], drawn: &[usize]) -> Vec<f64> {
+    drawn.iter().map(|&index| values[index]).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! How well a scorer ranks, each figure with its interval.
 
 use rand::Rng;
-use rank::{RankError, Statistic, bootstrap_interval, kendall_tau_b, precision_at_top, spearman};
+use rank::{RankError, Statistic, kendall_tau_b, precision_at_top, spearman, statistic_interval};
 use serde::{Deserialize, Serialize};
 
 use crate::ReportError;
@@ -52,11 +52,7 @@ pub fn measure(
 ) -> Result<Measured, ReportError> {
     let mut estimate = |statistic: Statistic<'_>| {
         let value = statistic(predicted, truth)?;
-        let interval =
-            bootstrap_interval(predicted.len(), resamples, confidence, rng, |indices| {
-                let pick = |from: &[f64]| indices.iter().map(|&i| from[i]).collect::<Vec<_>>();
-                statistic(&pick(predicted), &pick(truth))
-            })?;
+        let interval = statistic_interval(predicted, truth, statistic, resamples, confidence, rng)?;
         Ok::<_, RankError>(Estimate { value, low: interval.low, high: interval.high })
     };
     Ok(Measured {

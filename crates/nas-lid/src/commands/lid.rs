@@ -1,7 +1,6 @@
 //! `nas-lid lid`: the local intrinsic dimension of a feature matrix.
 
 use std::path::PathBuf;
-
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

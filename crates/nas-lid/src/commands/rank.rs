@@ -100,10 +100,8 @@ impl Figures {
         let rng = |stream| Seed::new(seed).child(stream).rng();
         let tau: Statistic<'_> = &rank::kendall_tau_b;
         let interval = || {
-            rank::bootstrap_interval(truth.len(), resamples, confidence, &mut rng("tau"), |drawn| {
-                let pick = |values: &[f64]| drawn.iter().map(|&i| values[i]).collect::<Vec<_>>();
-                tau(&pick(predicted), &pick(truth))
-            })
+            let rng = &mut rng("tau");
+            rank::statistic_interval(predicted, truth, tau, resamples, confidence, rng)
         };
         let p_value =
             || rank::permutation_p_value(predicted, truth, tau, resamples, &mut rng("p-value"));
@@ -136,7 +134,6 @@ impl Figures {
         let Self { n, kendall_tau_b: tau, spearman: rho, regret, best_of_ten: best, .. } = self;
         let [one, five, ten] = self.precision;
         let ends = |interval: &Interval| [interval.low, interval.high];
-        let sampled = |value: Option<String>| value.unwrap_or_default();
         match format {
             Format::Json => format!(
                 "{}\n",
@@ -156,13 +153,14 @@ impl Figures {
                 })
             ),
             Format::Text => {
-                let interval =
-                    sampled(self.interval.map(|i| format!("  [{:.4}, {:.4}]", i.low, i.high)));
-                let p_value = sampled(self.p_value.map(|p| format!(", p = {p:.4}")));
+                let interval = self.interval.map(|i| format!("  [{:.4}, {:.4}]", i.low, i.high));
+                let interval = interval.unwrap_or_default();
+                let p_value = self.p_value.map(|p| format!(", p = {p:.4}")).unwrap_or_default();
                 let top = self.tau_of_top.map_or("undefined".to_owned(), |tau| format!("{tau:.4}"));
-                let difference = sampled(self.difference.map(|(by, i)| {
+                let difference = self.difference.map(|(by, i)| {
                     format!("exceeds by     {by:.4}  [{:.4}, {:.4}] in τ-b\n", i.low, i.high)
-                }));
+                });
+                let difference = difference.unwrap_or_default();
                 format!(
                     "n              {n}\nKendall τ-b    {tau:.4}{interval}{p_value}\n\
                      of the top 10% {top}\nSpearman ρ     {rho:.4}\n\
