@@ -10,6 +10,7 @@ mod data;
 mod fetch;
 mod gpu;
 mod memory;
+mod peers;
 mod process;
 mod reproduce;
 mod tidy;
@@ -38,6 +39,8 @@ enum Command {
     Data(data::Options),
     /// Build, run an experiment and compare it with its claims; exits 3 if a claim is missed.
     Reproduce(reproduce::Options),
+    /// Measure our benchmarks and their peers in Python (PyTorch, scikit-dimension) in turns.
+    BenchPeers(peers::Options),
     /// Say how to build and run on a GPU, and check that the code for it compiles.
     Gpu,
 }
@@ -59,6 +62,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Tidy => tidy::run(&root),
         Command::Data(options) => data::run(&root, &options),
         Command::Reproduce(options) => reproduce::run(&root, &options),
+        Command::BenchPeers(options) => peers::run(&root, &options),
         Command::Gpu => gpu::run(&root),
     }
 }

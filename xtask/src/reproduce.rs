@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -33,6 +34,9 @@ pub(crate) struct Options {
     /// Run directory; the default is `runs/<space>-<profile>` in the workspace.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Runs with seeds 1 to this number, and one table of their means.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
+    seeds: u64,
     /// More arguments for `nas-lid run`.
     #[arg(last = true)]
     extra: Vec<OsString>,
@@ -83,7 +87,7 @@ enum Images {
 }
 
 /// One run of `nas-lid`, all paths absolute.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Plan {
     /// `nb201-cpu`, or `nb201-digits` where there are no other images.
     name: String,
@@ -96,7 +100,15 @@ struct Plan {
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     match options.experiment {
         Experiment::Memory => memory::run(root, &program(root)?),
-        Experiment::Nb201 => run_plan(root, &plan(root, options)?),
+        Experiment::Nb201 => {
+            let plan = plan(root, options)?;
+            let program = program(root)?;
+            if options.seeds == 1 {
+                one(root, &program, &plan)
+            } else {
+                seeds(root, &program, &plan, options.seeds)
+            }
+        }
     }
 }
 
@@ -112,17 +124,53 @@ fn program(root: &Path) -> Result<PathBuf> {
     Ok(process::target_directory(root)?.join("release").join(file))
 }
 
-fn run_plan(root: &Path, plan: &Plan) -> Result<ExitCode> {
-    let program = program(root)?;
-    let mut command = command(&program, plan);
+/// One run, with the seed of the configuration.
+fn one(root: &Path, program: &Path, plan: &Plan) -> Result<ExitCode> {
+    match start(root, command(program, plan))? {
+        ExitCode::SUCCESS => check_claims(root, plan, &plan.out.join("report.json")),
+        code => Ok(code),
+    }
+}
+
+/// A run for each seed in a folder of its own, and the table of their means.
+fn seeds(root: &Path, program: &Path, plan: &Plan, n: u64) -> Result<ExitCode> {
+    let folders: Vec<PathBuf> = (1..=n).map(|seed| plan.out.join(format!("seed-{seed}"))).collect();
+    for (seed, out) in (1..).zip(&folders) {
+        let mut extra = plan.extra.clone();
+        extra.extend(["--set".into(), format!("seed={seed}").into()]);
+        let of_seed = Plan { out: out.clone(), extra, ..plan.clone() };
+        match start(root, command(program, &of_seed))? {
+            ExitCode::SUCCESS => {}
+            code => return Ok(code),
+        }
+    }
+    let report = || {
+        let mut command = Command::new(program);
+        command.arg("report").args(&folders);
+        command
+    };
+    let mut as_json = report();
+    let output = as_json.args(["--format", "json"]).output();
+    let output = output.with_context(|| format!("failed to start {}", program.display()))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the seeds make no table: {complaint}");
+    let means = plan.out.join("seeds.json");
+    fs::write(&means, &output.stdout).with_context(|| means.display().to_string())?;
+    match start(root, report())? {
+        ExitCode::SUCCESS => check_claims(root, plan, &means),
+        code => Ok(code),
+    }
+}
+
+/// Runs a command to its end.
+fn start(root: &Path, mut command: Command) -> Result<ExitCode> {
     println!("running {command:?}");
-    let context = || format!("failed to start {}", program.display());
-    let status = command.current_dir(root).status().with_context(context)?;
+    let status = command.current_dir(root).status();
+    let status = status.with_context(|| format!("failed to start {command:?}"))?;
     if !status.success() {
         eprintln!("nas-lid failed: {status}");
-        return Ok(process::exit_code(status));
     }
-    check_claims(root, plan)
+    Ok(process::exit_code(status))
 }
 
 fn plan(root: &Path, options: &Options) -> Result<Plan> {
@@ -208,13 +256,13 @@ fn command(program: &Path, plan: &Plan) -> Command {
     command
 }
 
-fn check_claims(root: &Path, plan: &Plan) -> Result<ExitCode> {
+fn check_claims(root: &Path, plan: &Plan, report: &Path) -> Result<ExitCode> {
     let expectations = root.join("configs/expect").join(format!("{}.toml", plan.name));
     if !expectations.exists() {
         println!("no claims to check: there is no {}", expectations.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let verdicts = claims::compare(&expectations, &plan.out.join("report.json"))?;
+    let verdicts = claims::compare(&expectations, report)?;
     for verdict in &verdicts {
         println!("{verdict}");
     }
@@ -224,8 +272,6 @@ fn check_claims(root: &Path, plan: &Plan) -> Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -256,6 +302,7 @@ mod tests {
             profile: Profile::Smoke,
             data: Some(root.path().join("none")),
             out: None,
+            seeds: 1,
             extra: Vec::new(),
         };
         let missing = plan(root.path(), &options).unwrap_err().to_string();

@@ -26,8 +26,8 @@ impl Neighbors {
     ///
     /// A matrix product in `f32` tells which points may be near, with a bound on its error; their
     /// distances are then taken from differences of features, so neither an offset nor a scale harms
-    /// them: exact to `f64` up to 512 features, beyond that to 10⁻⁸ as a rule and 2 · 10⁻⁷ at worst. The result is the same to the last bit whatever the number
-    /// of threads. Memory: some 100 bytes for each neighbor, and a few MiB for each thread; the
+    /// them: exact to `f64` up to 512 features, beyond that to 10⁻⁸ as a rule and
+    /// 2 · 10⁻⁷ at worst. The result is the same to the last bit whatever the number of threads. Memory: some 100 bytes for each neighbor, and a few MiB for each thread; the
     /// features are not copied.
     ///
     /// # Shapes
@@ -106,6 +106,53 @@ impl Neighbors {
                 return Err(LidError::BadDistance { row, col, value });
             }
             rows.push(smallest(others().collect(), k));
+        }
+        Ok(Self::from_rows(&rows, k))
+    }
+
+    /// Takes neighbors that were found elsewhere, on a graphics card for example; each row is sorted.
+    ///
+    /// # Shapes
+    ///
+    /// - `distances`, `indices`: `[n, k]`, row-major
+    ///
+    /// # Errors
+    ///
+    /// [`LidError::Empty`], [`LidError::TooFewPoints`] unless `0 < k < n`,
+    /// [`LidError::BadDistance`] at the first that is negative or not finite.
+    ///
+    /// # Panics
+    ///
+    /// If the lengths differ or fill no whole row, or if a neighbor is no row or the point itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lid::Neighbors;
+    ///
+    /// let neighbors = Neighbors::from_nearest(&[3.0, 3.0, 4.0], &[1, 0, 0], 1)?;
+    /// assert_eq!((neighbors.row(2), neighbors.indices(2)), (&[4.0][..], &[0][..]));
+    /// # Ok::<(), lid::LidError>(())
+    /// ```
+    pub fn from_nearest(distances: &[f64], indices: &[usize], k: usize) -> Result<Self, LidError> {
+        assert_eq!(distances.len(), indices.len(), "distances with indices");
+        if distances.is_empty() {
+            return Err(LidError::Empty);
+        }
+        let n = distances.len() / k.max(1);
+        enough(n, k)?;
+        assert_eq!(distances.len(), n * k, "rows of {k} neighbors");
+        let mut rows = Vec::with_capacity(n);
+        let pairs = distances.chunks_exact(k).zip(indices.chunks_exact(k));
+        for (row, (distances, cols)) in pairs.enumerate() {
+            for (&value, &col) in distances.iter().zip(cols) {
+                assert!(col < n && col != row, "neighbor {col} of row {row} among {n}");
+                if !(0.0..f64::INFINITY).contains(&value) {
+                    return Err(LidError::BadDistance { row, col, value });
+                }
+            }
+            let neighbors = distances.iter().copied().zip(cols.iter().copied()).collect();
+            rows.push(smallest(neighbors, k));
         }
         Ok(Self::from_rows(&rows, k))
     }
@@ -214,6 +261,19 @@ mod tests {
         assert_eq!(found, Err(LidError::NotSquare { len: 5 }));
         let found = Neighbors::from_distances(&[0.0, -1.0, 1.0, 0.0], 1);
         assert_eq!(found, Err(LidError::BadDistance { row: 0, col: 1, value: -1.0 }));
+    }
+
+    #[test]
+    fn neighbors_found_elsewhere_are_sorted_and_checked() {
+        let found =
+            Neighbors::from_nearest(&[2.0, 1.0, 3.0, 1.0, 2.0, 3.0], &[2, 1, 2, 0, 0, 1], 2);
+        let line = Neighbors::nearest(Points::new(&[1.0, 2.0, -1.0], 1).unwrap(), 2);
+        assert_eq!(found, line);
+        let found = Neighbors::from_nearest(&[1.0, f64::NAN], &[1, 0], 1);
+        assert!(matches!(found, Err(LidError::BadDistance { row: 1, col: 0, .. })), "{found:?}");
+        assert_eq!(Neighbors::from_nearest(&[], &[], 1), Err(LidError::Empty));
+        let found = Neighbors::from_nearest(&[1.0], &[1], 0);
+        assert_eq!(found, Err(LidError::TooFewPoints { n: 1, k: 0 }));
     }
 
     proptest! {

@@ -8,7 +8,7 @@
 mod draw;
 
 use draw::split_mix;
-use lid::{Degenerate, Estimator, Neighbors, Points, estimate};
+use lid::{Degenerate, Estimator, Neighbors, Points, estimate, tle};
 
 const N: usize = 1000;
 const K: usize = 20;
@@ -53,6 +53,14 @@ impl Stream {
 fn sample(seed: u64, mut point: impl FnMut(&mut Stream) -> Vec<f64>) -> Vec<f32> {
     let mut stream = Stream { seed, at: 0 };
     (0..N).flat_map(|_| point(&mut stream)).map(|value| value as f32).collect()
+}
+
+/// The swiss roll.
+fn rolled_up_sheet(seed: u64) -> Vec<f32> {
+    sample(seed, |stream| {
+        let angle = 1.5 * std::f64::consts::PI * (1.0 + f64::midpoint(stream.uniform(), 1.0));
+        vec![angle * angle.cos(), 10.5 * (1.0 + stream.uniform()), angle * angle.sin()]
+    })
 }
 
 #[track_caller]
@@ -109,10 +117,7 @@ fn a_linear_subspace_keeps_its_dimension_in_any_space() {
 
 #[test]
 fn a_rolled_up_sheet_is_two_dimensional() {
-    let values = sample(40, |stream| {
-        let angle = 1.5 * std::f64::consts::PI * (1.0 + f64::midpoint(stream.uniform(), 1.0));
-        vec![angle * angle.cos(), 10.5 * (1.0 + stream.uniform()), angle * angle.sin()]
-    });
+    let values = rolled_up_sheet(40);
     // Twenty neighbors lie within a distance of 3, where the roll is bent but not met again.
     check(&values, Estimator::MleUnbiased, 2.0, 0.07);
     check(&values, Estimator::TwoNn, 2.0, 0.1);
@@ -132,4 +137,22 @@ fn two_nn_looks_no_further_than_two_neighbors() {
         let values = sample(60 + d as u64, |stream| stream.inside(d));
         check(&values, Estimator::TwoNn, d as f64, 0.1);
     }
+}
+
+#[test]
+fn tight_localities_find_the_dimension_with_half_the_neighbors() {
+    let check = |values: &[f32], truth: f64| {
+        let points = Points::new(values, values.len() / N).expect("the draws are finite");
+        let neighbors = Neighbors::nearest(points, K / 2).expect("k is below n");
+        let found = tle(points, &neighbors, Degenerate::Error).expect("the draws differ");
+        let found = found.harmonic_mean();
+        assert!((found / truth - 1.0).abs() < 0.15, "tle: {found} for {truth}");
+    };
+    // So few neighbors give a tenth too much, as 1 ∕ k does in maximum likelihood; the border of the
+    // ball takes some of it back.
+    for d in [2, 3, 5] {
+        check(&sample(70 + d as u64, |stream| stream.inside(d)), d as f64);
+        check(&sample(80 + d as u64, |stream| stream.direction(d)), (d - 1) as f64);
+    }
+    check(&rolled_up_sheet(90), 2.0);
 }

@@ -7,10 +7,11 @@ mod config;
 mod device;
 mod job;
 mod lab;
+mod lines;
 mod log;
+mod matrix;
 mod memory;
 mod method;
-mod npy;
 mod progress;
 mod run;
 mod run_dir;
@@ -69,10 +70,11 @@ enum Command {
     Rank(commands::rank::Options),
     /// Time and memory of one probe, or of one split decision
     Probe(commands::probe::Options),
-    /// Make the report of a finished run again
+    /// Make the report of a finished run again; one table of several runs that differ in their seed
     Report {
-        /// The run directory
-        dir: PathBuf,
+        /// The run directories
+        #[arg(required = true)]
+        dirs: Vec<PathBuf>,
     },
 }
 
@@ -134,24 +136,8 @@ fn execute(arguments: Arguments) -> Result<()> {
         Command::Arch(arch) => commands::arch::run(&arch, format),
         Command::Rank(rank) => commands::rank::run(&rank, format),
         Command::Probe(probe) => commands::probe::run(&probe, format),
-        Command::Report { dir } => report_again(&dir, format),
+        Command::Report { dirs } => commands::report::run(&dirs, format),
     }
-}
-
-/// Writes the pages of a run again from its `report.json`.
-fn report_again(dir: &std::path::Path, format: Format) -> Result<()> {
-    let file = dir.join("report.json");
-    let text = std::fs::read_to_string(&file)
-        .with_context(|| format!("{}: the run is not finished", file.display()))?;
-    let report = report::Report::read_json(&text).with_context(|| file.display().to_string())?;
-    let run = run_dir::RunDir::unopened(dir);
-    run.write("report.md", report.to_markdown().as_bytes())?;
-    run.write("report.html", report.to_html().as_bytes())?;
-    print(match format {
-        Format::Text => report.to_markdown(),
-        Format::Json => report.to_json(),
-    });
-    Ok(())
 }
 
 /// Writes to standard output; a reader who has gone away is no error.

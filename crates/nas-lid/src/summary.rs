@@ -14,6 +14,9 @@ use crate::run::{Found, Outcome};
 use crate::run_dir::RunDir;
 use crate::separation::separations;
 
+/// The row of the parameters on live edges, which every supernet must exceed.
+pub(crate) const LIVE_PARAMETERS: &str = "live parameters";
+
 /// Spaces up to this size are searched whole by the scorers that need no training.
 const ENUMERABLE: u128 = 100_000;
 
@@ -31,23 +34,11 @@ pub(crate) fn report(
     let summary = Summary { lab, config, outcome, truth: truths(lab, &outcome.sample) };
     let mut rows = vec![
         summary.untrained("parameters", |space, arch| space.cost(arch))?,
-        summary.untrained("live parameters", |space, arch| space.live_cost(arch))?,
+        summary.untrained(LIVE_PARAMETERS, |space, arch| space.live_cost(arch))?,
     ];
     let dir = RunDir::unopened(out);
-    for (&method, scores) in &outcome.scores {
-        let arm = Arm { lab, config, dir: &dir, method };
-        let by = |score: fn(&supernet::Evaluation) -> f64| scores.iter().map(score).collect();
-        let accuracy: Vec<f64> = by(|score| score.accuracy.fraction());
-        let loss: Vec<f64> = by(|score| -score.loss);
-        let grown = &outcome.grown[&method];
-        let mut row = summary.row(method.name(), &accuracy, &outcome.found[&method])?;
-        row.tau_by_loss = summary.tau(method.name(), &loss)?;
-        row.epochs = Some(arm.total_epochs(grown));
-        if method != Method::OneShot {
-            row.split_seconds = Some(grown.seconds);
-            row.split_peak_bytes = grown.peak_bytes;
-        }
-        rows.push(row);
+    for &method in outcome.scores.keys() {
+        rows.push(summary.trained(&Arm { lab, config, dir: &dir, method })?);
     }
     let trees = outcome
         .grown
@@ -107,6 +98,25 @@ impl Summary<'_> {
         let found: Vec<Found> =
             all.into_iter().take(TEN).map(|arch| Found { arch, valid_accuracy: 0.0 }).collect();
         Ok(Row { chosen_valid: None, ..self.row(name, &scores, &found)? })
+    }
+
+    /// The row of a method whose supernets were trained.
+    fn trained(&self, arm: &Arm<'_>) -> Result<Row> {
+        let (method, name) = (arm.method, arm.method.name());
+        let (scores, grown) = (&self.outcome.scores[&method], &self.outcome.grown[&method]);
+        let accuracy: Vec<f64> = scores.iter().map(|score| score.accuracy.fraction()).collect();
+        let loss: Vec<f64> = scores.iter().map(|score| -score.loss).collect();
+        let live = |arch| self.lab.space.live_cost(arch).parameters as f64;
+        let live: Vec<f64> = self.outcome.sample.iter().map(live).collect();
+        let mut row = self.row(name, &accuracy, &self.outcome.found[&method])?;
+        row.tau_by_loss = self.tau(name, &loss)?;
+        row.tau_with_live_parameters = self.tau(name, &rank::mean_rank(&[&accuracy, &live])?)?;
+        row.epochs = Some(arm.total_epochs(grown));
+        if method != Method::OneShot {
+            row.split_seconds = Some(grown.seconds);
+            row.split_peak_bytes = grown.peak_bytes;
+        }
+        Ok(row)
     }
 
     fn row(&self, method: &str, scores: &[f64], found: &[Found]) -> Result<Row> {

@@ -7,7 +7,7 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use data::Batch;
-use lid::{Degenerate, Estimator, Neighbors, Points, estimate};
+use lid::{Degenerate, Estimator, estimate};
 use nb201::{Nb201, Nb201Config, Nb201Network};
 use space::{Arch, OpId, Seed};
 use supernet::{Engine, Network, Pass, Supernet, Taps};
@@ -255,11 +255,10 @@ fn probe(arch: &Arch) -> (Vec<f64>, Vec<f64>) {
     let device = Device::flex();
     let engine = Engine::new(network(&device.clone().autodiff()), &device);
     let (mut squares, mut lids) = (Vec::new(), Vec::new());
-    engine.probe(arch, &batch(), Taps::Blocks, &mut |tap, features, d| {
+    engine.probe(arch, &batch(), Taps::Blocks, &mut |tap, features| {
         assert_eq!(tap, lids.len(), "taps come in order");
-        squares.push(features.iter().map(|&x| f64::from(x).powi(2)).sum());
-        let points = Points::new(features, d).expect("features are finite");
-        let neighbors = Neighbors::nearest(points, K).expect("there are more images than K");
+        squares.push(features.to_vec().iter().map(|&x| f64::from(x).powi(2)).sum());
+        let neighbors = features.neighbors(K).expect("there are more images than K");
         let lid = estimate(&neighbors, Estimator::Mle, Degenerate::Error);
         lids.push(lid.expect("no two images are alike").mean());
     });

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::RankError;
-use crate::check::{varying_pairs, with_one_zero};
+use crate::check::{pairs, varying_pairs, with_one_zero};
 
 /// Between these bounds neither a sum of values overflows nor a mean loses bits to underflow.
 const SAFE: RangeInclusive<f64> = 1e-280..=1e280;
@@ -59,6 +59,39 @@ pub fn pearson(predicted: &[f64], truth: &[f64]) -> Result<f64, RankError> {
     let correlation = product(&x, &y) / (product(&x, &x) * product(&y, &y)).sqrt();
     // By Cauchy and Schwarz only rounding leads beyond 1.
     Ok(correlation.clamp(-1.0, 1.0))
+}
+
+/// What several scorers say together (Borda 1781): the mean of the ranks that they give, from 1
+/// upward, equal values sharing the mean of theirs. A scorer weighs as much as any other, whatever
+/// the scale of its scores.
+///
+/// # Shapes
+///
+/// - each of `scorers` and output: `[n]`
+///
+/// # Errors
+///
+/// [`RankError::TooFew`] without scorers or values, [`RankError::UnequalLengths`],
+/// [`RankError::NotFinite`].
+///
+/// # Examples
+///
+/// ```
+/// let together = rank::mean_rank(&[&[0.1, 0.9, 0.5], &[300.0, 300.0, 100.0]])?;
+/// assert_eq!(together, [1.75, 2.75, 1.5]);
+/// # Ok::<(), rank::RankError>(())
+/// ```
+pub fn mean_rank(scorers: &[&[f64]]) -> Result<Vec<f64>, RankError> {
+    let first = scorers.first().ok_or(RankError::TooFew { n: 0, needed: 1 })?;
+    let mut sums = vec![0.0; first.len()];
+    for scores in scorers {
+        pairs(scores, first, 1)?;
+        for (sum, rank) in sums.iter_mut().zip(average_ranks(scores)) {
+            *sum += rank;
+        }
+    }
+    let n = scorers.len() as f64;
+    Ok(sums.into_iter().map(|sum| sum / n).collect())
 }
 
 /// Deviations from the mean, in units of the largest. The values are not all equal.

@@ -17,7 +17,7 @@
 //! # Ok::<(), rank::RankError>(())
 //! ```
 //!
-//! Literature: Kendall 1945 (τ-b); Knight 1966 (its computation in O(n log n)); Spearman 1904;
+//! Literature: Borda 1781 (mean ranks); Kendall 1945 (τ-b); Knight 1966 (its computation in O(n log n)); Spearman 1904;
 //! Efron 1979 (bootstrap); Phipson & Smyth 2010 (permutation p-values); Student 1908, Hill 1970 (t).
 
 mod check;
@@ -29,7 +29,7 @@ mod significance;
 mod student;
 mod top;
 
-pub use correlation::{pearson, spearman};
+pub use correlation::{mean_rank, pearson, spearman};
 pub use error::{RankError, Side};
 pub use interval::{Interval, bootstrap_interval, mean_and_interval};
 pub use kendall::kendall_tau_b;

@@ -17,12 +17,14 @@ mod html;
 mod markdown;
 mod measured;
 mod plot;
+mod seeds;
 mod table;
 
 use serde::{Deserialize, Serialize};
 
 pub use error::ReportError;
 pub use measured::{Estimate, Measured, measure};
+pub use seeds::{SeedReport, SeedRow, over_seeds};
 
 /// What a run has found, and how it was made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -64,6 +66,8 @@ pub struct Row {
     pub tau: Option<Estimate>,
     /// Kendall's τ-b of scores by validation loss.
     pub tau_by_loss: Option<Estimate>,
+    /// Kendall's τ-b of the mean of two ranks: by validation accuracy and by live parameters.
+    pub tau_with_live_parameters: Option<Estimate>,
     /// Spearman's ρ.
     pub spearman: Option<Estimate>,
     /// Precision at the top 1 %.
@@ -188,10 +192,10 @@ mod tests {
 
             Data set **digits** · 300 architectures · ranks against cifar10 · run `cpu` on cpu
 
-            | method | epochs | τ | τ by loss | ρ | P@5 % | P@10 % | true accuracy of the chosen | best of ten | split, s | split, MiB |
-            | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-            | parameters | – | – | – | – | – | – | – | – | – | – |
-            | lid | 150 | .603 [.55, .65] | – | – | – | – | 93.76 | – | 2.1 | 8 |
+            | method | epochs | τ | τ by loss | τ with live parameters | ρ | P@5 % | P@10 % | true accuracy of the chosen | best of ten | split, s | split, MiB |
+            | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+            | parameters | – | – | – | – | – | – | – | – | – | – | – |
+            | lid | 150 | .603 [.55, .65] | – | – | – | – | – | 93.76 | – | 2.1 | 8 |
 
             * One seed.
 

@@ -1,11 +1,11 @@
 //! The report as Markdown.
 
-use crate::Report;
 use crate::table::Table;
+use crate::{Report, SeedReport};
 
 /// What ranks are measured against.
-pub(crate) fn yardstick(report: &Report) -> String {
-    match &report.truth {
+pub(crate) fn yardstick(truth: Option<&str>) -> String {
+    match truth {
         Some(truth) => format!("ranks against {truth}"),
         None => "ranks skipped: no table of true accuracies".to_owned(),
     }
@@ -17,7 +17,7 @@ pub(crate) fn markdown(report: &Report) -> String {
         plain(&report.title),
         plain(&report.dataset),
         report.n_archs,
-        plain(&yardstick(report)),
+        plain(&yardstick(report.truth.as_deref())),
         code(&report.profile),
         plain(&report.device)
     );
@@ -37,9 +37,22 @@ pub(crate) fn markdown(report: &Report) -> String {
     text
 }
 
+/// The same for several runs.
+pub(crate) fn seeds(report: &SeedReport, means: &Table, note: &str) -> String {
+    format!(
+        "# {}\n\nData set **{}** · {} · {} seeds\n\n{}\n* {}\n",
+        plain(&report.title),
+        plain(&report.dataset),
+        plain(&yardstick(report.truth.as_deref())),
+        report.n_seeds,
+        table(means),
+        plain(note)
+    )
+}
+
 fn table(table: &Table) -> String {
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let heads = table.heads.iter().map(|&head| head.to_owned()).collect();
+    let heads = table.heads.iter().map(|head| plain(head)).collect();
     let mut text = line(heads) + &line(vec!["---".to_owned(); table.heads.len()]);
     for row in &table.rows {
         text += &line(row.iter().map(|cell| plain(cell)).collect());

@@ -1,6 +1,6 @@
 //! The tables of a report, as cells that people read.
 
-use crate::{Estimate, Report, Row, Separation};
+use crate::{Estimate, Report, Row, SeedReport, SeedRow, Separation};
 
 /// What stands where nothing was measured.
 const NOTHING: &str = "–";
@@ -12,18 +12,19 @@ const MEBIBYTE: f64 = 1_048_576.0;
 pub(crate) struct Table {
     /// What stands above it; the main table needs none.
     pub(crate) caption: &'static str,
-    pub(crate) heads: Vec<&'static str>,
+    pub(crate) heads: Vec<String>,
     pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// One row a method.
     pub(crate) fn methods(report: &Report) -> Self {
-        let heads = vec![
+        let heads = heads(&[
             "method",
             "epochs",
             "τ",
             "τ by loss",
+            "τ with live parameters",
             "ρ",
             "P@5 %",
             "P@10 %",
@@ -31,20 +32,38 @@ impl Table {
             "best of ten",
             "split, s",
             "split, MiB",
-        ];
+        ]);
         Self { caption: "", heads, rows: report.rows.iter().map(method).collect() }
+    }
+
+    /// One row a method, means over seeds.
+    pub(crate) fn seeds(report: &SeedReport) -> Self {
+        let mut heads = heads(&[
+            "method",
+            "τ",
+            "",
+            "τ by loss",
+            "τ with live parameters",
+            "ρ",
+            "P@5 %",
+            "P@10 %",
+            "true accuracy of the chosen",
+            "best of ten",
+        ]);
+        heads[2] = format!("τ above {}", report.baseline);
+        Self { caption: "", heads, rows: report.rows.iter().map(seed_method).collect() }
     }
 
     /// Everything else that has rows.
     pub(crate) fn others(report: &Report) -> Vec<Self> {
         let chosen = Self {
             caption: "What each method chose",
-            heads: vec!["method", "validation accuracy", "regret", "architecture"],
+            heads: heads(&["method", "validation accuracy", "regret", "architecture"]),
             rows: report.rows.iter().filter_map(chosen).collect(),
         };
         let separations = Self {
             caption: "How far the groups lie apart at the first split, means over the edges",
-            heads: vec![
+            heads: heads(&[
                 "method",
                 "form",
                 "similarity: least",
@@ -54,7 +73,7 @@ impl Table {
                 "distance within / between",
                 "reliability",
                 "batches left out",
-            ],
+            ]),
             rows: report.separations.iter().map(separation).collect(),
         };
         let tables = [chosen, separations];
@@ -68,6 +87,7 @@ fn method(row: &Row) -> Vec<String> {
         or_nothing(row.epochs, |epochs| epochs.to_string()),
         or_nothing(row.tau, with_interval),
         or_nothing(row.tau_by_loss, with_interval),
+        or_nothing(row.tau_with_live_parameters, with_interval),
         or_nothing(row.spearman, with_interval),
         or_nothing(row.precision_at_5, |p| format!("{:.2}", p.value)),
         or_nothing(row.precision_at_10, |p| format!("{:.2}", p.value)),
@@ -76,6 +96,31 @@ fn method(row: &Row) -> Vec<String> {
         or_nothing(row.split_seconds, |seconds| format!("{seconds:.1}")),
         or_nothing(row.split_peak_bytes, |n| format!("{:.0}", n as f64 / MEBIBYTE)),
     ]
+}
+
+fn seed_method(row: &SeedRow) -> Vec<String> {
+    let percent = |figure: Option<Estimate>| {
+        or_nothing(figure, |Estimate { value, low, high }| {
+            let [value, low, high] = [value, low, high].map(|fraction| 100.0 * fraction);
+            format!("{value:.2} [{low:.2}, {high:.2}]")
+        })
+    };
+    vec![
+        row.method.clone(),
+        or_nothing(row.tau, with_interval),
+        or_nothing(row.tau_above_baseline, with_interval),
+        or_nothing(row.tau_by_loss, with_interval),
+        or_nothing(row.tau_with_live_parameters, with_interval),
+        or_nothing(row.spearman, with_interval),
+        or_nothing(row.precision_at_5, |p| format!("{:.2}", p.value)),
+        or_nothing(row.precision_at_10, |p| format!("{:.2}", p.value)),
+        percent(row.chosen_test),
+        percent(row.best_of_ten),
+    ]
+}
+
+fn heads(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
 }
 
 fn chosen(row: &Row) -> Option<Vec<String>> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use data::Batch;
-use lid::{Degenerate, LidError, Neighbors, Points, estimate};
+use lid::{Degenerate, LidError, estimate};
 use space::Arch;
-use supernet::Supernet;
+use supernet::{Features, Supernet};
 
 use crate::LidOptions;
 
@@ -30,11 +30,11 @@ pub fn tap_lids(
 ) -> Result<TapLids, (usize, LidError)> {
     let mut lids = TapLids::new();
     let mut fault = None;
-    supernet.probe(arch, batch, options.taps, &mut |tap, features, d| {
+    supernet.probe(arch, batch, options.taps, &mut |tap, features| {
         if fault.is_some() {
             return;
         }
-        match image_lids(features, d, options) {
+        match image_lids(features, options) {
             Ok(per_image) => {
                 let earlier = lids.insert(tap, per_image);
                 assert!(earlier.is_none(), "tap {tap} of {arch} came twice");
@@ -47,15 +47,9 @@ pub fn tap_lids(
 
 /// # Shapes
 ///
-/// - `features`: `[n, d]`
 /// - output: `[n]`
-fn image_lids(
-    features: &[f32],
-    d: usize,
-    options: &LidOptions,
-) -> Result<Vec<Option<f64>>, LidError> {
-    let points = Points::new(features, d)?;
-    let neighbors = Neighbors::nearest(points, options.neighbors)?;
+fn image_lids(features: &Features<'_>, options: &LidOptions) -> Result<Vec<Option<f64>>, LidError> {
+    let neighbors = features.neighbors(options.neighbors)?;
     match estimate(&neighbors, options.estimator, Degenerate::Skip) {
         Ok(lid) => Ok(lid.per_point().to_vec()),
         Err(LidError::AllSkipped { n }) => Ok(vec![None; n]),

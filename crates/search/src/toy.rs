@@ -6,7 +6,9 @@ use std::path::Path;
 use data::Batch;
 use rand::RngExt;
 use space::{Arch, Cost, EdgeId, Mask, OpId, SearchSpace, Seed, SpaceError};
-use supernet::{Evaluation, Statistics, StepOptions, Supernet, SupernetError, TapSink, Taps};
+use supernet::{
+    Evaluation, Features, Statistics, StepOptions, Supernet, SupernetError, TapSink, Taps,
+};
 
 /// The edge whose operations are of two kinds.
 pub(crate) const PLANTED_EDGE: EdgeId = EdgeId(1);
@@ -130,7 +132,7 @@ impl Supernet for ToyNet {
     fn probe(&self, arch: &Arch, batch: &Batch, _taps: Taps, sink: &mut TapSink<'_>) {
         let is_shallow = arch.op(EdgeId(0)) == SHALLOW && !has(arch, NONE_EDGE, 1);
         for tap in 0..if is_shallow { 3 } else { 4 } {
-            sink(tap, &features(arch, batch, tap), N_FEATURES);
+            sink(tap, &Features::on_host(&features(arch, batch, tap), N_FEATURES));
         }
     }
 

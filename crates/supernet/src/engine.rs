@@ -12,7 +12,8 @@ use space::{Accuracy, Arch, EdgeId};
 use crate::checkpoint::{self, to_host};
 use crate::sgd::{self, Momentum};
 use crate::{
-    Evaluation, Moments, Pass, Statistics, StepOptions, Supernet, SupernetError, TapSink, Taps,
+    Evaluation, Features, Moments, Pass, Statistics, StepOptions, Supernet, SupernetError, TapSink,
+    Taps,
 };
 
 /// A network of one space that can run along any of its paths.
@@ -104,8 +105,12 @@ impl<N: Network> Supernet for Engine<N> {
     fn probe(&self, arch: &Arch, batch: &Batch, taps: Taps, sink: &mut TapSink<'_>) {
         let mut tap = 0;
         let mut see = |features: Tensor<4>| {
-            let [_, c, h, w] = features.dims();
-            sink(tap, &to_host(features), c * h * w);
+            let [b, c, h, w] = features.dims();
+            if flex_ops::is_supported(&self.device) {
+                sink(tap, &Features::on_host(&to_host(features), c * h * w));
+            } else {
+                sink(tap, &Features::on_device(&features.reshape([b, c * h * w])));
+            }
             tap += 1;
         };
         let mut pass = Pass::tapped(taps, &mut see);

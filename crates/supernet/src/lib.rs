@@ -22,6 +22,7 @@ mod blocks;
 mod checkpoint;
 mod engine;
 mod error;
+mod features;
 mod pass;
 mod sgd;
 mod supernet;
@@ -33,6 +34,7 @@ pub use blocks::{
 };
 pub use engine::{Engine, Network};
 pub use error::SupernetError;
+pub use features::Features;
 pub use pass::{Moments, Pass};
 pub use supernet::{Evaluation, Lookahead, Statistics, StepOptions, Supernet, TapSink, Taps};
 pub use training::{Sampling, Schedule, Training, TrainingError};

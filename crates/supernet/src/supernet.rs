@@ -6,7 +6,7 @@ use std::path::Path;
 use data::Batch;
 use space::{Accuracy, Arch, EdgeId, Valid};
 
-use crate::SupernetError;
+use crate::{Features, SupernetError};
 
 /// How one step changes the weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,8 +62,8 @@ pub struct Evaluation {
     pub loss: f64,
 }
 
-/// Receives the features at one tap: its number, then `n × d` values row by row, then `d`.
-pub type TapSink<'a> = dyn FnMut(usize, &[f32], usize) + 'a;
+/// Receives the number of a tap and the features there.
+pub type TapSink<'a> = dyn FnMut(usize, &Features<'_>) + 'a;
 
 /// Weights shared by every architecture of a space.
 pub trait Supernet: Send {

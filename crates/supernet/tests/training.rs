@@ -183,8 +183,8 @@ fn probing_and_evaluating_change_nothing_and_repeat() {
     let recalibrated = || engine.evaluate(&path, &batches, Statistics::Recalibrated(&batches));
     assert_eq!(recalibrated(), recalibrated());
     let mut shapes = Vec::new();
-    engine.probe(&path, &batches[0], Taps::Blocks, &mut |tap, features, d| {
-        shapes.push((tap, features.len(), d));
+    engine.probe(&path, &batches[0], Taps::Blocks, &mut |tap, features| {
+        shapes.push((tap, features.to_vec().len(), features.d()));
     });
     assert_eq!(
         shapes,

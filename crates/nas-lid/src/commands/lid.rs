@@ -4,22 +4,26 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use lid::{Aggregate, Fit, Lid, Neighbors, Points, estimate, tle, two_nn};
 use rank::{Interval, bootstrap_interval};
 use serde_json::json;
 use space::Seed;
 
-use crate::npy::Matrix;
+use crate::Format;
+use crate::matrix::{self, Matrix};
 use crate::progress::Progress;
-use crate::{Format, npy};
 
 /// What to estimate.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// One row a point: an npy file of f4 or f8
+    /// One row a point: npy of f4 or f8, CSV, or JSON (a list of rows, alone or under the key
+    /// `points`)
     file: PathBuf,
+    /// The file is the matrix of distances between the points (in JSON under the key `distances`)
+    #[arg(long)]
+    distances: bool,
     /// Neighbors of each point (k)
     #[arg(long, default_value_t = 20)]
     neighbors: usize,
@@ -78,18 +82,25 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
 }
 
 fn output(options: &Options, format: Format) -> Result<String> {
-    let matrix = npy::read(&options.file)?;
-    let clock = Instant::now();
-    let lid = dimension(options, &matrix).with_context(|| options.file.display().to_string())?;
-    let found = Found { intervals: intervals(options, &lid)?, lid, elapsed: clock.elapsed() };
+    let place = || options.file.display().to_string();
+    let found = if options.distances {
+        let matrix = matrix::read(&options.file, "distances")?;
+        of_distances(options, &matrix).with_context(place)?
+    } else {
+        let matrix = matrix::read(&options.file, "points")?;
+        of_features(options, &matrix).with_context(place)?
+    };
     Ok(match format {
-        Format::Json => found.json(options, &matrix),
-        Format::Text => found.text(options, &matrix),
+        Format::Json => found.json(options),
+        Format::Text => found.text(options),
     })
 }
 
 /// What is printed.
 struct Found {
+    n: usize,
+    /// Features of a point, if they are known.
+    d: Option<usize>,
     lid: Lid,
     /// Of the mean, the harmonic mean and the median, if asked for.
     intervals: Option<[Interval; 3]>,
@@ -98,7 +109,8 @@ struct Found {
 
 const AGGREGATES: [Aggregate; 3] = [Aggregate::Mean, Aggregate::HarmonicMean, Aggregate::Median];
 
-fn dimension(options: &Options, matrix: &Matrix) -> Result<Lid> {
+fn of_features(options: &Options, matrix: &Matrix<f32>) -> Result<Found> {
+    let clock = Instant::now();
     let points = Points::new(&matrix.values, matrix.d)?;
     let progress: Mutex<Option<Progress>> = Mutex::new(None);
     let report = |_, total| {
@@ -106,20 +118,42 @@ fn dimension(options: &Options, matrix: &Matrix) -> Result<Lid> {
         progress.get_or_insert_with(|| Progress::new("neighbors", 0, total as u64)).step();
     };
     let neighbors = Neighbors::nearest_reporting(points, options.neighbors, &report)?;
+    let lid = dimension(options, &neighbors, Some(points))?;
+    let intervals = intervals(options, &lid)?;
+    Ok(Found { n: matrix.n, d: Some(matrix.d), lid, intervals, elapsed: clock.elapsed() })
+}
+
+fn of_distances(options: &Options, matrix: &Matrix<f64>) -> Result<Found> {
+    let clock = Instant::now();
+    let (n, d) = (matrix.n, matrix.d);
+    ensure!(n == d, "{n} rows of {d} distances are no square matrix");
+    let neighbors = Neighbors::from_distances(&matrix.values, options.neighbors)?;
+    let lid = dimension(options, &neighbors, None)?;
+    let intervals = intervals(options, &lid)?;
+    Ok(Found { n, d: None, lid, intervals, elapsed: clock.elapsed() })
+}
+
+/// The dimension by the estimator that was asked for; one of them needs the points themselves.
+fn dimension(options: &Options, neighbors: &Neighbors, points: Option<Points<'_>>) -> Result<Lid> {
     let degenerate = match options.degenerate {
         Degenerate::Error => lid::Degenerate::Error,
         Degenerate::Skip => lid::Degenerate::Skip,
     };
-    let by = |estimator| estimate(&neighbors, estimator, degenerate);
+    let by = |estimator| estimate(neighbors, estimator, degenerate);
     Ok(match options.estimator {
         Estimator::Mle => by(lid::Estimator::Mle),
         Estimator::MleUnbiased => by(lid::Estimator::MleUnbiased),
         Estimator::Mom => by(lid::Estimator::Mom),
-        Estimator::TwoNn => two_nn(&neighbors, Fit::Linear, options.discard, degenerate),
+        Estimator::TwoNn => two_nn(neighbors, Fit::Linear, options.discard, degenerate),
         Estimator::TwoNnMl => {
-            two_nn(&neighbors, Fit::MaximumLikelihood, options.discard, degenerate)
+            two_nn(neighbors, Fit::MaximumLikelihood, options.discard, degenerate)
         }
-        Estimator::Tle => tle(points, &neighbors, degenerate),
+        Estimator::Tle => {
+            let Some(points) = points else {
+                bail!("tight localities need the features, not only distances");
+            };
+            tle(points, neighbors, degenerate)
+        }
     }?)
 }
 
@@ -141,12 +175,12 @@ fn intervals(options: &Options, lid: &Lid) -> Result<Option<[Interval; 3]>> {
 }
 
 impl Found {
-    fn json(&self, options: &Options, matrix: &Matrix) -> String {
+    fn json(&self, options: &Options) -> String {
         let interval = |at: usize| self.intervals.as_ref().map(|all| [all[at].low, all[at].high]);
         let lid = &self.lid;
         let value = json!({
-            "n": matrix.n,
-            "d": matrix.d,
+            "n": self.n,
+            "d": self.d,
             "neighbors": options.neighbors,
             "estimator": name(options.estimator),
             "mean": lid.mean(),
@@ -162,12 +196,13 @@ impl Found {
         format!("{value}\n")
     }
 
-    fn text(&self, options: &Options, matrix: &Matrix) -> String {
+    fn text(&self, options: &Options) -> String {
         let lid = &self.lid;
+        let features =
+            self.d.map_or("by their distances".to_owned(), |d| format!("of {d} features"));
         let mut text = format!(
-            "points         {} of {} features, {} skipped\nestimator      {}, {} neighbors\n",
-            matrix.n,
-            matrix.d,
+            "points         {} {features}, {} skipped\nestimator      {}, {} neighbors\n",
+            self.n,
             lid.skipped(),
             name(options.estimator),
             options.neighbors,
@@ -203,14 +238,18 @@ mod tests {
 
     use super::*;
 
-    /// Points on a line, two neighbors, and what is printed for them.
-    fn of(points: &[f32], degenerate: Degenerate, format: Format) -> Result<String> {
-        let shape = format!("({}, 1)", points.len());
-        let numbers: Vec<u8> = points.iter().flat_map(|point| point.to_le_bytes()).collect();
+    /// What is printed for a file of that content and two neighbors.
+    fn printed(
+        bytes: &[u8],
+        distances: bool,
+        degenerate: Degenerate,
+        format: Format,
+    ) -> Result<String> {
         let mut file = tempfile::NamedTempFile::new()?;
-        file.write_all(&npy::fixture("<f4", "False", &shape, &numbers))?;
+        file.write_all(bytes)?;
         let options = Options {
             file: file.path().to_owned(),
+            distances,
             neighbors: 2,
             estimator: Estimator::Mle,
             discard: 0.1,
@@ -221,6 +260,32 @@ mod tests {
             degenerate,
         };
         output(&options, format)
+    }
+
+    /// The same for points on a line.
+    fn of(points: &[f32], degenerate: Degenerate, format: Format) -> Result<String> {
+        let shape = format!("({}, 1)", points.len());
+        let numbers: Vec<u8> = points.iter().flat_map(|point| point.to_le_bytes()).collect();
+        let file = matrix::npy_fixture("<f4", "False", &shape, &numbers);
+        printed(&file, false, degenerate, format)
+    }
+
+    #[test]
+    fn distances_give_what_their_points_give() {
+        let points = [0.0, 1.0, 3.0, 7.0];
+        let distances = b"[[0, 1, 3, 7], [1, 0, 2, 6], [3, 2, 0, 4], [7, 6, 4, 0]]";
+        let of_points = of(&points, Degenerate::Error, Format::Json).unwrap();
+        let of_distances = printed(distances, true, Degenerate::Error, Format::Json).unwrap();
+        let [mut a, mut b] =
+            [of_points, of_distances].map(|text| serde_json::from_str::<Value>(&text).unwrap());
+        assert_eq!((a["d"].take(), b["d"].take()), (json!(1), Value::Null));
+        for value in [&mut a, &mut b] {
+            value["seconds"].take();
+        }
+        assert_eq!(a, b);
+
+        let error = printed(b"a,b\n0,1\n", true, Degenerate::Error, Format::Json).unwrap_err();
+        assert!(format!("{error:#}").ends_with(": 1 rows of 2 distances are no square matrix"));
     }
 
     #[test]

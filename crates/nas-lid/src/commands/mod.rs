@@ -5,3 +5,4 @@ pub(crate) mod lid;
 pub(crate) mod partition;
 pub(crate) mod probe;
 pub(crate) mod rank;
+pub(crate) mod report;

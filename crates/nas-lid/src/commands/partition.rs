@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use partition::{Similarity, best, min_cut, separability, silhouette, spectral_cut};
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::Format;
+use crate::matrix::{self, Matrix};
 
 /// What to cut.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// A JSON matrix: `[[1, 0.5], [0.5, 1]]`, or such a matrix under the key `similarity`
+    /// A symmetric matrix as JSON (`[[1, 0.5], [0.5, 1]]`, alone or under the key `similarity`), npy
+    /// or CSV
     file: PathBuf,
     /// Number of groups
     #[arg(long, default_value_t = 2)]
@@ -58,25 +59,17 @@ enum Objective {
     NormalizedCut,
 }
 
-#[derive(Deserialize)]
-struct Named {
-    similarity: Vec<Vec<f64>>,
-}
-
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
-    let text = std::fs::read_to_string(&options.file);
-    let output = text.map_err(Into::into).and_then(|text| output(&text, options, format));
+    let matrix = matrix::read(&options.file, "similarity")?;
+    let output = output(matrix, options, format);
     crate::print(output.with_context(|| options.file.display().to_string())?);
     Ok(())
 }
 
-fn output(text: &str, options: &Options, format: Format) -> Result<String> {
-    let rows: Vec<Vec<f64>> = if text.trim_start().starts_with('{') {
-        serde_json::from_str::<Named>(text)?.similarity
-    } else {
-        serde_json::from_str(text)?
-    };
-    let similarity = Similarity::try_from(rows)?;
+fn output(matrix: Matrix<f64>, options: &Options, format: Format) -> Result<String> {
+    let Matrix { n, d, values } = matrix;
+    ensure!(n == d, "{n} rows of {d} numbers are no square matrix");
+    let similarity = Similarity::new(n, values)?;
     let sizes = match options.sizes {
         Sizes::Any => partition::Sizes::Any,
         Sizes::Balanced => partition::Sizes::Balanced,
@@ -138,10 +131,15 @@ mod tests {
         Options { file: PathBuf::new(), groups: 2, sizes, objective, method }
     }
 
+    fn printed(text: &str, options: &Options) -> Result<String> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), text)?;
+        output(matrix::read(file.path(), "similarity")?, options, Format::Json)
+    }
+
     #[track_caller]
     fn check(text: &str, options: &Options, groups: Value, score: f64) {
-        let printed = output(text, options, Format::Json).unwrap();
-        let printed: Value = serde_json::from_str(&printed).unwrap();
+        let printed: Value = serde_json::from_str(&printed(text, options).unwrap()).unwrap();
         assert_eq!(printed["groups"], groups);
         assert!((printed["score"].as_f64().unwrap() - score).abs() < 1e-12, "{printed}");
         assert!(printed["separability"].is_number());
@@ -163,31 +161,31 @@ mod tests {
             ..options(Sizes::Balanced, Objective::IntraSum)
         };
         check(MATRIX, &options(Method::MinCut, 2), json!([[0, 1, 2], [3]]), 1.875);
-        let spectral = output(MATRIX, &options(Method::Spectral, 2), Format::Json).unwrap();
+        let spectral = printed(MATRIX, &options(Method::Spectral, 2)).unwrap();
         assert!(spectral.contains("[[0,1,2],[3]]"), "{spectral}");
-        let error = output(MATRIX, &options(Method::Spectral, 3), Format::Json).unwrap_err();
+        let error = printed(MATRIX, &options(Method::Spectral, 3)).unwrap_err();
         assert_eq!(error.to_string(), "this method finds 2 groups, not 3");
     }
 
     #[test]
-    fn a_matrix_may_stand_under_its_name() {
-        let named = format!("{{\"similarity\": {MATRIX}}}");
+    fn the_cut_of_a_csv_file_is_that_of_json() {
+        let csv =
+            "op,a,b,c,d\na,1,.875,.5,.125\nb,.875,1,.5,.125\nc,.5,.5,1,.25\nd,.125,.125,.25,1";
         let options = options(Sizes::Balanced, Objective::IntraSum);
-        let [bare, named] =
-            [MATRIX, &named].map(|text| output(text, &options, Format::Text).unwrap());
-        assert_eq!(bare, named);
-        assert!(bare.contains("\nscore         1.125\nseparability  "), "{bare}");
+        let [json, csv] = [MATRIX, csv].map(|text| printed(text, &options).unwrap());
+        assert_eq!(json, csv);
     }
 
     #[test]
     fn files_that_are_no_similarity_are_refused() {
         let refused = |text: &str, expected: &str| {
             let options = options(Sizes::Balanced, Objective::IntraSum);
-            let error = format!("{:#}", output(text, &options, Format::Json).unwrap_err());
+            let error = format!("{:#}", printed(text, &options).unwrap_err());
             assert!(error.contains(expected), "{error}");
         };
-        refused("", "EOF while parsing");
+        refused("", "no rows of numbers");
         refused("{\"matrix\": []}", "missing field `similarity`");
+        refused("[]", "at least one vertex is needed");
         refused("[[1, 0],\n [null, 1]]", "line 2");
         refused("[[1, 0.5], [0.5]]", "row 1");
         refused("[[1, 0.5], [0.25, 1]]", "not symmetric");

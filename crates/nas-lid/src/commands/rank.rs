@@ -9,6 +9,7 @@ use serde_json::json;
 use space::Seed;
 
 use crate::Format;
+use crate::lines::line;
 
 /// What to compare.
 #[derive(clap::Args)]
@@ -209,17 +210,6 @@ fn parse(text: &str, name: Option<&str>) -> Result<Vec<(String, f64)>> {
         }
     }
     Ok(rows)
-}
-
-/// The line, from 1, of the record that starts at a byte.
-///
-/// Where a record ends in `\r\n` or empty lines come first, `csv` lets the next one start in them.
-fn line(text: &str, start: u64) -> usize {
-    let bytes = text.as_bytes();
-    let start = usize::try_from(start).unwrap_or(bytes.len()).min(bytes.len());
-    let (before, rest) = bytes.split_at(start);
-    let gap = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-    1 + before.iter().chain(gap).filter(|&&byte| byte == b'\n').count()
 }
 
 #[cfg(test)]

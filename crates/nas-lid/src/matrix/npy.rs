@@ -1,25 +1,19 @@
-//! Reads matrices from NumPy's `.npy` files.
+//! Matrices in NumPy's `.npy` files.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+
+use super::{Matrix, Number, checked};
+
+/// What such a file starts with.
+pub(super) const FIRST: [u8; 6] = *b"\x93NUMPY";
 
 /// A header longer than this is no header of a matrix.
 const MAX_HEADER: usize = 64 << 10;
 
 /// Numbers decoded at once.
 const READ_AT_ONCE: usize = 1 << 18;
-
-/// `n` rows of `d` numbers.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Matrix {
-    pub(crate) n: usize,
-    pub(crate) d: usize,
-    /// Row by row.
-    pub(crate) values: Vec<f32>,
-}
 
 /// The number at a place, counted in numbers; the bytes must reach beyond it.
 type Decode = fn(&[u8], usize) -> f64;
@@ -42,17 +36,12 @@ enum Order {
     Fortran,
 }
 
-/// Reads a file of `f4` or `f8`; dimensions after the first become one, and a vector one column.
+/// Reads numbers of `f4` or `f8`; dimensions after the first become one, and a vector one column.
 ///
 /// # Errors
 ///
-/// If the file is malformed, or a number is not finite as an `f32`: with its row and column.
-pub(crate) fn read(file: &Path) -> Result<Matrix> {
-    let parse = || -> Result<Matrix> { matrix(File::open(file)?) };
-    parse().with_context(|| file.display().to_string())
-}
-
-fn matrix(mut source: impl Read) -> Result<Matrix> {
+/// If the file is malformed, or a number is not finite as a `T`: with its row and column.
+pub(super) fn matrix<T: Number>(mut source: impl Read) -> Result<Matrix<T>> {
     let header = header(&mut source)?;
     let n = *header.shape.first().context("a single number is no matrix")?;
     let d = header.shape[1..].iter().try_fold(1_usize, |d, side| d.checked_mul(*side));
@@ -67,7 +56,7 @@ fn matrix(mut source: impl Read) -> Result<Matrix> {
             source.read_to_end(&mut bytes)?;
             complete(bytes.len(), total)?;
             let number =
-                |(row, col)| narrow((header.decode)(&bytes, header.place(row, col)), row, col);
+                |(row, col)| checked((header.decode)(&bytes, header.place(row, col)), row, col);
             let places = (0..n).flat_map(|row| (0..d).map(move |col| (row, col)));
             places.map(number).collect::<Result<_>>()?
         }
@@ -76,7 +65,12 @@ fn matrix(mut source: impl Read) -> Result<Matrix> {
 }
 
 /// Numbers in the order of the file, decoded as they come: a large file is not held twice.
-fn in_order(header: &Header, source: &mut impl Read, d: usize, total: usize) -> Result<Vec<f32>> {
+fn in_order<T: Number>(
+    header: &Header,
+    source: &mut impl Read,
+    d: usize,
+    total: usize,
+) -> Result<Vec<T>> {
     let (mut values, mut bytes) = (Vec::new(), Vec::new());
     let mut n_read = 0;
     loop {
@@ -89,7 +83,7 @@ fn in_order(header: &Header, source: &mut impl Read, d: usize, total: usize) -> 
         }
         for at in 0..bytes.len() / header.width {
             let place = values.len();
-            values.push(narrow((header.decode)(&bytes, at), place / d, place % d)?);
+            values.push(checked((header.decode)(&bytes, at), place / d, place % d)?);
         }
     }
 }
@@ -98,14 +92,6 @@ fn complete(found: usize, total: usize) -> Result<()> {
     ensure!(found <= total, "more than the {total} bytes of numbers that the shape needs");
     ensure!(found == total, "expected {total} bytes of numbers, found {found}");
     Ok(())
-}
-
-/// A number as an `f32`, if it is one.
-fn narrow(value: f64, row: usize, col: usize) -> Result<f32> {
-    let narrow = value as f32;
-    ensure!(value.is_finite(), "row {row}, column {col} is {value}");
-    ensure!(narrow.is_finite(), "row {row}, column {col}: {value:e} overflows a 32-bit float");
-    Ok(narrow)
 }
 
 impl Header {
@@ -159,7 +145,7 @@ fn header(source: &mut impl Read) -> Result<Header> {
 fn header_text(source: &mut impl Read) -> Result<String> {
     let mut start = [0; 8];
     fill(source, &mut start, || "too short for an npy file: 8 bytes are needed".to_owned())?;
-    ensure!(start.starts_with(b"\x93NUMPY"), "no npy file: its first bytes are others");
+    ensure!(start.starts_with(&FIRST), "no npy file: its first bytes are others");
     let cut_off = |end: usize| format!("the header is cut off before byte {end}");
     let (first, length) = match start[6] {
         1 => {
@@ -227,7 +213,7 @@ mod tests {
 
     #[track_caller]
     fn check(bytes: &[u8], n: usize, d: usize, values: &[f32]) {
-        assert_eq!(matrix(bytes).unwrap(), Matrix { n, d, values: values.to_vec() });
+        assert_eq!(matrix::<f32>(bytes).unwrap(), Matrix { n, d, values: values.to_vec() });
     }
 
     #[test]
@@ -282,7 +268,7 @@ mod tests {
 
     #[track_caller]
     fn refused(bytes: &[u8], expected: &str) {
-        let error = format!("{:#}", matrix(bytes).unwrap_err());
+        let error = format!("{:#}", matrix::<f32>(bytes).unwrap_err());
         assert!(error.contains(expected), "{error}");
     }
 
@@ -321,12 +307,12 @@ mod tests {
     fn damaged_files_are_no_panic() {
         let valid = file("<f8", "True", "(2, 3, 1)", &f8(&[1., 2., 3., 4., 5., 6.]));
         for place in 0..valid.len() {
-            assert!(matrix(&valid[..place]).is_err());
+            assert!(matrix::<f32>(&valid[..place]).is_err());
             for byte in 0..=u8::MAX {
                 let mut damaged = valid.clone();
                 damaged[place] = byte;
                 // Either may come of it, as long as something does.
-                drop(matrix(&damaged[..]));
+                drop(matrix::<f32>(&damaged[..]));
             }
         }
     }

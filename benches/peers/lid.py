@@ -1,0 +1,51 @@
+"""Distances to the nearest neighbors in PyTorch and scikit-dimension: the peers of `benches/lid.rs`.
+
+Prints one JSON object: the name of the benchmark on our side, seconds of a call here, by peer.
+"""
+
+import json
+import os
+import time
+
+import skdim
+import torch
+
+SIZES = [(128, 4096), (128, 16384), (128, 65536), (512, 16384)]
+K = 20
+SECONDS = float(os.environ.get("PEER_SECONDS", "4"))
+
+
+def seconds(work):
+    """The least of many calls, in seconds."""
+    work()
+    best, end = float("inf"), time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def main():
+    torch.manual_seed(1)
+    found = {}
+    for n, d in SIZES:
+        x = 2 * torch.rand(n, d) - 1
+
+        def gram():
+            norms = (x * x).sum(1)
+            squares = norms[:, None] + norms[None] - 2 * x @ x.T
+            squares.fill_diagonal_(float("inf"))
+            squares.topk(K, largest=False).values.clamp_min(0).sqrt()
+
+        points = x.numpy()
+        found[f"nearest/n={n},d={d},k={K}"] = {
+            "product": seconds(lambda: x @ x.T),
+            "gram and top-k, not centered": seconds(gram),
+            "skdim MLE": seconds(lambda: skdim.id.MLE(K=K).fit(points)),
+        }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

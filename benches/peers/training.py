@@ -1,0 +1,114 @@
+"""Training and scoring NAS-Bench-201 in PyTorch: the peer of `benches/supernet.rs`.
+
+Prints one JSON object: the name of the benchmark on our side, seconds of a call here.
+"""
+
+import json
+import os
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+N_IMAGES = 64
+# Channels, cells a stage, side of the images.
+SIZES = [(16, 5, 32), (8, 1, 16)]
+SECONDS = float(os.environ.get("PEER_SECONDS", "4"))
+
+
+def conv_norm(n_in, n_out, kernel, stride=1):
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(n_out),
+    )
+
+
+class Cell(nn.Module):
+    """3x3 | 1x1, pool | skip, 3x3, 1x1."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.edge_01 = conv_norm(c, c, 3)
+        self.edge_02 = conv_norm(c, c, 1)
+        self.edge_12 = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+        self.edge_13 = conv_norm(c, c, 3)
+        self.edge_23 = conv_norm(c, c, 1)
+
+    def forward(self, x):
+        one = self.edge_01(x)
+        two = self.edge_02(x) + self.edge_12(one)
+        return x + self.edge_13(one) + self.edge_23(two)
+
+
+class Reduction(nn.Module):
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.conv_a = conv_norm(n_in, n_out, 3, 2)
+        self.conv_b = conv_norm(n_out, n_out, 3)
+        self.downsample = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(n_in, n_out, 1, bias=False))
+
+    def forward(self, x):
+        return self.conv_b(self.conv_a(x)) + self.downsample(x)
+
+
+class Network(nn.Module):
+    def __init__(self, c, n_cells):
+        super().__init__()
+        stem = nn.Sequential(nn.Conv2d(3, c, 3, 1, 1, bias=False), nn.BatchNorm2d(c))
+        blocks = [stem]
+        for stage in range(3):
+            if stage:
+                blocks.append(Reduction(c << (stage - 1), c << stage))
+            blocks += [Cell(c << stage) for _ in range(n_cells)]
+        self.blocks = nn.Sequential(*blocks, nn.BatchNorm2d(c << 2), nn.ReLU())
+        self.classifier = nn.Linear(c << 2, 10)
+
+    def forward(self, x):
+        return self.classifier(self.blocks(x).mean((2, 3)))
+
+
+def seconds(work):
+    """The least of many calls, in seconds."""
+    for _ in range(3):
+        work()
+    best, end = float("inf"), time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def main():
+    torch.manual_seed(1)
+    found = {}
+    for c, n_cells, side in SIZES:
+        for layout in (torch.contiguous_format, torch.channels_last):
+            network = Network(c, n_cells).to(memory_format=layout).train()
+            optimizer = torch.optim.SGD(
+                network.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True, foreach=True
+            )
+            images = torch.rand(N_IMAGES, 3, side, side).to(memory_format=layout)
+            labels = torch.arange(N_IMAGES) % 10
+
+            def step():
+                optimizer.zero_grad(set_to_none=True)
+                F.cross_entropy(network(images), labels).backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+                optimizer.step()
+
+            def score():
+                with torch.inference_mode():
+                    F.cross_entropy(network(images), labels)
+
+            for name, work in (("step", step), ("score", score)):
+                key = f"C={c},N={n_cells},side={side}/{name}"
+                # Its fastest memory format.
+                found[key] = min(found.get(key, float("inf")), seconds(work))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

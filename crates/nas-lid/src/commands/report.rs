@@ -1,0 +1,116 @@
+//! `nas-lid report`: the pages of a run, made again, or one table of several seeds.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use report::{Report, over_seeds};
+
+use crate::Format;
+use crate::run_dir::RunDir;
+use crate::summary::LIVE_PARAMETERS;
+
+pub(crate) fn run(dirs: &[PathBuf], format: Format) -> Result<()> {
+    crate::print(match dirs {
+        [dir] => again(dir, format)?,
+        dirs => together(dirs, format)?,
+    });
+    Ok(())
+}
+
+/// Writes the pages of a run again from its `report.json`.
+fn again(dir: &Path, format: Format) -> Result<String> {
+    let report = read(dir)?;
+    let run = RunDir::unopened(dir);
+    run.write("report.md", report.to_markdown().as_bytes())?;
+    run.write("report.html", report.to_html().as_bytes())?;
+    Ok(match format {
+        Format::Text => report.to_markdown(),
+        Format::Json => report.to_json(),
+    })
+}
+
+/// Means over runs whose configurations differ in the seed alone.
+fn together(dirs: &[PathBuf], format: Format) -> Result<String> {
+    let configs: Vec<(i64, toml::Table)> =
+        dirs.iter().map(|dir| config(dir)).collect::<Result<_>>()?;
+    for (at, (seed, others)) in configs.iter().enumerate() {
+        ensure!(
+            *others == configs[0].1,
+            "{} and {} differ in more than their seed",
+            dirs[0].display(),
+            dirs[at].display()
+        );
+        if let Some(first) = configs[..at].iter().position(|(earlier, _)| earlier == seed) {
+            bail!("{} and {} have the same seed {seed}", dirs[first].display(), dirs[at].display());
+        }
+    }
+    let reports: Vec<Report> = dirs.iter().map(|dir| read(dir)).collect::<Result<_>>()?;
+    let report = over_seeds(&reports, LIVE_PARAMETERS)?;
+    Ok(match format {
+        Format::Text => report.to_markdown(),
+        Format::Json => report.to_json(),
+    })
+}
+
+fn read(dir: &Path) -> Result<Report> {
+    let file = dir.join("report.json");
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("{}: the run is not finished", file.display()))?;
+    Report::read_json(&text).with_context(|| file.display().to_string())
+}
+
+/// The seed of a run, and the rest of its configuration.
+fn config(dir: &Path) -> Result<(i64, toml::Table)> {
+    let file = dir.join("config.toml");
+    let place = || file.display().to_string();
+    let text = std::fs::read_to_string(&file).with_context(place)?;
+    let mut table: toml::Table = text.parse().with_context(place)?;
+    let seed = table.remove("seed").as_ref().and_then(toml::Value::as_integer);
+    Ok((seed.context("there is no seed").with_context(place)?, table))
+}
+
+#[cfg(test)]
+mod tests {
+    use report::{Estimate, Row};
+
+    use super::*;
+
+    /// A finished run in a folder of its own.
+    fn finished(root: &Path, seed: i64, epochs: i64, tau: f64) -> PathBuf {
+        let dir = root.join(format!("{seed}-{epochs}-{tau}"));
+        let run = RunDir::unopened(&dir);
+        let config = format!("seed = {seed}\n[training]\nepochs = {epochs}\n");
+        run.write("config.toml", config.as_bytes()).unwrap();
+        let tau = Some(Estimate { value: tau, low: 0.0, high: 1.0 });
+        let rows = vec![Row { method: LIVE_PARAMETERS.into(), tau, ..Row::default() }];
+        let report = Report { title: "A run".into(), rows, ..Report::default() };
+        run.write("report.json", report.to_json().as_bytes()).unwrap();
+        dir
+    }
+
+    #[test]
+    fn seeds_are_put_together() {
+        let root = tempfile::tempdir().unwrap();
+        let runs = [1, 2, 3].map(|seed| finished(root.path(), seed, 9, 0.5 + seed as f64 / 100.0));
+        let text = together(&runs, Format::Text).unwrap();
+        assert!(text.contains("| live parameters | .520 [.50, .54] |"), "{text}");
+        let text = again(&runs[0], Format::Text).unwrap();
+        assert!(text.contains("| live parameters | – | .510 ["), "{text}");
+        assert!(runs[0].join("report.html").exists());
+    }
+
+    #[test]
+    fn runs_that_are_no_seeds_of_each_other_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let refused = |runs: &[PathBuf], expected: &str| {
+            let error = format!("{:#}", together(runs, Format::Text).unwrap_err());
+            assert!(error.ends_with(expected), "{error}");
+        };
+        let [first, same, other] = [(1, 9, 0.5), (1, 9, 0.6), (2, 8, 0.5)]
+            .map(|(seed, epochs, tau)| finished(root.path(), seed, epochs, tau));
+        refused(&[first.clone(), same], " have the same seed 1");
+        refused(&[first.clone(), other], " differ in more than their seed");
+        let empty = root.path().join("empty");
+        refused(&[first, empty], "config.toml: No such file or directory (os error 2)");
+    }
+}

@@ -1,0 +1,121 @@
+//! Matrices in JSON and CSV.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::{Matrix, Number, checked};
+use crate::lines::line;
+
+/// Reads JSON if the text starts like it, and CSV otherwise.
+pub(super) fn matrix<T: Number>(text: &str, key: &str) -> Result<Matrix<T>> {
+    if text.trim_start().starts_with(['[', '{']) { json(text, key) } else { csv(text) }
+}
+
+/// A list of rows, alone or under the key of an object.
+fn json<T: Number>(text: &str, key: &str) -> Result<Matrix<T>> {
+    let rows: Vec<Vec<f64>> = if text.trim_start().starts_with('{') {
+        let mut object: Value = serde_json::from_str(text)?;
+        let rows = object.get_mut(key).with_context(|| format!("missing field `{key}`"))?;
+        serde_json::from_value(rows.take()).with_context(|| format!("field `{key}`"))?
+    } else {
+        serde_json::from_str(text)?
+    };
+    let d = rows.first().map_or(0, Vec::len);
+    let mut values = Vec::with_capacity(rows.len() * d);
+    for (row, numbers) in rows.iter().enumerate() {
+        ensure!(numbers.len() == d, "row {row} has {} numbers, row 0 has {d}", numbers.len());
+        for (col, &number) in numbers.iter().enumerate() {
+            values.push(checked(number, row, col)?);
+        }
+    }
+    Ok(Matrix { n: rows.len(), d, values })
+}
+
+/// Rows of numbers; above them may stand names of the columns, and in front of them names of the
+/// rows (whose column has no name, or holds no numbers).
+fn csv<T: Number>(text: &str) -> Result<Matrix<T>> {
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(text.as_bytes());
+    let mut records = Vec::new();
+    for record in reader.records() {
+        records.push(record?);
+    }
+    let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
+    let first = records.first().context("no rows of numbers")?;
+    let has_head = !first.iter().all(is_number);
+    let rows = &records[usize::from(has_head)..];
+    let body = rows.first().context("no rows of numbers")?;
+    let has_names = has_head && first[0].is_empty() || !is_number(&body[0]);
+    let d = body.len() - usize::from(has_names);
+    let mut values = Vec::with_capacity(rows.len() * d);
+    for (row, record) in rows.iter().enumerate() {
+        let place = || line(text, record.position().map_or(0, csv::Position::byte));
+        let (found, expected) = (record.len(), body.len());
+        ensure!(found == expected, "line {}: {found} fields, not {expected}", place());
+        for (col, cell) in record.iter().skip(usize::from(has_names)).enumerate() {
+            let Ok(number) = cell.trim().parse() else {
+                bail!("line {}: `{cell}` is no number", place());
+            };
+            let number = checked(number, row, col);
+            values.push(number.with_context(|| format!("line {}", place()))?);
+        }
+    }
+    Ok(Matrix { n: rows.len(), d, values })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, n: usize, values: &[f64]) {
+        let expected = Matrix { n, d: values.len() / n, values: values.to_vec() };
+        assert_eq!(matrix::<f64>(text, "points").unwrap(), expected);
+    }
+
+    #[track_caller]
+    fn refused(text: &str, expected: &str) {
+        assert_eq!(format!("{:#}", matrix::<f32>(text, "points").unwrap_err()), expected);
+    }
+
+    #[test]
+    fn rows_are_read_with_and_without_names() {
+        check("1,2\n3,4\n", 2, &[1., 2., 3., 4.]);
+        check("a,b\r\n1, 2\r\n3,4", 2, &[1., 2., 3., 4.]);
+        // As pandas writes a frame with numbered and with named rows.
+        check(",a,b\n0,1,2\n1,3,4\n", 2, &[1., 2., 3., 4.]);
+        check(",a,b\nskip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
+        check("op,a,b\nskip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
+        check("[[1, 2.5], [-3e2, 4]]", 2, &[1., 2.5, -300., 4.]);
+        check("{\"n\": 1, \"points\": [[7]]}", 1, &[7.]);
+    }
+
+    #[test]
+    fn bad_cells_are_named_by_place() {
+        refused("a,b\n", "no rows of numbers");
+        refused("a\n\n1\n2,3\n", "line 4: 2 fields, not 1");
+        refused("a,b\n1,2\n3,x\n", "line 3: `x` is no number");
+        refused("1,2\n3,nan\n", "line 2: row 1, column 1 is NaN");
+        refused("1,2\n3,1e300\n", "line 2: row 1, column 1: 1e300 overflows a 32-bit float");
+        refused("[[1, 2], [3]]", "row 1 has 1 numbers, row 0 has 2");
+        refused("[[1e39]]", "row 0, column 0: 1e39 overflows a 32-bit float");
+        refused("{\"distances\": [[0]]}", "missing field `points`");
+        refused(
+            "{\"points\": 3}",
+            "field `points`: invalid type: integer `3`, expected a sequence",
+        );
+        let depth = "[".repeat(100_000);
+        assert!(matrix::<f32>(&depth, "points").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "[\\[\\]{}0-9a-z.,:\"\n\r -]{0,60}") {
+            if let Ok(matrix) = matrix::<f32>(&text, "points") {
+                prop_assert_eq!(matrix.values.len(), matrix.n * matrix.d);
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! `cargo xtask bench-peers`: our benchmarks and the same work in Python, in turns on one machine.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::process;
+
+/// Arguments of `cargo xtask bench-peers`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// How often both sides are measured; the fastest counts.
+    #[arg(long, default_value_t = 2)]
+    rounds: usize,
+    /// Python with venv.
+    #[arg(long, default_value = "python3")]
+    python: String,
+}
+
+/// A benchmark of ours, which of its groups, and the script of its peers.
+struct Pair {
+    bench: &'static str,
+    filter: &'static str,
+    script: &'static str,
+}
+
+const PAIRS: [Pair; 2] = [
+    Pair { bench: "lid", filter: "nearest", script: "lid.py" },
+    Pair { bench: "supernet", filter: "C=.*(step|score)", script: "training.py" },
+];
+
+/// Freed memory is kept by both sides, as `nas-lid` does: returning it costs more than the work.
+const ALLOCATOR: [(&str, &str); 2] =
+    [("MALLOC_MMAP_THRESHOLD_", "1073741824"), ("MALLOC_TRIM_THRESHOLD_", "1073741824")];
+
+/// Seconds by benchmark and by who did it.
+type Seconds = BTreeMap<String, BTreeMap<String, f64>>;
+
+/// How we are called in the table.
+const OURS: &str = "ours";
+
+pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
+    let target = process::target_directory(root)?;
+    let python = environment(root, &target, &options.python)?;
+    let mut found = Seconds::new();
+    for round in 0..options.rounds.max(1) {
+        for pair in &PAIRS {
+            println!("round {}: {} and {}", round + 1, pair.bench, pair.script);
+            ours(root, &target, pair, &mut found)?;
+            theirs(root, &python, pair, &mut found)?;
+        }
+    }
+    print!("\n{}", table(&found));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The Python of an environment under the target folder with what the scripts need.
+fn environment(root: &Path, target: &Path, python: &str) -> Result<PathBuf> {
+    let folder = target.join("peers");
+    let inside = folder.join("bin/python");
+    if !inside.exists() {
+        complete(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
+    }
+    let needed = root.join("benches/peers/requirements.txt");
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+    complete(Command::new(&inside).args(install).arg(needed))?;
+    Ok(inside)
+}
+
+fn complete(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("failed to start {command:?}"))?;
+    ensure!(status.success(), "{command:?} failed");
+    Ok(())
+}
+
+/// Runs a benchmark of ours and takes its fastest call from what criterion keeps.
+fn ours(root: &Path, target: &Path, pair: &Pair, found: &mut Seconds) -> Result<()> {
+    let mut command = process::cargo(root);
+    command.args(["bench", "--quiet", "-p", "benches", "--bench", pair.bench, "--", "--quiet"]);
+    complete(command.arg(pair.filter).envs(ALLOCATOR))?;
+    let samples = target.join("criterion");
+    for (name, file) in samples_in(&samples)? {
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let sample: Sample =
+            serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+        faster(found, &name, OURS, sample.fastest());
+    }
+    Ok(())
+}
+
+/// Criterion's `sample.json`: nanoseconds of so many calls each.
+#[derive(Deserialize)]
+struct Sample {
+    iters: Vec<f64>,
+    times: Vec<f64>,
+}
+
+impl Sample {
+    /// Seconds of a call in the fastest of the samples.
+    fn fastest(&self) -> f64 {
+        let calls = self.iters.iter().zip(&self.times).map(|(calls, time)| time / calls);
+        calls.fold(f64::INFINITY, f64::min) / 1e9
+    }
+}
+
+/// The samples of the newest measurements, by group and benchmark.
+fn samples_in(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let entries = |folder: &Path| -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+        let paths: Result<Vec<PathBuf>, _> = entries.map(|entry| Ok(entry?.path())).collect();
+        Ok(paths.map_err(|error: std::io::Error| error)?)
+    };
+    let mut found = Vec::new();
+    for group in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
+        for bench in entries(&group)?.into_iter().filter(|path| path.is_dir()) {
+            let file = bench.join("new/sample.json");
+            if file.exists() {
+                let name = bench.strip_prefix(folder).unwrap_or(&bench).display().to_string();
+                found.push((name, file));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Runs a script; it prints seconds, alone or by peer.
+fn theirs(root: &Path, python: &Path, pair: &Pair, found: &mut Seconds) -> Result<()> {
+    let mut command = Command::new(python);
+    command.arg(root.join("benches/peers").join(pair.script)).envs(ALLOCATOR);
+    let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?} failed: {complaint}");
+    let seconds: BTreeMap<String, Value> = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{command:?} printed no seconds"))?;
+    for (name, value) in seconds {
+        match value {
+            Value::Object(peers) => {
+                for (peer, seconds) in peers {
+                    faster(found, &name, &peer, seconds.as_f64().context("seconds are a number")?);
+                }
+            }
+            alone => faster(found, &name, "PyTorch", alone.as_f64().context("seconds")?),
+        }
+    }
+    Ok(())
+}
+
+fn faster(found: &mut Seconds, name: &str, who: &str, seconds: f64) {
+    let least = found.entry(name.to_owned()).or_default().entry(who.to_owned());
+    least.and_modify(|least| *least = least.min(seconds)).or_insert(seconds);
+}
+
+/// What both sides have measured; the last column is above 1 where we are faster.
+fn table(found: &Seconds) -> String {
+    let mut text = String::from(
+        "| work | ours, ms | peer | peer, ms | speed against the peer |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for (name, by) in found {
+        let Some(&ours) = by.get(OURS) else { continue };
+        for (peer, &seconds) in by.iter().filter(|(peer, _)| *peer != OURS) {
+            text += &format!(
+                "| {name} | {:.3} | {peer} | {:.3} | {:.2} |\n",
+                1e3 * ours,
+                1e3 * seconds,
+                seconds / ours
+            );
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn the_fastest_of_both_sides_stand_beside_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = folder.path().join("nearest/n=2/new/sample.json");
+        fs::create_dir_all(sample.parent().unwrap()).unwrap();
+        fs::write(&sample, r#"{"sampling_mode": "Linear", "iters": [1, 2], "times": [3e6, 4e6]}"#)
+            .unwrap();
+        let [(name, file)] = &samples_in(folder.path()).unwrap()[..] else { panic!("one sample") };
+        let sample: Sample = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+        let mut found = Seconds::new();
+        faster(&mut found, name, OURS, sample.fastest());
+        faster(&mut found, name, OURS, 1.0);
+        faster(&mut found, name, "PyTorch", 0.003);
+        faster(&mut found, "unpaired", "PyTorch", 0.003);
+        expect![[r#"
+            | work | ours, ms | peer | peer, ms | speed against the peer |
+            | --- | --- | --- | --- | --- |
+            | nearest/n=2 | 2.000 | PyTorch | 3.000 | 1.50 |
+        "#]]
+        .assert_eq(&table(&found));
+    }
+}
