@@ -52,6 +52,9 @@ fn archs(criterion: &mut Criterion) {
 }
 
 fn passes(criterion: &mut Criterion) {
+    // This thread shares parallel work, as that of `nas-lid` does.
+    let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
+    pool.build_global().expect("nothing has run in parallel before");
     let device = Device::flex();
     for (channels, cells, side) in SIZES {
         let space = space(channels, cells, side);

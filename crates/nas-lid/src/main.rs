@@ -109,13 +109,20 @@ fn main() -> ExitCode {
     memory::keep_freed_memory();
     let arguments = Arguments::parse();
     log::start();
-    match execute(arguments) {
+    match work_in_pool().and_then(|()| execute(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Makes this thread one of those that share parallel work: what it starts then begins here and waits
+/// for no other thread to wake, which costs more than an operation on small images.
+fn work_in_pool() -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
+    pool.build_global().context("threads cannot be started")
 }
 
 fn execute(arguments: Arguments) -> Result<()> {
