@@ -7,22 +7,30 @@
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
+//! use flex_ops::{After, Options, conv_norm};
 //!
 //! let device = Device::flex();
 //! let x = Tensor::<4>::ones([2, 3, 8, 8], &device);
 //! let weight = Tensor::<4>::ones([4, 3, 3, 3], &device);
 //! let (scale, shift) = (Tensor::ones([4], &device), Tensor::zeros([4], &device));
-//! let normalized = flex_ops::conv_norm(x, weight, scale, shift, 2, flex_ops::Before::Relu);
+//! let options = Options { stride: 2, after: After::Relu, ..Options::PLAIN };
+//! let normalized = conv_norm(x, weight, scale, shift, options);
 //! assert_eq!(normalized.output.dims(), [2, 4, 4, 4]);
 //! ```
 //!
-//! Results are the same bits for any number of threads.
+//! A weight may be a slice of a larger one, of its channels or of its kernel: only the slice is
+//! copied. Results are the same bits for any number of threads.
 
-mod conv_norm;
+mod activation;
+mod backward;
+mod dense;
+mod depthwise;
+mod elementwise;
+mod forward;
 mod geometry;
-mod kernel;
 mod node;
 mod pool;
+mod shape;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -31,6 +39,34 @@ use lanes::Isa;
 /// Added to a variance before its root is taken, as in PyTorch.
 pub const EPSILON: f32 = 1e-5;
 
+/// What a convolution is and what surrounds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Stride in both directions.
+    pub stride: usize,
+    /// Which inputs an output sees.
+    pub groups: Groups,
+    /// What happens to the input.
+    pub before: Before,
+    /// What happens to the normalized output.
+    pub after: After,
+}
+
+impl Options {
+    /// A dense convolution of stride 1 without activations.
+    pub const PLAIN: Self =
+        Self { stride: 1, groups: Groups::One, before: Before::Nothing, after: After::Nothing };
+}
+
+/// Which input channels an output channel sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Groups {
+    /// All.
+    One,
+    /// Its own.
+    Depthwise,
+}
+
 /// What happens to the input of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
@@ -38,6 +74,19 @@ pub enum Before {
     Nothing,
     /// ReLU.
     Relu,
+}
+
+/// What happens to the output of a batch norm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Nothing.
+    Nothing,
+    /// ReLU.
+    Relu,
+    /// ReLU up to 6.
+    Relu6,
+    /// x · ReLU6(x + 3) ∕ 6.
+    HardSwish,
 }
 
 /// A batch after convolution and batch norm, and the statistics of the convolution.
@@ -67,31 +116,59 @@ pub fn is_supported(device: &Device) -> bool {
 }
 
 /// \[ReLU →\] convolution without bias, padded by half the kernel → batch norm by the statistics of
-/// the batch.
+/// the batch → \[activation\].
 ///
 /// # Shapes
 ///
 /// - `x`: `[b, n_in, h, w]`
-/// - `weight`: `[n_out, n_in, k, k]`, `k` odd
+/// - `weight`: `[n_out, n_in, k, k]`, or `[n_in, 1, k, k]` if depthwise; `k` odd
 /// - `scale`, `shift`: `[n_out]`
 ///
 /// # Panics
 ///
-/// If shapes disagree, `k` is even, `stride` is 0, or the device is not [supported](is_supported).
+/// If shapes disagree, `k` is even, the stride is 0, or the device is not [supported](is_supported).
 pub fn conv_norm(
     x: Tensor<4>,
     weight: Tensor<4>,
     scale: Tensor<1>,
     shift: Tensor<1>,
-    stride: usize,
-    before: Before,
+    options: Options,
 ) -> Normalized {
-    let [n_out, n_in, kernel, width] = weight.dims();
-    assert_eq!(x.dims()[1], n_in, "input channels");
+    check(&x, &weight, &[&scale, &shift], options);
+    node::conv_norm(x, weight, [scale, shift], None, options)
+}
+
+/// The same with a batch norm by given statistics, which have no gradient.
+///
+/// # Shapes
+///
+/// - as [`conv_norm`]; `mean`, `variance`: `[n_out]`
+/// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
+///
+/// # Panics
+///
+/// As [`conv_norm`].
+pub fn conv_norm_given(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    [scale, shift]: [Tensor<1>; 2],
+    [mean, variance]: [Tensor<1>; 2],
+    options: Options,
+) -> Tensor<4> {
+    check(&x, &weight, &[&scale, &shift, &mean, &variance], options);
+    node::conv_norm(x, weight, [scale, shift], Some([mean, variance]), options).output
+}
+
+fn check(x: &Tensor<4>, weight: &Tensor<4>, channels: &[&Tensor<1>], options: Options) {
+    let [n_out, n_seen, kernel, width] = weight.dims();
+    let n_in = x.dims()[1];
+    match options.groups {
+        Groups::One => assert_eq!(n_in, n_seen, "input channels"),
+        Groups::Depthwise => assert_eq!([n_in, 1], [n_out, n_seen], "channels"),
+    }
     assert!(kernel == width && kernel % 2 == 1, "a kernel of {kernel} × {width}");
-    assert_eq!([scale.dims(), shift.dims()], [[n_out], [n_out]], "scale and shift");
-    assert!(0 < stride, "a stride of 0");
-    node::conv_norm(x, weight, scale, shift, stride, before == Before::Relu)
+    assert!(channels.iter().all(|t| t.dims() == [n_out]), "numbers of {n_out} channels");
+    assert!(0 < options.stride, "a stride of 0");
 }
 
 /// The mean of each 3 × 3 neighborhood; places outside the image do not count.
@@ -121,4 +198,19 @@ pub fn avg_pool2(x: Tensor<4>) -> Tensor<4> {
     let [_, _, h, w] = x.dims();
     assert!(2 <= h && 2 <= w, "no square in {h} × {w} pixels");
     pool::avg_pool2(x)
+}
+
+/// The mean of each channel.
+///
+/// # Shapes
+///
+/// - `x`: `[b, c, h, w]`
+/// - output: `[b, c]`
+///
+/// # Panics
+///
+/// If the device is not [supported](is_supported).
+pub fn global_avg_pool(x: Tensor<4>) -> Tensor<2> {
+    let [b, c, _, _] = x.dims();
+    pool::global_avg_pool(x).reshape([b, c])
 }

@@ -9,46 +9,45 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Bytes, DType, Shape as TensorShape, Tensor};
 use burn_flex::{FlexTensor, Layout};
 
-use crate::conv_norm::{self, Convolved, Forward, Shape};
+use crate::backward::{Forward, backward};
+use crate::forward::{self, Convolved};
 use crate::geometry::Geometry;
-use crate::{EPSILON, Isa, Normalized};
+use crate::shape::Shape;
+use crate::{EPSILON, Isa, Normalized, Options};
 
-/// Runs on a plain or an autodiff device.
+/// Runs on a plain or an autodiff device; without given statistics by those of the batch.
 pub(crate) fn conv_norm(
     x: Tensor<4>,
     weight: Tensor<4>,
-    scale: Tensor<1>,
-    shift: Tensor<1>,
-    stride: usize,
-    relu: bool,
+    [scale, shift]: [Tensor<1>; 2],
+    given: Option<[Tensor<1>; 2]>,
+    options: Options,
 ) -> Normalized {
     let [n_images, n_in, height, width] = x.dims();
     let [n_out, _, kernel, _] = weight.dims();
+    let Options { stride, groups, before, after } = options;
     let geometry = Geometry { height, width, kernel, stride };
-    let shape = Shape { n_images, n_in, n_out, geometry, relu };
+    let shape = Shape { n_images, n_in, n_out, geometry, groups, before, after };
     let device = x.device().inner();
+    let is_of_batch = given.is_none();
     if !x.is_autodiff() {
         let plain = |t| contiguous(&t);
         let (x, weight) = (plain(flex(x)), plain(flex(weight)));
-        let (scale, shift) = (plain(flex(scale)), plain(flex(shift)));
-        let (convolved, channels) = forward(shape, &x, &weight, &scale, &shift);
-        let Convolved { mut values, mean, variance } = convolved;
-        let area = shape.geometry.output_area();
-        conv_norm::normalize_in_place(Isa::widest(), area, &mut values, &channels);
+        let mut convolved = convolve(shape, &x, &weight, given);
+        let channels = channels(&convolved, &plain(flex(scale)), &plain(flex(shift)));
+        let values = &mut convolved.values;
+        forward::normalize_in_place(Isa::widest(), shape, values, &channels);
+        let Convolved { values, mean, variance } = convolved;
         let output = Tensor::from_primitive::<Flex>(tensor(values, &shape.output_dims()));
         return Normalized::new(output, mean, variance, &device);
     }
     let (x, weight) = (tracked(x), tracked(weight));
     let (scale, shift) = (tracked(scale), tracked(shift));
-    let (convolved, channels) = forward(
-        shape,
-        &contiguous(x.primitive()),
-        &contiguous(weight.primitive()),
-        &contiguous(scale.primitive()),
-        &contiguous(shift.primitive()),
-    );
-    let area = shape.geometry.output_area();
-    let output = conv_norm::normalize(Isa::widest(), area, &convolved.values, &channels);
+    let (images, weights) = (contiguous(x.primitive()), contiguous(weight.primitive()));
+    let convolved = convolve(shape, &images, &weights, given);
+    let channels =
+        channels(&convolved, &contiguous(scale.primitive()), &contiguous(shift.primitive()));
+    let output = forward::normalize(Isa::widest(), shape, &convolved.values, &channels);
     let output = tensor(output, &shape.output_dims());
     let Convolved { values, mean, variance } = convolved;
     let nodes = [x.node(), weight.node(), scale.node(), shift.node()];
@@ -57,10 +56,11 @@ pub(crate) fn conv_norm(
             let state = State {
                 x: prep.checkpoint(&x),
                 weight: prep.checkpoint(&weight),
-                scale: prep.checkpoint(&scale),
                 values: tensor(values, &shape.output_dims()),
+                channels,
                 mean: mean.clone(),
                 inverse_deviation: variance.iter().map(|v| inverse_deviation(*v)).collect(),
+                is_of_batch,
                 shape,
             };
             prep.finish(state, output)
@@ -84,23 +84,33 @@ fn inverse_deviation(variance: f32) -> f32 {
     1.0 / (variance + EPSILON).sqrt()
 }
 
-/// The convolution, and factor and shift that normalize each channel.
-fn forward(
+/// The convolution, with its own or the given statistics.
+fn convolve(
     shape: Shape,
     x: &FlexTensor,
     weight: &FlexTensor,
-    scale: &FlexTensor,
-    shift: &FlexTensor,
-) -> (Convolved, Vec<[f32; 2]>) {
-    let convolved = conv_norm::convolve(Isa::widest(), shape, x.storage(), weight.storage());
+    given: Option<[Tensor<1>; 2]>,
+) -> Convolved {
+    let convolved = forward::convolve(Isa::widest(), shape, x.storage(), weight.storage());
+    match given {
+        None => convolved,
+        Some(given) => {
+            let numbers = |t: Tensor<1>| t.try_into_vec_as().expect("statistics are 32-bit floats");
+            let [mean, variance] = given.map(numbers);
+            Convolved { mean, variance, ..convolved }
+        }
+    }
+}
+
+/// Factor and shift that normalize each channel.
+fn channels(convolved: &Convolved, scale: &FlexTensor, shift: &FlexTensor) -> Vec<[f32; 2]> {
     let (scale, shift): (&[f32], &[f32]) = (scale.storage(), shift.storage());
-    let channels: Vec<[f32; 2]> = (0..shape.n_out)
-        .map(|c| {
-            let factor = scale[c] * inverse_deviation(convolved.variance[c]);
-            [factor, shift[c] - factor * convolved.mean[c]]
-        })
-        .collect();
-    (convolved, channels)
+    let moments = convolved.mean.iter().zip(&convolved.variance);
+    let of_channel = |((scale, shift), (mean, variance)): ((&f32, &f32), (&f32, &f32))| {
+        let factor = scale * inverse_deviation(*variance);
+        [factor, shift - factor * mean]
+    };
+    scale.iter().zip(shift).zip(moments).map(of_channel).collect()
 }
 
 /// A tensor whose storage holds its numbers in order and nothing else.
@@ -114,17 +124,6 @@ pub(crate) fn tensor(values: Vec<f32>, dims: &[usize]) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
 }
 
-impl Shape {
-    fn output_dims(&self) -> [usize; 4] {
-        let [height, width] = self.geometry.output_size();
-        [self.n_images, self.n_out, height, width]
-    }
-
-    fn input_dims(&self) -> [usize; 4] {
-        [self.n_images, self.n_in, self.geometry.height, self.geometry.width]
-    }
-}
-
 #[derive(Debug)]
 struct ConvNorm;
 
@@ -133,10 +132,11 @@ struct ConvNorm;
 struct State {
     x: NodeId,
     weight: NodeId,
-    scale: NodeId,
     values: FlexTensor,
+    channels: Vec<[f32; 2]>,
     mean: Vec<f32>,
     inverse_deviation: Vec<f32>,
+    is_of_batch: bool,
     shape: Shape,
 }
 
@@ -146,24 +146,22 @@ impl Backward<Flex, 4> for ConvNorm {
     fn backward(self, ops: Ops<State, 4>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let [x_node, weight_node, scale_node, shift_node] = ops.parents;
         let slopes = contiguous(&grads.consume::<Flex>(&ops.node));
-        let State { x, weight, scale, values, mean, inverse_deviation, shape } = ops.state;
-        let retrieve = |checkpointer: &mut Checkpointer, id| {
-            contiguous(&checkpointer.retrieve_node_output::<FlexTensor>(id))
-        };
-        let x = retrieve(checkpointer, x);
-        let weight = retrieve(checkpointer, weight);
-        let scale = retrieve(checkpointer, scale);
+        let State { shape, values, channels, mean, inverse_deviation, is_of_batch, .. } =
+            &ops.state;
+        let mut retrieve = |id| contiguous(&checkpointer.retrieve_node_output::<FlexTensor>(id));
+        let (x, weight) = (retrieve(ops.state.x), retrieve(ops.state.weight));
         let forward = Forward {
             images: x.storage(),
             weights: weight.storage(),
             values: values.storage(),
-            mean: &mean,
-            inverse_deviation: &inverse_deviation,
-            scale: scale.storage(),
+            channels,
+            mean,
+            inverse_deviation,
+            is_of_batch: *is_of_batch,
         };
-        let found = conv_norm::backward(Isa::widest(), shape, &forward, slopes.storage());
+        let found = backward(Isa::widest(), *shape, &forward, slopes.storage());
         let kernel = shape.geometry.kernel;
-        let weight_dims = [shape.n_out, shape.n_in, kernel, kernel];
+        let weight_dims = [shape.n_out, shape.n_seen(), kernel, kernel];
         let results = [
             (x_node, tensor(found.images, &shape.input_dims())),
             (weight_node, tensor(found.weights, &weight_dims)),

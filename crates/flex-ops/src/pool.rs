@@ -1,4 +1,5 @@
-//! Mean pooling: of 3 × 3 neighborhoods, places outside the image not counted, and of 2 × 2 squares.
+//! Mean pooling: of 3 × 3 neighborhoods, places outside the image not counted, of 2 × 2 squares, and of
+//! whole channels.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -7,6 +8,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
+use lanes::LANES;
 use rayon::prelude::*;
 
 use crate::node::{contiguous, flex, tensor, tracked};
@@ -26,6 +28,11 @@ pub(crate) fn avg_pool3(x: Tensor<4>) -> Tensor<4> {
 /// The mean of 2 × 2 squares.
 pub(crate) fn avg_pool2(x: Tensor<4>) -> Tensor<4> {
     run(AvgPool2, x)
+}
+
+/// The mean of every channel, `[b, c, 1, 1]`.
+pub(crate) fn global_avg_pool(x: Tensor<4>) -> Tensor<4> {
+    run(GlobalAvgPool, x)
 }
 
 /// Runs on a plain or an autodiff device.
@@ -116,6 +123,39 @@ impl Pool for AvgPool2 {
                 }
             }
         });
+        tensor(output, &dims)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct GlobalAvgPool;
+
+impl Pool for GlobalAvgPool {
+    fn forward(&self, x: &FlexTensor) -> FlexTensor {
+        let x = contiguous(x);
+        let [n, channels, height, width]: [usize; 4] = x.layout().shape().dims();
+        let (values, area): (&[f32], _) = (x.storage(), height * width);
+        let mean = |plane: &[f32]| {
+            // Several sums at once, which a register can hold.
+            let (heads, tail) = plane.as_chunks::<LANES>();
+            let mut sums = [0.0; LANES];
+            for head in heads {
+                for (sum, value) in sums.iter_mut().zip(head) {
+                    *sum += value;
+                }
+            }
+            (sums.iter().sum::<f32>() + tail.iter().sum::<f32>()) / area as f32
+        };
+        tensor(values.par_chunks_exact(area).map(mean).collect(), &[n, channels, 1, 1])
+    }
+
+    fn backward(&self, slopes: &FlexTensor, dims: [usize; 4]) -> FlexTensor {
+        let slopes = contiguous(slopes);
+        let [_, _, height, width] = dims;
+        let (values, area): (&[f32], _) = (slopes.storage(), height * width);
+        let mut output = vec![0.0; values.len() * area];
+        let planes = output.par_chunks_exact_mut(area).zip(values);
+        planes.for_each(|(plane, slope)| plane.fill(slope / area as f32));
         tensor(output, &dims)
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::{avg_pool2d, batch_norm_train, conv2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
 use burn::tensor::{Device, Distribution, Tensor};
-use flex_ops::{Before, conv_norm};
+use flex_ops::{After, Before, Groups, Options, conv_norm, conv_norm_given};
 
 /// The largest difference, in units of the largest value of the stock result.
 fn distance<const D: usize>(fused: Tensor<D>, stock: Tensor<D>) -> f32 {
@@ -13,86 +13,168 @@ fn distance<const D: usize>(fused: Tensor<D>, stock: Tensor<D>) -> f32 {
     difference / scale.max(1e-6)
 }
 
-#[track_caller]
-fn check([b, n_in, h, w]: [usize; 4], n_out: usize, [kernel, stride]: [usize; 2], before: Before) {
-    let device = Device::flex();
-    device.seed((b * 7 + n_in * 5 + h * 3 + w + n_out + kernel) as u64);
-    let device = device.autodiff();
-    let draw = |shape: &[usize]| {
-        let shape = [shape[0], shape[1], shape[2], shape[3]];
-        Tensor::<4>::random(shape, Distribution::Normal(0.1, 1.0), &device)
-    };
-    let x = draw(&[b, n_in, h, w]).require_grad();
-    let weight = draw(&[n_out, n_in, kernel, kernel]).require_grad();
-    let channel =
-        || Tensor::<1>::random([n_out], Distribution::Normal(1.0, 0.3), &device).require_grad();
-    let (scale, shift) = (channel(), channel());
-    let slope = draw(&[b, n_out, h.div_ceil(stride), w.div_ceil(stride)]);
+/// What follows the batch norm, from burn's own operations.
+fn activated(x: Tensor<4>, after: After) -> Tensor<4> {
+    match after {
+        After::Nothing => x,
+        After::Relu => relu(x),
+        After::Relu6 => relu(x).clamp_max(6.0),
+        After::HardSwish => x.clone() * ((x + 3.0).clamp(0.0, 6.0) / 6.0),
+    }
+}
 
-    let padding = kernel / 2;
-    let input = if before == Before::Relu { relu(x.clone()) } else { x.clone() };
-    let options = ConvOptions::new([stride, stride], [padding, padding], [1, 1], 1);
-    let convolved = conv2d(input, weight.clone(), None, options);
-    let stock = batch_norm_train(convolved, scale.clone(), shift.clone(), 1e-5);
-    let fused = conv_norm(x.clone(), weight.clone(), scale.clone(), shift.clone(), stride, before);
+/// Where batch norm takes its statistics from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Statistics {
+    OfBatch,
+    Given,
+}
 
-    let plain = |t: &Tensor<4>| t.clone().inner();
-    // Sums of up to some thousand terms in f32, in another order.
-    let close = |what: &str, distance: f32| {
-        assert!(
-            distance < 2e-4,
-            "{what} of {b}×{n_in}×{h}×{w} → {n_out}, k {kernel}, stride {stride}: {distance}"
-        );
-    };
-    close("output", distance(plain(&fused.output), plain(&stock.output)));
-    close("mean", distance(fused.mean, stock.mean.inner()));
-    close("variance", distance(fused.variance, stock.variance.inner()));
-    let fused_output = plain(&fused.output);
-    let stock_gradients = (stock.output * slope.clone()).sum().backward();
-    let fused_gradients = (fused.output * slope).sum().backward();
-    let pair = |t: &Tensor<4>| {
-        (
-            t.grad(&fused_gradients).expect("it was asked for"),
-            t.grad(&stock_gradients).expect("it was asked for"),
-        )
-    };
-    let (a, b_) = pair(&x);
-    close("input gradient", distance(a, b_));
-    let (a, b_) = pair(&weight);
-    close("weight gradient", distance(a, b_));
-    for (name, t) in [("scale", &scale), ("shift", &shift)] {
-        let (a, b_) = (
-            t.grad(&fused_gradients).expect("it was asked for"),
-            t.grad(&stock_gradients).expect("it was asked for"),
-        );
-        close(name, distance(a, b_));
+/// The inputs of an operation, drawn anew for each.
+struct Case {
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    scale: Tensor<1>,
+    shift: Tensor<1>,
+    given: [Tensor<1>; 2],
+    options: Options,
+}
+
+impl Case {
+    fn draw([b, n_in, h, w]: [usize; 4], n_out: usize, kernel: usize, options: Options) -> Self {
+        let device = Device::flex();
+        device.seed((b * 7 + n_in * 5 + h * 3 + w + n_out + kernel) as u64);
+        let device = device.autodiff();
+        let normal =
+            |shape: [usize; 4]| Tensor::<4>::random(shape, Distribution::Normal(0.1, 1.0), &device);
+        let channel = || Tensor::<1>::random([n_out], Distribution::Uniform(0.4, 1.6), &device);
+        let n_seen = if options.groups == Groups::Depthwise { 1 } else { n_in };
+        Self {
+            x: normal([b, n_in, h, w]).require_grad(),
+            weight: normal([n_out, n_seen, kernel, kernel]).require_grad(),
+            scale: channel().require_grad(),
+            shift: channel().require_grad(),
+            given: [channel().inner(), channel().inner()],
+            options,
+        }
     }
 
-    // On a plain device the same numbers come out.
-    let (scale, shift) = (scale.inner(), shift.inner());
-    let again = conv_norm(x.clone().inner(), weight.inner(), scale, shift, stride, before);
-    assert_eq!(again.output.into_data(), fused_output.into_data());
+    fn fused(&self, statistics: Statistics) -> (Tensor<4>, Option<[Tensor<1>; 2]>) {
+        let Self { x, weight, scale, shift, given, options } = self;
+        let (x, weight, scale, shift) = (x.clone(), weight.clone(), scale.clone(), shift.clone());
+        if statistics == Statistics::Given {
+            let output = conv_norm_given(x, weight, [scale, shift], given.clone(), *options);
+            return (output, None);
+        }
+        let found = conv_norm(x, weight, scale, shift, *options);
+        (found.output, Some([found.mean, found.variance]))
+    }
+
+    fn stock(&self, statistics: Statistics) -> (Tensor<4>, Option<[Tensor<1>; 2]>) {
+        let Self { x, weight, scale, shift, given, options } = self;
+        let Options { stride, groups, before, after } = *options;
+        let [_, n_in, _, _] = x.dims();
+        let n_groups = if groups == Groups::Depthwise { n_in } else { 1 };
+        let padding = weight.dims()[2] / 2;
+        let input = if before == Before::Relu { relu(x.clone()) } else { x.clone() };
+        let conv = ConvOptions::new([stride, stride], [padding, padding], [1, 1], n_groups);
+        let convolved = conv2d(input, weight.clone(), None, conv);
+        let (scale, shift) = (scale.clone(), shift.clone());
+        if statistics == Statistics::Given {
+            let wide =
+                |t: &Tensor<1>| Tensor::from_inner(t.clone()).reshape([1, t.dims()[0], 1, 1]);
+            let [mean, variance] = [0, 1].map(|i| wide(&given[i]));
+            let n = scale.dims()[0];
+            let normalized = (convolved - mean) / (variance + 1e-5).sqrt();
+            let output = normalized * scale.reshape([1, n, 1, 1]) + shift.reshape([1, n, 1, 1]);
+            return (activated(output, after), None);
+        }
+        let found = batch_norm_train(convolved, scale, shift, 1e-5);
+        (activated(found.output, after), Some([found.mean.inner(), found.variance.inner()]))
+    }
 }
+
+#[track_caller]
+fn check(size: [usize; 4], n_out: usize, kernel: usize, options: Options) {
+    for statistics in [Statistics::OfBatch, Statistics::Given] {
+        let case = Case::draw(size, n_out, kernel, options);
+        // Sums of up to some thousand terms in f32, in another order.
+        let close = |what: &str, distance: f32| {
+            assert!(
+                distance < 2e-4,
+                "{what} of {size:?} → {n_out}, kernel {kernel}, {options:?}, {statistics:?}: {distance}"
+            );
+        };
+        let ((fused, moments), (stock, expected)) =
+            (case.fused(statistics), case.stock(statistics));
+        close("output", distance(fused.clone().inner(), stock.clone().inner()));
+        for (found, expected) in moments.iter().flatten().zip(expected.iter().flatten()) {
+            close("statistics", distance(found.clone(), expected.clone()));
+        }
+        let slope = Tensor::random(fused.dims(), Distribution::Normal(0.0, 1.0), &fused.device());
+        let stock_gradients = (stock * slope.clone()).sum().backward();
+        let fused_gradients = (fused.clone() * slope).sum().backward();
+        for (name, t) in [("input", &case.x), ("weight", &case.weight)] {
+            let [a, b] = [&fused_gradients, &stock_gradients]
+                .map(|gradients| t.grad(gradients).expect("it was asked for"));
+            close(name, distance(a, b));
+        }
+        for (name, t) in [("scale", &case.scale), ("shift", &case.shift)] {
+            let [a, b] = [&fused_gradients, &stock_gradients]
+                .map(|gradients| t.grad(gradients).expect("it was asked for"));
+            close(name, distance(a, b));
+        }
+        // On a plain device the same numbers come out.
+        let Case { x, weight, scale, shift, given, options } = case;
+        let [scale, shift] = [scale, shift].map(Tensor::inner);
+        let plain = Case { x: x.inner(), weight: weight.inner(), scale, shift, given, options };
+        assert_eq!(plain.fused(statistics).0.into_data(), fused.inner().into_data());
+    }
+}
+
+const AFTERS: [After; 4] = [After::Nothing, After::Relu, After::Relu6, After::HardSwish];
 
 #[test]
 fn all_channels_and_kernels_agree_with_burn() {
     for [kernel, stride] in [[1, 1], [1, 2], [3, 1], [3, 2], [3, 3], [5, 1], [5, 2]] {
         // A single weight before a batch norm has no gradient but rounding.
         let single = if kernel == 1 { (2, 8) } else { (1, 8) };
-        for (n_in, n_out) in [single, (3, 16), (8, 8), (13, 5), (24, 8), (16, 24)] {
+        for (i, (n_in, n_out)) in
+            [single, (3, 16), (8, 8), (13, 5), (24, 8), (16, 24)].into_iter().enumerate()
+        {
             for before in [Before::Nothing, Before::Relu] {
-                check([9, n_in, 7, 6], n_out, [kernel, stride], before);
+                let options = Options { stride, before, after: AFTERS[i % 4], ..Options::PLAIN };
+                check([9, n_in, 7, 6], n_out, kernel, options);
             }
         }
     }
 }
 
 #[test]
+fn depthwise_convolutions_agree_with_burn() {
+    for (i, n) in [1, 3, 8, 13, 16, 24].into_iter().enumerate() {
+        for [kernel, stride] in [[3, 1], [3, 2], [5, 1], [5, 2], [7, 1], [7, 2]] {
+            for before in [Before::Nothing, Before::Relu] {
+                let after = AFTERS[(i + kernel) % 4];
+                let options = Options { stride, groups: Groups::Depthwise, before, after };
+                check([9, n, 7, 6], n, kernel, options);
+            }
+        }
+    }
+    let options = Options { groups: Groups::Depthwise, after: After::Relu6, ..Options::PLAIN };
+    check([2, 144, 9, 11], 144, 5, options);
+}
+
+#[test]
 fn odd_sizes_and_single_images_agree_with_burn() {
     for size in [[1, 8, 16, 16], [3, 4, 1, 5], [17, 8, 4, 4], [2, 8, 33, 21], [8, 8, 2, 2]] {
         for stride in [1, 2] {
-            check(size, 8, [3, stride], Before::Relu);
-            check(size, 3, [1, stride], Before::Relu);
+            let options = Options { stride, before: Before::Relu, ..Options::PLAIN };
+            check(size, 8, 3, options);
+            check(size, 3, 1, options);
+            let depthwise =
+                Options { groups: Groups::Depthwise, after: After::HardSwish, ..options };
+            check(size, size[1], 3, depthwise);
         }
     }
 }
@@ -110,7 +192,8 @@ fn the_number_of_threads_changes_no_bit() {
         pool.install(|| {
             let weight = weight.clone().require_grad();
             let (scale, shift) = (Tensor::ones([8], &device), Tensor::zeros([8], &device));
-            let y = conv_norm(x.clone(), weight.clone(), scale, shift, 1, Before::Relu).output;
+            let options = Options { before: Before::Relu, ..Options::PLAIN };
+            let y = conv_norm(x.clone(), weight.clone(), scale, shift, options).output;
             let gradients = y.square().sum().backward();
             weight
                 .grad(&gradients)
@@ -155,5 +238,13 @@ fn pooling_agrees_with_burn() {
     for shape in [[3, 2, 5, 4], [2, 3, 2, 7], [2, 1, 2, 2], [5, 8, 16, 16]] {
         let options = AvgPoolOptions::new([2, 2]).with_stride([2, 2]);
         check_pool(shape, |x| avg_pool2d(x, options.clone()), flex_ops::avg_pool2);
+    }
+    for shape in [[3, 2, 5, 4], [2, 3, 1, 1], [5, 8, 16, 16]] {
+        let [b, c, h, w] = shape;
+        check_pool(
+            shape,
+            |x| x.reshape([b, c, h * w]).mean_dim(2).reshape([b, c, 1, 1]),
+            |x| flex_ops::global_avg_pool(x).reshape([b, c, 1, 1]),
+        );
     }
 }

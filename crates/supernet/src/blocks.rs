@@ -5,7 +5,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::{avg_pool2d, conv2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
 use burn::tensor::{Device, Tensor, TensorData, assert_shape};
-use flex_ops::Before;
+use flex_ops::{Before, Options};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -167,11 +167,15 @@ impl ConvNorm {
     /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
         let device = x.device();
-        if pass.is_of_batch() && flex_ops::is_supported(&device) {
+        if flex_ops::is_supported(&device) {
             let before = if self.relu_before { Before::Relu } else { Before::Nothing };
+            let options = Options { stride: self.conv.stride, before, ..Options::PLAIN };
             let (scale, shift) = self.norm.scale_and_shift(&device);
-            let (weight, stride) = (self.conv.weight.val(), self.conv.stride);
-            let fused = flex_ops::conv_norm(x, weight, scale, shift, stride, before);
+            let weight = self.conv.weight.val();
+            if let Some(given) = pass.next_given() {
+                return flex_ops::conv_norm_given(x, weight, [scale, shift], given, options);
+            }
+            let fused = flex_ops::conv_norm(x, weight, scale, shift, options);
             pass.observe(fused.mean, fused.variance);
             return fused.output;
         }
@@ -240,6 +244,9 @@ pub fn avg_pool2(x: Tensor<4>) -> Tensor<4> {
 /// - `x`: `[b, c, h, w]`
 /// - output: `[b, c]`
 pub fn global_avg_pool(x: Tensor<4>) -> Tensor<2> {
+    if flex_ops::is_supported(&x.device()) {
+        return flex_ops::global_avg_pool(x);
+    }
     let [b, c, h, w] = x.dims();
     x.reshape([b, c, h * w]).mean_dim(2).reshape([b, c])
 }

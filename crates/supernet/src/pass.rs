@@ -98,10 +98,16 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Whether batch norm takes the statistics of the batch, so that it can be fused with what
-    /// makes the batch.
-    pub(crate) fn is_of_batch(&self) -> bool {
-        !matches!(self.source, Source::Given { .. })
+    /// Mean and variance for the next norm, if this pass was given them.
+    ///
+    /// # Panics
+    ///
+    /// If they are of another path.
+    pub(crate) fn next_given(&mut self) -> Option<[Tensor<1>; 2]> {
+        let Source::Given { moments, next } = &mut self.source else { return None };
+        let Moments { mean, variance } = moments[*next].clone();
+        *next += 1;
+        Some([mean, variance])
     }
 
     /// Keeps statistics of the batch if this pass records.
@@ -127,9 +133,7 @@ impl<'a> Pass<'a> {
         scale: Tensor<1>,
         shift: Tensor<1>,
     ) -> Tensor<4> {
-        if let Source::Given { moments, next } = &mut self.source {
-            let Moments { mean, variance } = moments[*next].clone();
-            *next += 1;
+        if let Some([mean, variance]) = self.next_given() {
             return batch_norm(x, scale, shift, mean, variance, EPSILON);
         }
         let normalized = batch_norm_train(x, scale, shift, EPSILON);

@@ -1,4 +1,5 @@
-//! The arithmetic of one image: written once, compiled for each instruction set.
+//! Convolutions in which every output channel sees every input channel: written once, compiled for
+//! each instruction set.
 //!
 //! Everything here is inlined into the entry points of [`lanes::Isa::run`].
 
@@ -7,7 +8,7 @@ use lanes::{LANES, Lanes};
 use crate::geometry::{Packed, ROWS, TILE};
 
 #[inline(always)]
-fn chunk<const N: usize>(values: &[f32], start: usize) -> &[f32; N] {
+pub(crate) fn chunk<const N: usize>(values: &[f32], start: usize) -> &[f32; N] {
     values[start..start + N].as_array().expect("the slice has this length")
 }
 
@@ -131,8 +132,9 @@ fn weight_tiles<L: Lanes, const R: usize, const T: usize>(work: Weights<'_>, gra
     }
 }
 
+/// Adds the products of the gradients of `R` rows with pixels at `T` taps.
 #[inline(always)]
-fn accumulate<L: Lanes, const R: usize, const T: usize>(
+pub(crate) fn accumulate<L: Lanes, const R: usize, const T: usize>(
     offsets: &[usize],
     step: usize,
     pixels: &[f32],
@@ -154,54 +156,4 @@ fn accumulate<L: Lanes, const R: usize, const T: usize>(
         }
     }
     sums
-}
-
-/// The sum of `a` and the sum of products with `b`.
-#[inline(always)]
-pub(crate) fn sum_and_dot(a: &[f32], b: &[f32]) -> [f64; 2] {
-    let (mut sums, mut dots) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-    let (heads, tail) = a.as_chunks::<LANES>();
-    let (others, other_tail) = b.as_chunks::<LANES>();
-    for (x, y) in heads.iter().zip(others) {
-        for i in 0..LANES {
-            sums[i] += x[i];
-            dots[i] = x[i].mul_add(y[i], dots[i]);
-        }
-    }
-    let mut sum: f64 = sums.iter().map(|&x| f64::from(x)).sum();
-    let mut dot: f64 = dots.iter().map(|&x| f64::from(x)).sum();
-    for (&x, &y) in tail.iter().zip(other_tail) {
-        sum += f64::from(x);
-        dot += f64::from(x) * f64::from(y);
-    }
-    [sum, dot]
-}
-
-/// `values[i] = factor · values[i] + shift`.
-#[inline(always)]
-pub(crate) fn affine(values: &mut [f32], factor: f32, shift: f32) {
-    for value in values {
-        *value = value.mul_add(factor, shift);
-    }
-}
-
-/// `to[i] = factor · slope[i] + (slant · value[i] + shift)`.
-#[inline(always)]
-pub(crate) fn slanted(
-    slopes: &[f32],
-    values: &[f32],
-    [factor, slant, shift]: [f32; 3],
-    to: &mut [f32],
-) {
-    for ((to, slope), value) in to.iter_mut().zip(slopes).zip(values) {
-        *to = slope.mul_add(factor, value.mul_add(slant, shift));
-    }
-}
-
-/// Clears gradients where the input of a ReLU is not positive.
-#[inline(always)]
-pub(crate) fn mask_by_relu(inputs: &[f32], gradients: &mut [f32]) {
-    for (gradient, input) in gradients.iter_mut().zip(inputs) {
-        *gradient = if 0.0 < *input { *gradient } else { 0.0 };
-    }
 }

@@ -1,4 +1,7 @@
 use super::*;
+use crate::After;
+use crate::forward::convolve;
+use crate::geometry::Geometry;
 
 fn wave(n: usize, step: f32) -> Vec<f32> {
     (0..n).map(|i| (i as f32 * step).sin()).collect()
@@ -15,12 +18,23 @@ fn close(what: &str, isa: Isa, found: &[f32], expected: &[f32]) {
 
 #[test]
 fn all_instruction_sets_agree_with_the_portable_one() {
-    let cases = [(1, 1, [8, 16]), (3, 1, [3, 8]), (3, 2, [13, 5]), (5, 1, [2, 4])];
-    for (kernel, stride, [n_in, n_out]) in cases {
+    use Groups::{Depthwise, One};
+    let cases = [
+        (1, 1, One, [8, 16]),
+        (3, 1, One, [3, 8]),
+        (3, 2, One, [13, 5]),
+        (5, 1, One, [2, 4]),
+        (3, 1, Depthwise, [8, 8]),
+        (5, 2, Depthwise, [3, 3]),
+        (7, 1, Depthwise, [5, 5]),
+    ];
+    for (case, (kernel, stride, groups, [n_in, n_out])) in cases.into_iter().enumerate() {
+        let after = [After::Nothing, After::Relu, After::Relu6, After::HardSwish][case % 4];
         let geometry = Geometry { height: 7, width: 6, kernel, stride };
-        let shape = Shape { n_images: 11, n_in, n_out, geometry, relu: true };
+        let before = Before::Relu;
+        let shape = Shape { n_images: 11, n_in, n_out, geometry, groups, before, after };
         let images = wave(shape.n_images * shape.input(), 0.7);
-        let weights = wave(n_in * n_out * kernel * kernel, 1.3);
+        let weights = wave(n_out * shape.n_seen() * kernel * kernel, 1.3);
         let slopes = wave(shape.n_images * shape.output(), 0.3);
         let run = |isa| {
             let convolved = convolve(isa, shape, &images, &weights);
@@ -28,9 +42,10 @@ fn all_instruction_sets_agree_with_the_portable_one() {
                 images: &images,
                 weights: &weights,
                 values: &convolved.values,
+                channels: &vec![[0.5, 0.1]; n_out],
                 mean: &convolved.mean,
                 inverse_deviation: &vec![0.5; n_out],
-                scale: &vec![1.0; n_out],
+                is_of_batch: true,
             };
             let gradients = backward(isa, shape, &forward, &slopes);
             (convolved.values, gradients)

@@ -1,0 +1,301 @@
+//! \[ReLU →\] convolution → batch norm → \[activation\], backward.
+
+use lanes::{Isa, Lanes, Work};
+use rayon::prelude::*;
+
+use crate::activation::{Activated, Activation};
+use crate::dense::Planes;
+use crate::forward::Ordered;
+use crate::geometry::{Packed, Phase};
+use crate::shape::Shape;
+use crate::{Before, Groups, dense, depthwise, elementwise};
+
+/// Images whose weight gradients are summed before they leave the registers. Fixed, so that the
+/// order of all sums is the same for any number of threads.
+const CHUNK: usize = 8;
+
+/// What backward needs of forward.
+pub(crate) struct Forward<'a> {
+    pub(crate) images: &'a [f32],
+    pub(crate) weights: &'a [f32],
+    /// Of the convolution.
+    pub(crate) values: &'a [f32],
+    /// Factor and shift that normalize each channel.
+    pub(crate) channels: &'a [[f32; 2]],
+    pub(crate) mean: &'a [f32],
+    /// 1/√(variance + ε).
+    pub(crate) inverse_deviation: &'a [f32],
+    /// Whether mean and deviation are those of the batch, so that they have a gradient, too.
+    pub(crate) is_of_batch: bool,
+}
+
+/// Gradients of everything that entered.
+pub(crate) struct Gradients {
+    pub(crate) images: Vec<f32>,
+    pub(crate) weights: Vec<f32>,
+    pub(crate) scale: Vec<f32>,
+    pub(crate) shift: Vec<f32>,
+}
+
+/// Takes the gradient of the output to the gradients of the inputs.
+pub(crate) fn backward(isa: Isa, shape: Shape, forward: &Forward<'_>, slopes: &[f32]) -> Gradients {
+    let (shift, scale) = channel_gradients(isa, shape, forward, slopes);
+    let slants = slants(shape, forward, &shift, &scale);
+    let phases = phases(shape, forward.weights);
+    let offsets = shape.geometry.offsets();
+    let mut images = vec![0.0; forward.images.len()];
+    let partial: Vec<Vec<f32>> = forward
+        .images
+        .par_chunks(CHUNK * shape.input())
+        .zip(forward.values.par_chunks(CHUNK * shape.output()))
+        .zip(slopes.par_chunks(CHUNK * shape.output()))
+        .zip(images.par_chunks_mut(CHUNK * shape.input()))
+        .map_init(
+            || Scratch::new(shape),
+            |scratch, (((images, values), slopes), gradient)| {
+                isa.run(BackwardChunk {
+                    shape,
+                    phases: &phases,
+                    offsets: &offsets,
+                    channels: forward.channels,
+                    slants: &slants,
+                    images,
+                    values,
+                    slopes,
+                    scratch,
+                    gradient,
+                })
+            },
+        )
+        .collect();
+    let mut weights = vec![0.0; forward.weights.len()];
+    for partial in &partial {
+        for (total, part) in weights.iter_mut().zip(partial) {
+            *total += part;
+        }
+    }
+    Gradients { images, weights, scale, shift }
+}
+
+/// Σdy and Σdy·x̂ of every channel, dy the gradient of the norm's output.
+fn channel_gradients(
+    isa: Isa,
+    shape: Shape,
+    forward: &Forward<'_>,
+    slopes: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    let sums: Vec<Vec<[f64; 2]>> = slopes
+        .par_chunks_exact(shape.output())
+        .zip(forward.values.par_chunks_exact(shape.output()))
+        .map(|(slopes, values)| isa.run(Sums { shape, slopes, values, channels: forward.channels }))
+        .collect();
+    (0..shape.n_out)
+        .map(|c| {
+            let total = sums.iter().fold([0.0, 0.0], |t, s| [t[0] + s[c][0], t[1] + s[c][1]]);
+            let centered = total[1] - f64::from(forward.mean[c]) * total[0];
+            let deviation = f64::from(forward.inverse_deviation[c]);
+            (total[0] as f32, (centered * deviation) as f32)
+        })
+        .unzip()
+}
+
+struct Sums<'a> {
+    shape: Shape,
+    slopes: &'a [f32],
+    values: &'a [f32],
+    channels: &'a [[f32; 2]],
+}
+
+impl Work for Sums<'_> {
+    type Output = Vec<[f64; 2]>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> Self::Output {
+        self.shape.after.run(self)
+    }
+}
+
+impl Activated for Sums<'_> {
+    type Output = Vec<[f64; 2]>;
+
+    #[inline(always)]
+    fn run<A: Activation>(self) -> Self::Output {
+        let area = self.shape.geometry.output_area();
+        // A loop, because closures are not compiled for the instruction set.
+        let mut sums = Vec::with_capacity(self.channels.len());
+        let planes = self.slopes.chunks_exact(area).zip(self.values.chunks_exact(area));
+        for ((slopes, values), channel) in planes.zip(self.channels) {
+            sums.push(elementwise::sum_and_dot::<A>(slopes, values, *channel));
+        }
+        sums
+    }
+}
+
+/// What the gradient of a value of the convolution holds beside `factor · dy`, as an affine form of
+/// the value: dz = a·dy − a·(Σdy)/m − a·x̂·(Σdy·x̂)/m with a = scale/σ.
+fn slants(shape: Shape, forward: &Forward<'_>, shift: &[f32], scale: &[f32]) -> Vec<[f32; 2]> {
+    let n = shape.n_values() as f32;
+    let of_channel = |c: usize| {
+        if !forward.is_of_batch {
+            return [0.0, 0.0];
+        }
+        let [factor, _] = forward.channels[c];
+        let slant = -factor * forward.inverse_deviation[c] * scale[c] / n;
+        [slant, -factor * shift[c] / n - slant * forward.mean[c]]
+    };
+    (0..shape.n_out).map(of_channel).collect()
+}
+
+/// For each phase of the images the weights that lead to it.
+fn phases(shape: Shape, weights: &[f32]) -> Vec<(Phase, Ordered)> {
+    let Shape { n_in, n_out, geometry, groups, .. } = shape;
+    let n_taps = geometry.n_taps();
+    let of_phase = |phase: Phase| {
+        let weights = match groups {
+            Groups::One => {
+                let packed = Packed::backward(weights, n_out, n_in, n_taps, &phase.taps);
+                Ordered::Dense(packed)
+            }
+            Groups::Depthwise => {
+                let of_channel = |taps: &[f32]| phase.taps.iter().map(|&t| taps[t]).collect();
+                let channels: Vec<Vec<f32>> =
+                    weights.chunks_exact(n_taps).map(of_channel).collect();
+                Ordered::Depthwise(channels.concat())
+            }
+        };
+        (phase, weights)
+    };
+    geometry.phases().into_iter().map(of_phase).collect()
+}
+
+/// Scratch memory of one thread.
+struct Scratch {
+    /// Padded planes of images.
+    images: Vec<f32>,
+    /// Padded planes of gradients of the convolution.
+    slopes: Vec<f32>,
+    /// One of them before it is padded.
+    dense: Vec<f32>,
+    /// What a convolution leaves.
+    result: Vec<f32>,
+}
+
+impl Scratch {
+    fn new(shape: Shape) -> Self {
+        let geometry = shape.geometry;
+        Self {
+            images: vec![0.0; CHUNK * shape.n_in * geometry.padded_plane()],
+            slopes: vec![0.0; CHUNK * shape.n_out * geometry.slopes_plane()],
+            dense: vec![0.0; geometry.output_area()],
+            result: vec![0.0; shape.n_in * geometry.image_plane()],
+        }
+    }
+}
+
+struct BackwardChunk<'a> {
+    shape: Shape,
+    phases: &'a [(Phase, Ordered)],
+    offsets: &'a [usize],
+    channels: &'a [[f32; 2]],
+    slants: &'a [[f32; 2]],
+    images: &'a [f32],
+    values: &'a [f32],
+    slopes: &'a [f32],
+    scratch: &'a mut Scratch,
+    gradient: &'a mut [f32],
+}
+
+impl Work for BackwardChunk<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(mut self) -> Vec<f32> {
+        let Shape { n_in, n_out, geometry, .. } = self.shape;
+        let (image_size, slopes_size) =
+            (n_in * geometry.padded_plane(), n_out * geometry.slopes_plane());
+        let n_images = self.images.len() / self.shape.input();
+        for i in 0..n_images {
+            let image = &self.images[i * self.shape.input()..][..self.shape.input()];
+            self.shape.pad(image, &mut self.scratch.images[i * image_size..][..image_size]);
+            self.shape.after.run(PadSlopes { chunk: &mut self, image: i });
+            self.image_gradient::<L>(i);
+        }
+        let mut weights = vec![0.0; n_out * self.shape.n_seen() * geometry.n_taps()];
+        let images = Planes {
+            values: &self.scratch.images[..n_images * image_size],
+            plane: geometry.padded_plane(),
+        };
+        let slopes = Planes {
+            values: &self.scratch.slopes[geometry.lead()..n_images * slopes_size],
+            plane: geometry.slopes_plane(),
+        };
+        let (offsets, step) = (self.offsets, geometry.output_plane());
+        match self.shape.groups {
+            Groups::One => {
+                let sizes = [n_out, n_in];
+                dense::weight_gradient::<L>(offsets, step, sizes, images, slopes, &mut weights);
+            }
+            Groups::Depthwise => {
+                depthwise::weight_gradient::<L>(offsets, step, images, slopes, &mut weights);
+            }
+        }
+        weights
+    }
+}
+
+/// The gradients of the convolution for one image, into their padded planes.
+struct PadSlopes<'b, 'a> {
+    chunk: &'b mut BackwardChunk<'a>,
+    image: usize,
+}
+
+impl Activated for PadSlopes<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Activation>(self) {
+        let Self { chunk, image } = self;
+        let Shape { n_out, geometry, .. } = chunk.shape;
+        let (area, plane) = (geometry.output_area(), geometry.slopes_plane());
+        let Scratch { slopes: padded, dense, .. } = &mut *chunk.scratch;
+        let planes = padded[image * n_out * plane..].chunks_exact_mut(plane);
+        let channels = chunk.channels.iter().zip(chunk.slants).zip(planes).enumerate();
+        for (c, ((channel, slant), plane)) in channels {
+            let at = (image * n_out + c) * area;
+            let (slopes, values) = (&chunk.slopes[at..at + area], &chunk.values[at..at + area]);
+            elementwise::slanted::<A>(slopes, values, *channel, *slant, dense);
+            geometry.pad_slopes(dense, plane);
+        }
+    }
+}
+
+impl BackwardChunk<'_> {
+    /// The gradient of one image, from padded planes of gradients of the convolution.
+    #[inline(always)]
+    fn image_gradient<L: Lanes>(&mut self, i: usize) {
+        let Shape { n_out, geometry, before, .. } = self.shape;
+        let (area, step, plane) =
+            (geometry.area(), geometry.image_plane(), geometry.slopes_plane());
+        let size = self.shape.input();
+        let gradient = &mut self.gradient[i * size..][..size];
+        let Scratch { slopes, result, .. } = &mut *self.scratch;
+        let slopes = Planes { values: &slopes[i * n_out * plane..][..n_out * plane], plane };
+        for (phase, weights) in self.phases {
+            if phase.taps.is_empty() {
+                continue;
+            }
+            weights.convolve::<L>(&phase.offsets, slopes, step, result);
+            for (gradient, plane) in gradient.chunks_exact_mut(area).zip(result.chunks_exact(step))
+            {
+                geometry.scatter(phase, plane, gradient);
+            }
+        }
+        if before == Before::Relu {
+            elementwise::mask_by_relu(&self.images[i * size..][..size], gradient);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "backward_tests.rs"]
+mod tests;

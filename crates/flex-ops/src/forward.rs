@@ -1,0 +1,178 @@
+//! \[ReLU →\] convolution → batch norm → \[activation\], forward.
+
+use lanes::{Isa, Lanes, Work};
+use rayon::prelude::*;
+
+use crate::activation::{Activated, Activation, Identity};
+use crate::dense::Planes;
+use crate::geometry::Packed;
+use crate::shape::Shape;
+use crate::{Groups, dense, depthwise, elementwise};
+
+/// The convolution and its statistics.
+pub(crate) struct Convolved {
+    /// `[n_images, n_out, h, w]`.
+    pub(crate) values: Vec<f32>,
+    pub(crate) mean: Vec<f32>,
+    /// Biased.
+    pub(crate) variance: Vec<f32>,
+}
+
+/// Weights in the order in which the kernels read them.
+pub(crate) enum Ordered {
+    Dense(Packed),
+    /// `[channels, taps]`.
+    Depthwise(Vec<f32>),
+}
+
+impl Ordered {
+    /// Convolves padded planes into output planes of `step` numbers.
+    #[inline(always)]
+    pub(crate) fn convolve<L: Lanes>(
+        &self,
+        offsets: &[usize],
+        padded: Planes<'_>,
+        step: usize,
+        out: &mut [f32],
+    ) {
+        match self {
+            Self::Dense(packed) => dense::convolve::<L>(packed, offsets, padded, step, out),
+            Self::Depthwise(weights) => {
+                depthwise::convolve::<L>(weights, offsets, padded, step, out);
+            }
+        }
+    }
+}
+
+/// Convolves a batch and measures every channel.
+pub(crate) fn convolve(isa: Isa, shape: Shape, images: &[f32], weights: &[f32]) -> Convolved {
+    let geometry = shape.geometry;
+    let weights = match shape.groups {
+        Groups::One => {
+            Ordered::Dense(Packed::forward(weights, shape.n_out, shape.n_in, geometry.n_taps()))
+        }
+        Groups::Depthwise => Ordered::Depthwise(weights.to_vec()),
+    };
+    let offsets = geometry.offsets();
+    let mut values = vec![0.0; shape.n_images * shape.output()];
+    let sums: Vec<Vec<[f64; 2]>> = images
+        .par_chunks_exact(shape.input())
+        .zip(values.par_chunks_exact_mut(shape.output()))
+        .map_init(
+            || Scratch::new(shape),
+            |scratch, (image, values)| {
+                let (weights, offsets) = (&weights, &offsets);
+                isa.run(ConvolveImage { shape, weights, offsets, image, scratch, values })
+            },
+        )
+        .collect();
+    let n = shape.n_values() as f64;
+    let moments = |channel: usize| {
+        let total = sums.iter().fold([0.0, 0.0], |[sum, squares], image| {
+            [sum + image[channel][0], squares + image[channel][1]]
+        });
+        let mean = total[0] / n;
+        (mean as f32, (total[1] / n - mean * mean).max(0.0) as f32)
+    };
+    let (mean, variance) = (0..shape.n_out).map(moments).unzip();
+    Convolved { values, mean, variance }
+}
+
+/// Scratch memory of one thread.
+struct Scratch {
+    /// Padded planes of an image.
+    image: Vec<f32>,
+    /// What the convolution leaves.
+    result: Vec<f32>,
+}
+
+impl Scratch {
+    fn new(shape: Shape) -> Self {
+        let geometry = shape.geometry;
+        Self {
+            image: vec![0.0; shape.n_in * geometry.padded_plane()],
+            result: vec![0.0; shape.n_out * geometry.output_plane()],
+        }
+    }
+}
+
+struct ConvolveImage<'a> {
+    shape: Shape,
+    weights: &'a Ordered,
+    offsets: &'a [usize],
+    image: &'a [f32],
+    scratch: &'a mut Scratch,
+    values: &'a mut [f32],
+}
+
+impl Work for ConvolveImage<'_> {
+    type Output = Vec<[f64; 2]>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> Self::Output {
+        let Self { shape, weights, offsets, image, scratch, values } = self;
+        let geometry = shape.geometry;
+        shape.pad(image, &mut scratch.image);
+        let padded = Planes { values: &scratch.image, plane: geometry.padded_plane() };
+        let step = geometry.output_plane();
+        weights.convolve::<L>(offsets, padded, step, &mut scratch.result);
+        let channels = values.chunks_exact_mut(geometry.output_area());
+        // A loop, because closures are not compiled for the instruction set.
+        let mut sums = Vec::with_capacity(shape.n_out);
+        for (channel, plane) in channels.zip(scratch.result.chunks_exact(step)) {
+            geometry.crop(plane, channel);
+            sums.push(elementwise::sum_and_dot::<Identity>(channel, channel, [1.0, 0.0]));
+        }
+        sums
+    }
+}
+
+/// The activation of `factor · value + shift` for every channel of a batch.
+pub(crate) fn normalize(isa: Isa, shape: Shape, values: &[f32], channels: &[[f32; 2]]) -> Vec<f32> {
+    let mut normalized = vec![0.0; values.len()];
+    let size = shape.output();
+    let images = normalized.par_chunks_exact_mut(size).zip(values.par_chunks_exact(size));
+    images.for_each(|(image, values)| {
+        image.copy_from_slice(values);
+        isa.run(Normalize { shape, image, channels });
+    });
+    normalized
+}
+
+/// The same where the values are not needed any more.
+pub(crate) fn normalize_in_place(
+    isa: Isa,
+    shape: Shape,
+    values: &mut [f32],
+    channels: &[[f32; 2]],
+) {
+    let images = values.par_chunks_exact_mut(shape.output());
+    images.for_each(|image| isa.run(Normalize { shape, image, channels }));
+}
+
+struct Normalize<'a> {
+    shape: Shape,
+    image: &'a mut [f32],
+    channels: &'a [[f32; 2]],
+}
+
+impl Work for Normalize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        self.shape.after.run(self);
+    }
+}
+
+impl Activated for Normalize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Activation>(self) {
+        let planes = self.image.chunks_exact_mut(self.shape.geometry.output_area());
+        for (plane, channel) in planes.zip(self.channels) {
+            elementwise::normalize::<A>(plane, *channel);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Sizes of the operation on one batch.
+
+use crate::geometry::Geometry;
+use crate::{After, Before, Groups};
+
+/// Sizes of the operation on one batch, and what surrounds the convolution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) n_images: usize,
+    pub(crate) n_in: usize,
+    pub(crate) n_out: usize,
+    pub(crate) geometry: Geometry,
+    pub(crate) groups: Groups,
+    pub(crate) before: Before,
+    pub(crate) after: After,
+}
+
+impl Shape {
+    /// Numbers of an image.
+    pub(crate) fn input(&self) -> usize {
+        self.n_in * self.geometry.area()
+    }
+
+    /// Numbers of an image's output.
+    pub(crate) fn output(&self) -> usize {
+        self.n_out * self.geometry.output_area()
+    }
+
+    /// Numbers of a channel of the whole batch after the convolution.
+    pub(crate) fn n_values(&self) -> usize {
+        self.n_images * self.geometry.output_area()
+    }
+
+    /// Input channels that an output channel sees.
+    pub(crate) fn n_seen(&self) -> usize {
+        match self.groups {
+            Groups::One => self.n_in,
+            Groups::Depthwise => 1,
+        }
+    }
+
+    pub(crate) fn output_dims(&self) -> [usize; 4] {
+        let [height, width] = self.geometry.output_size();
+        [self.n_images, self.n_out, height, width]
+    }
+
+    pub(crate) fn input_dims(&self) -> [usize; 4] {
+        [self.n_images, self.n_in, self.geometry.height, self.geometry.width]
+    }
+
+    /// Copies an image into padded planes whose border is zero already.
+    #[inline(always)]
+    pub(crate) fn pad(&self, image: &[f32], planes: &mut [f32]) {
+        let geometry = self.geometry;
+        let channels = image.chunks_exact(geometry.area());
+        for (channel, plane) in channels.zip(planes.chunks_exact_mut(geometry.padded_plane())) {
+            match self.before {
+                // Not `max`, which would hide a NaN.
+                Before::Relu => geometry.pad(channel, plane, |x| if x < 0.0 { 0.0 } else { x }),
+                Before::Nothing => geometry.pad(channel, plane, |x| x),
+            }
+        }
+    }
+}
