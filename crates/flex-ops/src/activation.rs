@@ -1,5 +1,7 @@
 //! What happens to a normalized value, and the slope of it.
 
+use lanes::Lanes;
+
 use crate::After;
 
 /// A function of one number; both methods are inlined into the entry points of [`lanes::Isa::run`].
@@ -13,17 +15,17 @@ pub(crate) trait Activation {
 pub(crate) trait Activated {
     type Output;
     /// Must be `#[inline(always)]`, and so must all it calls.
-    fn run<A: Activation>(self) -> Self::Output;
+    fn run<L: Lanes, A: Activation>(self) -> Self::Output;
 }
 
 impl After {
     #[inline(always)]
-    pub(crate) fn run<W: Activated>(self, work: W) -> W::Output {
+    pub(crate) fn run<L: Lanes, W: Activated>(self, work: W) -> W::Output {
         match self {
-            Self::Nothing => work.run::<Identity>(),
-            Self::Relu => work.run::<Relu>(),
-            Self::Relu6 => work.run::<Relu6>(),
-            Self::HardSwish => work.run::<HardSwish>(),
+            Self::Nothing => work.run::<L, Identity>(),
+            Self::Relu => work.run::<L, Relu>(),
+            Self::Relu6 => work.run::<L, Relu6>(),
+            Self::HardSwish => work.run::<L, HardSwish>(),
         }
     }
 }

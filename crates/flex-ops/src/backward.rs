@@ -111,7 +111,7 @@ impl Work for Sums<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> Self::Output {
-        self.shape.after.run(self)
+        self.shape.after.run::<L, _>(self)
     }
 }
 
@@ -119,13 +119,13 @@ impl Activated for Sums<'_> {
     type Output = Vec<[f64; 2]>;
 
     #[inline(always)]
-    fn run<A: Activation>(self) -> Self::Output {
+    fn run<L: Lanes, A: Activation>(self) -> Self::Output {
         let area = self.shape.geometry.output_area();
         // A loop, because closures are not compiled for the instruction set.
         let mut sums = Vec::with_capacity(self.channels.len());
         let planes = self.slopes.chunks_exact(area).zip(self.values.chunks_exact(area));
         for ((slopes, values), channel) in planes.zip(self.channels) {
-            sums.push(elementwise::sum_and_dot::<A>(slopes, values, *channel));
+            sums.push(elementwise::sum_and_dot::<L, A>(slopes, values, *channel));
         }
         sums
     }
@@ -217,7 +217,7 @@ impl Work for BackwardChunk<'_> {
         for i in 0..n_images {
             let image = &self.images[i * self.shape.input()..][..self.shape.input()];
             self.shape.pad(image, &mut self.scratch.images[i * image_size..][..image_size]);
-            self.shape.after.run(PadSlopes { chunk: &mut self, image: i });
+            self.shape.after.run::<L, _>(PadSlopes { chunk: &mut self, image: i });
             self.image_gradient::<L>(i);
         }
         let mut weights = vec![0.0; n_out * self.shape.n_seen() * geometry.n_taps()];
@@ -253,7 +253,7 @@ impl Activated for PadSlopes<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<A: Activation>(self) {
+    fn run<L: Lanes, A: Activation>(self) {
         let Self { chunk, image } = self;
         let Shape { n_out, geometry, .. } = chunk.shape;
         let (area, plane) = (geometry.output_area(), geometry.slopes_plane());

@@ -108,23 +108,17 @@ struct Weights<'a> {
 fn weight_tiles<L: Lanes, const R: usize, const T: usize>(work: Weights<'_>, gradient: &mut [f32]) {
     let Weights { offsets, step, n_out, n_in, images, outputs } = work;
     let n_taps = offsets.len();
-    let n_images = images.values.len() / (n_in * images.plane);
     for input in 0..n_in {
         for first in (0..n_out).step_by(R) {
+            let n_rows = R.min(n_out - first);
             for tap in (0..n_taps).step_by(T) {
-                let mut sums = [[L::splat(0.0); T]; R];
-                for image in 0..n_images {
-                    let pixels = &images.values[(image * n_in + input) * images.plane..];
-                    let values = &outputs.values[(image * n_out + first) * outputs.plane..];
-                    let slopes = Planes { values, ..outputs };
-                    sums = accumulate(&offsets[tap..], step, pixels, slopes, n_out - first, sums);
-                }
-                for (row, sums) in sums.iter().enumerate().take(n_out - first) {
+                let images = Series { planes: images, first: input, every: n_in };
+                let slopes = Series { planes: outputs, first, every: n_out };
+                let sums = products::<L, R, T>(&offsets[tap..], step, images, slopes, n_rows);
+                for (row, sums) in sums.iter().enumerate().take(n_rows) {
                     let start = ((first + row) * n_in + input) * n_taps + tap;
                     for (to, sums) in gradient[start..start + T].iter_mut().zip(sums) {
-                        let mut lanes = [0.0; LANES];
-                        sums.store(&mut lanes);
-                        *to += lanes.iter().sum::<f32>();
+                        *to += sum_of_lanes(*sums);
                     }
                 }
             }
@@ -132,28 +126,69 @@ fn weight_tiles<L: Lanes, const R: usize, const T: usize>(work: Weights<'_>, gra
     }
 }
 
-/// Adds the products of the gradients of `R` rows with pixels at `T` taps.
+/// One plane of each image: the first of them, and how many lie between two.
+#[derive(Clone, Copy)]
+pub(crate) struct Series<'a> {
+    pub(crate) planes: Planes<'a>,
+    pub(crate) first: usize,
+    pub(crate) every: usize,
+}
+
+impl<'a> Series<'a> {
+    /// What lies from the plane of an image on.
+    #[inline(always)]
+    fn from(self, image: usize) -> &'a [f32] {
+        &self.planes.values[(image * self.every + self.first) * self.planes.plane..]
+    }
+}
+
+/// The sums over images and positions of pixels at `T` taps times the gradients of `n_rows ≤ R`
+/// channels that follow each other, lane by lane.
 #[inline(always)]
-pub(crate) fn accumulate<L: Lanes, const R: usize, const T: usize>(
+pub(crate) fn products<L: Lanes, const R: usize, const T: usize>(
     offsets: &[usize],
     step: usize,
-    pixels: &[f32],
-    planes: Planes<'_>,
+    images: Series<'_>,
+    slopes: Series<'_>,
     n_rows: usize,
-    mut sums: [[L; T]; R],
 ) -> [[L; T]; R] {
-    let last_row = n_rows.min(R) - 1;
-    for start in (0..step).step_by(LANES) {
-        // Rows beyond the last repeat it; their sums are not used.
-        let slopes: [L; R] = std::array::from_fn(|row| {
-            L::load(chunk(planes.values, row.min(last_row) * planes.plane + start))
-        });
-        for (t, offset) in offsets[..T].iter().enumerate() {
-            let values = L::load(chunk(pixels, start + offset));
-            for (sums, slope) in sums.iter_mut().zip(slopes) {
-                sums[t] = slope.mul_add(values, sums[t]);
+    let n = step / LANES;
+    let n_images = images.planes.values.len() / (images.every * images.planes.plane);
+    // The whole loop over images in one place, so that the sums stay in registers.
+    let mut sums = [[L::splat(0.0); T]; R];
+    for image in 0..n_images {
+        let (pixels, gradients) = (images.from(image), slopes.from(image));
+        // Slices of one known length: nothing is checked in the loop.
+        let mut taps: [&[[f32; LANES]]; T] = [&[]; T];
+        for (tap, offset) in taps.iter_mut().zip(offsets) {
+            *tap = &pixels[*offset..][..step].as_chunks().0[..n];
+        }
+        let mut rows: [&[[f32; LANES]]; R] = [&[]; R];
+        for (row, gradients_of_row) in rows.iter_mut().enumerate() {
+            // Rows beyond the last repeat it; their sums are not used.
+            let start = row.min(n_rows - 1) * slopes.planes.plane;
+            *gradients_of_row = &gradients[start..][..step].as_chunks().0[..n];
+        }
+        for at in 0..n {
+            let mut slopes = [L::splat(0.0); R];
+            for (slope, row) in slopes.iter_mut().zip(rows) {
+                *slope = L::load(&row[at]);
+            }
+            for (t, tap) in taps.iter().enumerate() {
+                let values = L::load(&tap[at]);
+                for (sums, slope) in sums.iter_mut().zip(slopes) {
+                    sums[t] = slope.mul_add(values, sums[t]);
+                }
             }
         }
     }
     sums
+}
+
+/// The sum of the lanes of a vector, one after the other.
+#[inline(always)]
+pub(crate) fn sum_of_lanes<L: Lanes>(vector: L) -> f32 {
+    let mut lanes = [0.0; LANES];
+    vector.store(&mut lanes);
+    lanes.iter().sum()
 }

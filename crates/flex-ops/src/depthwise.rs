@@ -4,7 +4,7 @@
 
 use lanes::{LANES, Lanes};
 
-use crate::dense::{Planes, accumulate, chunk};
+use crate::dense::{Planes, Series, chunk, products, sum_of_lanes};
 use crate::geometry::TILE;
 
 /// Convolves padded planes into output planes of `step` numbers, whole tiles; tap t of a channel's
@@ -65,20 +65,13 @@ fn weight_tiles<L: Lanes, const T: usize>(
     gradient: &mut [f32],
 ) {
     let n_channels = gradient.len() / offsets.len();
-    let n_images = images.values.len() / (n_channels * images.plane);
     for (channel, gradient) in gradient.chunks_exact_mut(offsets.len()).enumerate() {
         for (offsets, gradient) in offsets.chunks_exact(T).zip(gradient.chunks_exact_mut(T)) {
-            let mut sums = [[L::splat(0.0); T]; 1];
-            for image in 0..n_images {
-                let plane = image * n_channels + channel;
-                let pixels = &images.values[plane * images.plane..];
-                let values = &outputs.values[plane * outputs.plane..];
-                sums = accumulate(offsets, step, pixels, Planes { values, ..outputs }, 1, sums);
-            }
-            for (to, sums) in gradient.iter_mut().zip(sums[0]) {
-                let mut lanes = [0.0; LANES];
-                sums.store(&mut lanes);
-                *to += lanes.iter().sum::<f32>();
+            let images = Series { planes: images, first: channel, every: n_channels };
+            let slopes = Series { planes: outputs, first: channel, every: n_channels };
+            let [sums] = products::<L, 1, T>(offsets, step, images, slopes, 1);
+            for (to, sums) in gradient.iter_mut().zip(sums) {
+                *to += sum_of_lanes(sums);
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Everything here is inlined into the entry points of [`lanes::Isa::run`].
 
-use lanes::LANES;
+use lanes::{LANES, Lanes};
 
 use crate::activation::Activation;
 
@@ -12,32 +12,38 @@ use crate::activation::Activation;
 /// For values alone, with [`Identity`](crate::activation::Identity), their sum and that of their
 /// squares.
 #[inline(always)]
-pub(crate) fn sum_and_dot<A: Activation>(
+pub(crate) fn sum_and_dot<L: Lanes, A: Activation>(
     slopes: &[f32],
     values: &[f32],
     [factor, shift]: [f32; 2],
 ) -> [f64; 2] {
-    let (mut sums, mut dots) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+    let (mut sums, mut dots, one) = (L::splat(0.0), L::splat(0.0), L::splat(1.0));
     let (heads, tail) = slopes.as_chunks::<LANES>();
     let (others, other_tail) = values.as_chunks::<LANES>();
     for (slopes, values) in heads.iter().zip(others) {
-        for i in 0..LANES {
-            let slope = slopes[i] * A::slope(values[i].mul_add(factor, shift));
-            sums[i] += slope;
-            dots[i] = slope.mul_add(values[i], dots[i]);
+        let mut inner = *slopes;
+        for (slope, value) in inner.iter_mut().zip(values) {
+            *slope *= A::slope(value.mul_add(factor, shift));
         }
+        let slopes = L::load(&inner);
+        sums = slopes.mul_add(one, sums);
+        dots = slopes.mul_add(L::load(values), dots);
     }
-    let (mut sum, mut dot) = (0.0, 0.0);
-    for i in 0..LANES {
-        sum += f64::from(sums[i]);
-        dot += f64::from(dots[i]);
-    }
+    let (mut sum, mut dot) = (total(sums), total(dots));
     for (slope, value) in tail.iter().zip(other_tail) {
         let slope = slope * A::slope(value.mul_add(factor, shift));
         sum += f64::from(slope);
         dot += f64::from(slope) * f64::from(*value);
     }
     [sum, dot]
+}
+
+/// The sum of the lanes of a vector, one after the other.
+#[inline(always)]
+fn total<L: Lanes>(vector: L) -> f64 {
+    let mut lanes = [0.0; LANES];
+    vector.store(&mut lanes);
+    lanes.iter().map(|&lane| f64::from(lane)).sum()
 }
 
 /// `values[i] = A(factor · values[i] + shift)`.

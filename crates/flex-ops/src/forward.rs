@@ -121,7 +121,7 @@ impl Work for ConvolveImage<'_> {
         let mut sums = Vec::with_capacity(shape.n_out);
         for (channel, plane) in channels.zip(scratch.result.chunks_exact(step)) {
             geometry.crop(plane, channel);
-            sums.push(elementwise::sum_and_dot::<Identity>(channel, channel, [1.0, 0.0]));
+            sums.push(elementwise::sum_and_dot::<L, Identity>(channel, channel, [1.0, 0.0]));
         }
         sums
     }
@@ -161,7 +161,7 @@ impl Work for Normalize<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        self.shape.after.run(self);
+        self.shape.after.run::<L, _>(self);
     }
 }
 
@@ -169,7 +169,7 @@ impl Activated for Normalize<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<A: Activation>(self) {
+    fn run<L: Lanes, A: Activation>(self) {
         let planes = self.image.chunks_exact_mut(self.shape.geometry.output_area());
         for (plane, channel) in planes.zip(self.channels) {
             elementwise::normalize::<A>(plane, *channel);
