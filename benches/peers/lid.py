@@ -4,26 +4,14 @@ Prints one JSON object: the name of the benchmark on our side, seconds of a call
 """
 
 import json
-import os
-import time
 
 import skdim
 import torch
 
+from clock import seconds
+
 SIZES = [(128, 4096), (128, 16384), (128, 65536), (512, 16384)]
 K = 20
-SECONDS = float(os.environ.get("PEER_SECONDS", "4"))
-
-
-def seconds(work):
-    """The least of many calls, in seconds."""
-    work()
-    best, end = float("inf"), time.perf_counter() + SECONDS
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 def main():

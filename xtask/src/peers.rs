@@ -30,8 +30,9 @@ struct Pair {
     script: &'static str,
 }
 
-const PAIRS: [Pair; 2] = [
+const PAIRS: [Pair; 3] = [
     Pair { bench: "lid", filter: "nearest", script: "lid.py" },
+    Pair { bench: "flex_ops", filter: "mbconv", script: "mbconv.py" },
     Pair { bench: "supernet", filter: "C=.*(step|score)", script: "training.py" },
 ];
 
