@@ -18,8 +18,8 @@ class Bottleneck(nn.Module):
         super().__init__()
         depthwise = nn.Conv2d(WIDE, WIDE, KERNEL, 1, KERNEL // 2, groups=WIDE, bias=False)
         self.layers = nn.Sequential(
-            nn.Conv2d(NARROW, WIDE, 1, bias=False), nn.BatchNorm2d(WIDE), nn.ReLU6(),
-            depthwise, nn.BatchNorm2d(WIDE), nn.ReLU6(),
+            nn.Conv2d(NARROW, WIDE, 1, bias=False), nn.BatchNorm2d(WIDE), nn.ReLU6(inplace=True),
+            depthwise, nn.BatchNorm2d(WIDE), nn.ReLU6(inplace=True),
             nn.Conv2d(WIDE, NARROW, 1, bias=False), nn.BatchNorm2d(NARROW),
         )
 

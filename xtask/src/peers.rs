@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -16,8 +17,8 @@ use crate::process;
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// How often both sides are measured; the fastest counts.
-    #[arg(long, default_value_t = 2)]
-    rounds: usize,
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
     /// Python with venv.
     #[arg(long, default_value = "python3")]
     python: String,
@@ -50,14 +51,22 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let target = process::target_directory(root)?;
     let python = environment(root, &target, &options.python)?;
     let mut found = Seconds::new();
-    for round in 0..options.rounds.max(1) {
-        for pair in &PAIRS {
-            println!("round {}: {} and {}", round + 1, pair.bench, pair.script);
+    let measured = (1..=options.rounds).try_for_each(|round| {
+        PAIRS.iter().try_for_each(|pair| {
+            println!("round {round}: {} and {}", pair.bench, pair.script);
             ours(root, &target, pair, &mut found)?;
-            theirs(root, &python, pair, &mut found)?;
-        }
-    }
+            theirs(root, &python, pair, &mut found)
+        })
+    });
+    // Also what a failure has left.
     print!("\n{}", table(&found));
+    measured?;
+    let unpaired = found.iter().find(|(_, by)| !by.contains_key(OURS));
+    ensure!(
+        unpaired.is_none(),
+        "no benchmark of ours is called {:?}",
+        unpaired.map(|(name, _)| name)
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -65,9 +74,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
 fn environment(root: &Path, target: &Path, python: &str) -> Result<PathBuf> {
     let folder = target.join("peers");
     let inside = folder.join("bin/python");
-    if !inside.exists() {
-        complete(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
-    }
+    complete(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
     let needed = root.join("benches/peers/requirements.txt");
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
     complete(Command::new(&inside).args(install).arg(needed))?;
@@ -84,9 +91,13 @@ fn complete(command: &mut Command) -> Result<()> {
 fn ours(root: &Path, target: &Path, pair: &Pair, found: &mut Seconds) -> Result<()> {
     let mut command = process::cargo(root);
     command.args(["bench", "--quiet", "-p", "benches", "--bench", pair.bench, "--", "--quiet"]);
+    let started = SystemTime::now();
     complete(command.arg(pair.filter).envs(ALLOCATOR))?;
-    let samples = target.join("criterion");
-    for (name, file) in samples_in(&samples)? {
+    for (name, file) in samples_in(&target.join("criterion"))? {
+        // Others are of an earlier program.
+        if file.metadata()?.modified()? < started {
+            continue;
+        }
         let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let sample: Sample =
             serde_json::from_str(&text).with_context(|| file.display().to_string())?;
@@ -146,7 +157,10 @@ fn theirs(root: &Path, python: &Path, pair: &Pair, found: &mut Seconds) -> Resul
                     faster(found, &name, &peer, seconds.as_f64().context("seconds are a number")?);
                 }
             }
-            alone => faster(found, &name, "PyTorch", alone.as_f64().context("seconds")?),
+            alone => {
+                let seconds = alone.as_f64().context("seconds are a number")?;
+                faster(found, &name, "PyTorch", seconds);
+            }
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::claims::{self, Verdict};
@@ -98,7 +98,16 @@ struct Plan {
 }
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
+    let is_taken = |extra: &OsString| {
+        extra == "--dry-run"
+            || extra.to_string_lossy().trim_start_matches("--set=").starts_with("seed=")
+    };
+    ensure!(
+        options.seeds == 1 || !options.extra.iter().any(is_taken),
+        "`--seeds` chooses the seeds and makes whole runs: neither `seed=` nor `--dry-run` goes with it"
+    );
     match options.experiment {
+        Experiment::Memory if 1 < options.seeds => bail!("memory has no seeds"),
         Experiment::Memory => memory::run(root, &program(root)?),
         Experiment::Nb201 => {
             let plan = plan(root, options)?;
@@ -127,7 +136,7 @@ fn program(root: &Path) -> Result<PathBuf> {
 /// One run, with the seed of the configuration.
 fn one(root: &Path, program: &Path, plan: &Plan) -> Result<ExitCode> {
     match start(root, command(program, plan))? {
-        ExitCode::SUCCESS => check_claims(root, plan, &plan.out.join("report.json")),
+        ExitCode::SUCCESS => check_claims(root, &plan.name, &plan.out.join("report.json")),
         code => Ok(code),
     }
 }
@@ -157,7 +166,7 @@ fn seeds(root: &Path, program: &Path, plan: &Plan, n: u64) -> Result<ExitCode> {
     let means = plan.out.join("seeds.json");
     fs::write(&means, &output.stdout).with_context(|| means.display().to_string())?;
     match start(root, report())? {
-        ExitCode::SUCCESS => check_claims(root, plan, &means),
+        ExitCode::SUCCESS => check_claims(root, &format!("{}-seeds", plan.name), &means),
         code => Ok(code),
     }
 }
@@ -256,8 +265,8 @@ fn command(program: &Path, plan: &Plan) -> Command {
     command
 }
 
-fn check_claims(root: &Path, plan: &Plan, report: &Path) -> Result<ExitCode> {
-    let expectations = root.join("configs/expect").join(format!("{}.toml", plan.name));
+fn check_claims(root: &Path, name: &str, report: &Path) -> Result<ExitCode> {
+    let expectations = root.join("configs/expect").join(format!("{name}.toml"));
     if !expectations.exists() {
         println!("no claims to check: there is no {}", expectations.display());
         return Ok(ExitCode::SUCCESS);

@@ -34,8 +34,6 @@ mod shape;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use lanes::Isa;
-
 /// Added to a variance before its root is taken, as in PyTorch.
 pub const EPSILON: f32 = 1e-5;
 
@@ -126,7 +124,8 @@ pub fn is_supported(device: &Device) -> bool {
 ///
 /// # Panics
 ///
-/// If shapes disagree, `k` is even, the stride is 0, or the device is not [supported](is_supported).
+/// If shapes disagree, images have no pixels, `k` is even, the stride is 0, or the device is not
+/// [supported](is_supported).
 pub fn conv_norm(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -167,7 +166,11 @@ fn check(x: &Tensor<4>, weight: &Tensor<4>, channels: &[&Tensor<1>], options: Op
         Groups::Depthwise => assert_eq!([n_in, 1], [n_out, n_seen], "channels"),
     }
     assert!(kernel == width && kernel % 2 == 1, "a kernel of {kernel} × {width}");
-    assert!(channels.iter().all(|t| t.dims() == [n_out]), "numbers of {n_out} channels");
+    assert!(
+        channels.iter().all(|t| t.dims() == [n_out]),
+        "scale, shift or statistics of {n_out} channels"
+    );
+    assert!(0 < x.dims()[2] && 0 < x.dims()[3], "images without pixels");
     assert!(0 < options.stride, "a stride of 0");
 }
 

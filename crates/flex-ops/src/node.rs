@@ -8,12 +8,13 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Bytes, DType, Shape as TensorShape, Tensor};
 use burn_flex::{FlexTensor, Layout};
+use lanes::Isa;
 
 use crate::backward::{Forward, backward};
 use crate::forward::{self, Convolved};
 use crate::geometry::Geometry;
 use crate::shape::Shape;
-use crate::{EPSILON, Isa, Normalized, Options};
+use crate::{EPSILON, Normalized, Options};
 
 /// Runs on a plain or an autodiff device; without given statistics by those of the batch.
 pub(crate) fn conv_norm(

@@ -111,6 +111,7 @@ impl Neighbors {
     }
 
     /// Takes neighbors that were found elsewhere, on a graphics card for example; each row is sorted.
+    /// Which of several points equally far is the last of a row is for the caller to say.
     ///
     /// # Shapes
     ///
@@ -123,7 +124,8 @@ impl Neighbors {
     ///
     /// # Panics
     ///
-    /// If the lengths differ or fill no whole row, or if a neighbor is no row or the point itself.
+    /// If the lengths differ or fill no whole row, or if a neighbor is no row, the point itself or named
+    /// twice.
     ///
     /// # Examples
     ///
@@ -151,6 +153,9 @@ impl Neighbors {
                     return Err(LidError::BadDistance { row, col, value });
                 }
             }
+            let mut sorted = cols.to_vec();
+            sorted.sort_unstable();
+            assert!(sorted.windows(2).all(|pair| pair[0] < pair[1]), "row {row} names one twice");
             let neighbors = distances.iter().copied().zip(cols.iter().copied()).collect();
             rows.push(smallest(neighbors, k));
         }

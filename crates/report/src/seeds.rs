@@ -1,14 +1,14 @@
 //! One table of several runs that differ in their seed alone.
 
 use rank::mean_and_interval;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::table::Table;
 use crate::{Estimate, Report, ReportError, Row, markdown};
 
 /// Means over seeds, each with its interval of 95 % by Student's t.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct SeedReport {
     /// The heading.
     pub title: String,
@@ -25,8 +25,8 @@ pub struct SeedReport {
 }
 
 /// One method over all seeds; what was not measured in every run is missing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct SeedRow {
     /// Its name.
     pub method: String,

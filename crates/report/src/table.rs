@@ -38,10 +38,11 @@ impl Table {
 
     /// One row a method, means over seeds.
     pub(crate) fn seeds(report: &SeedReport) -> Self {
-        let mut heads = heads(&[
+        let above = format!("τ above {}", report.baseline);
+        let heads = heads(&[
             "method",
             "τ",
-            "",
+            &above,
             "τ by loss",
             "τ with live parameters",
             "ρ",
@@ -50,7 +51,6 @@ impl Table {
             "true accuracy of the chosen",
             "best of ten",
         ]);
-        heads[2] = format!("τ above {}", report.baseline);
         Self { caption: "", heads, rows: report.rows.iter().map(seed_method).collect() }
     }
 

@@ -62,7 +62,8 @@ impl<'a> Features<'a> {
     /// On the host by [`Neighbors::nearest`]. On a device one matrix product tells which points may
     /// be near and their distances are taken from differences, both in `f32`; only the distances of
     /// the `k` nearest come to the host. They agree with the host's within 10⁻⁵ where the features
-    /// are of one scale, whatever their offset.
+    /// are of one scale, whatever their offset. Where the rounding of the product leaves a doubt who
+    /// is near, the features come to the host.
     ///
     /// # Errors
     ///
@@ -70,16 +71,19 @@ impl<'a> Features<'a> {
     pub fn neighbors(&self, k: usize) -> Result<Neighbors, LidError> {
         match &self.place {
             Place::Host(values) => Neighbors::nearest(Points::new(values, self.d)?, k),
-            Place::Device(values) => nearest_on_device((*values).clone(), k),
+            Place::Device(values) => nearest(values, k),
         }
     }
 }
 
-/// Points beside the nearest `k` whose distances are refined: the product is rounded, on tensor cores
-/// to 11 bits of each feature.
-const fn n_candidates(k: usize) -> usize {
+/// Points whose distances are refined for each point, the nearest `k` among them.
+const fn n_refined(k: usize) -> usize {
     2 * k + 16
 }
+
+/// By which part of the largest square of a point's length a square of a distance may be wrong: on
+/// tensor cores a product is of factors rounded to 11 bits.
+const ROUNDING: f32 = 1.0 / 512.0;
 
 /// Numbers that the differences of some points to their candidates may take, 64 MiB.
 const REFINED_AT_ONCE: usize = 1 << 24;
@@ -87,48 +91,74 @@ const REFINED_AT_ONCE: usize = 1 << 24;
 /// Beyond every square, for the distance of a point to itself.
 const NEVER: f32 = 1e30;
 
-fn nearest_on_device(values: Tensor<2>, k: usize) -> Result<Neighbors, LidError> {
+/// By the device if it can tell who is near, and otherwise by the host, which also says what is wrong
+/// with the features, and where.
+fn nearest(values: &Tensor<2>, k: usize) -> Result<Neighbors, LidError> {
     let [n, d] = values.dims();
-    let is_finite = values.clone().is_finite().all().into_scalar::<bool>();
-    if n == 0 || d == 0 || k == 0 || n <= k || !is_finite {
-        // The host says what is wrong, and where.
-        return Neighbors::nearest(Points::new(&to_host(values), d)?, k);
+    let found = if 0 < d && 0 < k && k < n { nearest_on_device(values, k) } else { None };
+    match found {
+        Some((distances, indices)) => Neighbors::from_nearest(&distances, &indices, k),
+        None => Neighbors::nearest(Points::new(&to_host(values.clone()), d)?, k),
     }
-    let centered = values.clone() - values.mean_dim(0);
-    let largest: f32 = centered.clone().abs().max().into_scalar();
+}
+
+/// Distances and rows `[n, k]`; none if features are not finite or the product is too rough for them.
+fn nearest_on_device(values: &Tensor<2>, k: usize) -> Option<(Vec<f64>, Vec<usize>)> {
+    let [n, d] = values.dims();
+    let centered = values.clone() - values.clone().mean_dim(0);
+    let (finite, largest) = (centered.clone().is_finite().all(), centered.clone().abs().max());
+    let (finite, largest): (bool, f32) = (finite.into_scalar(), largest.into_scalar());
+    if !finite || !largest.is_finite() {
+        return None;
+    }
     let unit = if 0.0 < largest { largest } else { 1.0 };
     let points = centered / unit;
-    let candidates = candidates(&points, n_candidates(k).min(n - 1));
-    let [_, n_candidates] = candidates.dims();
+    let c = n_refined(k).min(n - 1);
+    let Candidates { rows, farthest, doubt } = candidates(&points, c);
 
     let (mut distances, mut indices) = (Vec::with_capacity(n * k), Vec::with_capacity(n * k));
-    let n_rows = (REFINED_AT_ONCE / (n_candidates * d)).clamp(1, n);
-    for start in (0..n).step_by(n_rows) {
-        let end = n.min(start + n_rows);
-        let candidates = candidates.clone().narrow(0, start, end - start);
-        let squares = refined(&points, start, candidates.clone());
+    let at_once = (REFINED_AT_ONCE / (c * d)).clamp(1, n);
+    for start in (0..n).step_by(at_once) {
+        let rows = rows.clone().narrow(0, start, at_once.min(n - start));
+        let squares = refined(&points, start, rows.clone());
         let (nearest, at) = (-squares).topk_with_indices(k, 1);
-        let squares: Vec<f32> = to_host(-nearest);
-        let rows = candidates.gather(1, at).into_data().iter::<i64>().collect::<Vec<_>>();
-        distances.extend(squares.iter().map(|&square| f64::from(square).sqrt() * f64::from(unit)));
-        indices.extend(rows.into_iter().map(|row| row as usize));
+        let nearest: Vec<f32> = to_host(-nearest);
+        let is_certain = |(squares, farthest): (&[f32], &f32)| {
+            let last = squares.iter().copied().fold(0.0, f32::max);
+            c == n - 1 || last <= farthest - doubt
+        };
+        if !nearest.chunks_exact(k).zip(&farthest[start..]).all(is_certain) {
+            return None;
+        }
+        distances.extend(nearest.iter().map(|square| f64::from(*square).sqrt() * f64::from(unit)));
+        indices.extend(rows.gather(1, at).into_data().iter::<i64>().map(|row| row as usize));
     }
-    Neighbors::from_nearest(&distances, &indices, k)
+    Some((distances, indices))
 }
 
 /// The points that seem nearest by squares of distances that a matrix product gives.
-///
+struct Candidates {
+    /// `[n, c]`.
+    rows: Tensor<2, Int>,
+    /// The largest square among each point's candidates, as the product gives it: `[n]`.
+    farthest: Vec<f32>,
+    /// By how much the product may be wrong.
+    doubt: f32,
+}
+
 /// # Shapes
 ///
 /// - `points`: `[n, d]`, centered
-/// - output: `[n, c]`
-fn candidates(points: &Tensor<2>, n_candidates: usize) -> Tensor<2, Int> {
+fn candidates(points: &Tensor<2>, c: usize) -> Candidates {
     let [n, _] = points.dims();
     let norms = points.clone().square().sum_dim(1);
     let products = points.clone().matmul(points.clone().transpose());
+    let largest: f32 = norms.clone().max().into_scalar();
     let squares = norms.clone() + norms.transpose() - products * 2.0;
     let itself = Tensor::<2>::eye(n, &points.device()) * NEVER;
-    (-(squares + itself)).topk_with_indices(n_candidates, 1).1
+    let (negated, rows) = (-(squares + itself)).topk_with_indices(c, 1);
+    let farthest = to_host(-negated.min_dim(1));
+    Candidates { rows, farthest, doubt: ROUNDING * largest }
 }
 
 /// Squared distances of the points from `start` on to their candidates, from differences.
@@ -183,12 +213,27 @@ mod tests {
     #[test]
     fn devices_find_the_distances_of_the_host() {
         for (n, d, k) in [(128, 300, 20), (64, 3, 5), (30, 7, 29)] {
-            for (offset, scale) in [(0.0, 1.0), (1e4, 1.0), (0.0, 1e-20), (0.0, 1e15)] {
+            for (offset, scale) in [(0.0, 1.0), (1e4, 1.0), (0.0, 1e-20), (0.0, 1e15), (0.0, 3e37)]
+            {
                 check(&draws(n, d, offset, scale), d, k);
             }
         }
         // Refined in more than one part.
         check(&draws(80, 7000, 0.0, 1.0), 7000, 20);
+    }
+
+    #[test]
+    fn the_device_decides_alone_where_it_can() {
+        let tensor = |values: Vec<f32>, d| {
+            let data = TensorData::new(values, [128, d]);
+            Tensor::<2>::from_data(data, &Device::flex())
+        };
+        assert!(nearest_on_device(&tensor(draws(128, 4096, 1.0, 1.0), 4096), 20).is_some());
+        // Two far clusters, in each of which all are nearly equally far for such a product.
+        let mut clusters = draws(128, 50, 0.0, 1e-4);
+        clusters[64 * 50..].iter_mut().for_each(|value| *value += 1.0);
+        assert_eq!(nearest_on_device(&tensor(clusters.clone(), 50), 20), None);
+        check(&clusters, 50, 20);
     }
 
     #[test]
@@ -209,6 +254,7 @@ mod tests {
             let found = on_device(&values, 4, k);
             assert_eq!(found, Err(LidError::TooFewPoints { n: 5, k }));
         }
+        assert_eq!(on_device(&[], 3, 1), Err(LidError::Empty));
         values[7] = f32::NAN;
         let found = on_device(&values, 4, 2);
         assert!(matches!(found, Err(LidError::NotFinite { row: 1, col: 3, .. })), "{found:?}");

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use report::{Report, over_seeds};
+use report::{Report, ReportError, over_seeds};
 
 use crate::Format;
-use crate::run_dir::RunDir;
+use crate::run_dir::{Manifest, RunDir};
 use crate::summary::LIVE_PARAMETERS;
 
 pub(crate) fn run(dirs: &[PathBuf], format: Format) -> Result<()> {
@@ -44,12 +44,36 @@ fn together(dirs: &[PathBuf], format: Format) -> Result<String> {
             bail!("{} and {} have the same seed {seed}", dirs[first].display(), dirs[at].display());
         }
     }
+    check_origin(dirs)?;
     let reports: Vec<Report> = dirs.iter().map(|dir| read(dir)).collect::<Result<_>>()?;
-    let report = over_seeds(&reports, LIVE_PARAMETERS)?;
+    let report = over_seeds(&reports, LIVE_PARAMETERS).map_err(|error| match error {
+        ReportError::Unlike { run, .. } => {
+            anyhow::Error::new(error).context(dirs[run].display().to_string())
+        }
+        error => error.into(),
+    })?;
     Ok(match format {
         Format::Text => report.to_markdown(),
         Format::Json => report.to_json(),
     })
+}
+
+/// The same program, images and device made all of them.
+fn check_origin(dirs: &[PathBuf]) -> Result<()> {
+    let manifest = |dir: &PathBuf| RunDir::unopened(dir).read_json::<Manifest>("manifest.json");
+    let first = manifest(&dirs[0])?;
+    for dir in &dirs[1..] {
+        let other = manifest(dir)?;
+        let parts = [
+            ("images", first.data_sha256 == other.data_sha256),
+            ("commit of the program", first.commit == other.commit),
+            ("device", first.device == other.device),
+        ];
+        if let Some((what, _)) = parts.into_iter().find(|(_, is_same)| !is_same) {
+            bail!("{} and {} were made with another {what}", dirs[0].display(), dir.display());
+        }
+    }
+    Ok(())
 }
 
 fn read(dir: &Path) -> Result<Report> {
@@ -81,6 +105,13 @@ mod tests {
         let run = RunDir::unopened(&dir);
         let config = format!("seed = {seed}\n[training]\nepochs = {epochs}\n");
         run.write("config.toml", config.as_bytes()).unwrap();
+        let manifest = Manifest {
+            config_sha256: String::new(),
+            data_sha256: "images".into(),
+            commit: if seed == 9 { "later" } else { "now" }.into(),
+            device: "cpu".into(),
+        };
+        run.write_json("manifest.json", &manifest).unwrap();
         let tau = Some(Estimate { value: tau, low: 0.0, high: 1.0 });
         let rows = vec![Row { method: LIVE_PARAMETERS.into(), tau, ..Row::default() }];
         let report = Report { title: "A run".into(), rows, ..Report::default() };
@@ -110,6 +141,8 @@ mod tests {
             .map(|(seed, epochs, tau)| finished(root.path(), seed, epochs, tau));
         refused(&[first.clone(), same], " have the same seed 1");
         refused(&[first.clone(), other], " differ in more than their seed");
+        let later = finished(root.path(), 9, 9, 0.5);
+        refused(&[first.clone(), later], " were made with another commit of the program");
         let empty = root.path().join("empty");
         refused(&[first, empty], "config.toml: No such file or directory (os error 2)");
     }

@@ -4,7 +4,7 @@ mod npy;
 mod text;
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -57,7 +57,8 @@ pub(crate) fn read<T: Number>(file: &Path, key: &str) -> Result<Matrix<T>> {
         let mut source = File::open(file)?;
         let mut first = Vec::new();
         source.by_ref().take(npy::FIRST.len() as u64).read_to_end(&mut first)?;
-        source.rewind()?;
+        // A pipe cannot be read again from its start.
+        let mut source = first.as_slice().chain(source);
         if first == npy::FIRST {
             return npy::matrix(source);
         }

@@ -55,10 +55,11 @@ pub(super) fn matrix<T: Number>(mut source: impl Read) -> Result<Matrix<T>> {
             let mut bytes = Vec::new();
             source.read_to_end(&mut bytes)?;
             complete(bytes.len(), total)?;
-            let number =
-                |(row, col)| checked((header.decode)(&bytes, header.place(row, col)), row, col);
-            let places = (0..n).flat_map(|row| (0..d).map(move |col| (row, col)));
-            places.map(number).collect::<Result<_>>()?
+            let number = |at: usize| {
+                let (row, col) = (at / d, at % d);
+                checked((header.decode)(&bytes, header.place(row, col)), row, col)
+            };
+            (0..n * d).map(number).collect::<Result<_>>()?
         }
     };
     Ok(Matrix { n, d, values })
@@ -291,6 +292,8 @@ mod tests {
     fn promises_of_the_header_allocate_nothing() {
         refused(&file("<f4", "False", "(99999999999, 99999999999)", &[]), "larger than any memory");
         refused(&file("<f4", "False", "(99999999999, 9)", &[]), "found 0");
+        let n = usize::MAX / 2;
+        check(&file("<f4", "True", &format!("({n}, 0)"), &[]), n, 0, &[]);
     }
 
     #[test]

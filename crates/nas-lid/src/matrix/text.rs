@@ -31,8 +31,9 @@ fn json<T: Number>(text: &str, key: &str) -> Result<Matrix<T>> {
     Ok(Matrix { n: rows.len(), d, values })
 }
 
-/// Rows of numbers; above them may stand names of the columns, and in front of them names of the
-/// rows (whose column has no name, or holds no numbers).
+/// Rows of numbers. Above them may stand names of the columns: a line without a number, or one whose
+/// first field is empty, as in front of it stand names of the rows. Such names are also a first column
+/// that holds no number at all.
 fn csv<T: Number>(text: &str) -> Result<Matrix<T>> {
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(text.as_bytes());
@@ -42,11 +43,13 @@ fn csv<T: Number>(text: &str) -> Result<Matrix<T>> {
     }
     let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
     let first = records.first().context("no rows of numbers")?;
-    let has_head = !first.iter().all(is_number);
+    let has_head = first[0].is_empty() || !first.iter().any(is_number);
     let rows = &records[usize::from(has_head)..];
     let body = rows.first().context("no rows of numbers")?;
-    let has_names = has_head && first[0].is_empty() || !is_number(&body[0]);
+    let is_name = |cell: &str| !cell.trim().is_empty() && !is_number(cell);
+    let has_names = first[0].is_empty() || rows.iter().all(|row| is_name(&row[0]));
     let d = body.len() - usize::from(has_names);
+    ensure!(0 < d, "no numbers between commas");
     let mut values = Vec::with_capacity(rows.len() * d);
     for (row, record) in rows.iter().enumerate() {
         let place = || line(text, record.position().map_or(0, csv::Position::byte));
@@ -88,6 +91,7 @@ mod tests {
         check(",a,b\n0,1,2\n1,3,4\n", 2, &[1., 2., 3., 4.]);
         check(",a,b\nskip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
         check("op,a,b\nskip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
+        check("skip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
         check("[[1, 2.5], [-3e2, 4]]", 2, &[1., 2.5, -300., 4.]);
         check("{\"n\": 1, \"points\": [[7]]}", 1, &[7.]);
     }
@@ -97,6 +101,10 @@ mod tests {
         refused("a,b\n", "no rows of numbers");
         refused("a\n\n1\n2,3\n", "line 4: 2 fields, not 1");
         refused("a,b\n1,2\n3,x\n", "line 3: `x` is no number");
+        refused("1,x\n3,4\n", "line 1: `x` is no number");
+        refused("a,b\n,2\n3,4\n", "line 2: `` is no number");
+        refused("a,b\nx,2\n3,4\n", "line 2: `x` is no number");
+        refused("1 2\n3 4\n", "no numbers between commas");
         refused("1,2\n3,nan\n", "line 2: row 1, column 1 is NaN");
         refused("1,2\n3,1e300\n", "line 2: row 1, column 1: 1e300 overflows a 32-bit float");
         refused("[[1, 2], [3]]", "row 1 has 1 numbers, row 0 has 2");
