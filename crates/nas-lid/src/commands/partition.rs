@@ -189,6 +189,6 @@ mod tests {
         refused("[[1, 0],\n [null, 1]]", "line 2");
         refused("[[1, 0.5], [0.5]]", "row 1");
         refused("[[1, 0.5], [0.25, 1]]", "not symmetric");
-        refused("[[1]]", "1 vertices make no 2 groups");
+        refused("[[1]]", "no partition of 1 vertices into 2 groups");
     }
 }
