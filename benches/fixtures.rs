@@ -9,6 +9,16 @@ pub fn settings() -> Criterion {
     Criterion::default().sample_size(20).measurement_time(Duration::from_secs(4))
 }
 
+/// Makes this thread one of those that share parallel work, as `nas-lid` does.
+///
+/// # Panics
+///
+/// If anything has run in parallel before.
+pub fn work_in_pool() {
+    let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
+    pool.build_global().expect("nothing has run in parallel before");
+}
+
 /// `n × d` numbers in [-1, 1), the same every time (SplitMix64, Steele et al. 2014).
 pub fn points(n: usize, d: usize) -> Vec<f32> {
     let mut state = 7_u64;

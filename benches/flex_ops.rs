@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use benches::{points, settings};
+use benches::{points, settings, work_in_pool};
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flex_ops::{After, Groups, Options, conv_norm};
@@ -58,9 +58,7 @@ fn step(x: Tensor<4>, weights: Weights) -> Weights {
 }
 
 fn mbconv(criterion: &mut Criterion) {
-    // This thread shares parallel work, as that of `nas-lid` does.
-    let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
-    pool.build_global().expect("nothing has run in parallel before");
+    work_in_pool();
     let device = Device::flex();
     let mut group = criterion.benchmark_group(format!("mbconv,k={KERNEL},side={SIDE}"));
     group.throughput(Throughput::Elements(N_IMAGES as u64));

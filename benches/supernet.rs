@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use benches::{points, settings};
+use benches::{points, settings, work_in_pool};
 use burn::tensor::Device;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use data::Batch;
@@ -52,9 +52,7 @@ fn archs(criterion: &mut Criterion) {
 }
 
 fn passes(criterion: &mut Criterion) {
-    // This thread shares parallel work, as that of `nas-lid` does.
-    let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
-    pool.build_global().expect("nothing has run in parallel before");
+    work_in_pool();
     let device = Device::flex();
     for (channels, cells, side) in SIZES {
         let space = space(channels, cells, side);

@@ -304,6 +304,25 @@ mod tests {
     }
 
     #[test]
+    fn seeds_go_neither_with_a_seed_nor_with_a_dry_run() {
+        let root = tempfile::tempdir().unwrap();
+        let refused = |experiment, extra: &[&str]| {
+            let (data, out) = (Some(root.path().join("none")), None);
+            let extra = extra.iter().map(OsString::from).collect();
+            let options =
+                Options { experiment, profile: Profile::Smoke, data, out, seeds: 2, extra };
+            run(root.path(), &options).unwrap_err().to_string()
+        };
+        for extra in [&["--dry-run"][..], &["--set", "seed=7"], &["--set=seed=7"]] {
+            assert!(refused(Experiment::Nb201, extra).starts_with("`--seeds` chooses the seeds"));
+        }
+        // What else is there goes on, to the configuration that this folder lacks.
+        let missing = refused(Experiment::Nb201, &["--set", "split.levels=2"]);
+        assert!(missing.ends_with("nb201-smoke.toml"), "{missing}");
+        assert_eq!(refused(Experiment::Memory, &[]), "memory has no seeds");
+    }
+
+    #[test]
     fn smoke_needs_no_data() {
         let root = tempfile::tempdir().unwrap();
         let options = Options {

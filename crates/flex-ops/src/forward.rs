@@ -129,13 +129,8 @@ impl Work for ConvolveImage<'_> {
 
 /// The activation of `factor · value + shift` for every channel of a batch.
 pub(crate) fn normalize(isa: Isa, shape: Shape, values: &[f32], channels: &[[f32; 2]]) -> Vec<f32> {
-    let mut normalized = vec![0.0; values.len()];
-    let size = shape.output();
-    let images = normalized.par_chunks_exact_mut(size).zip(values.par_chunks_exact(size));
-    images.for_each(|(image, values)| {
-        image.copy_from_slice(values);
-        isa.run(Normalize { shape, image, channels });
-    });
+    let mut normalized = values.to_vec();
+    normalize_in_place(isa, shape, &mut normalized, channels);
     normalized
 }
 

@@ -85,12 +85,12 @@ fn method(row: &Row) -> Vec<String> {
     vec![
         row.method.clone(),
         or_nothing(row.epochs, |epochs| epochs.to_string()),
-        or_nothing(row.tau, with_interval),
-        or_nothing(row.tau_by_loss, with_interval),
-        or_nothing(row.tau_with_live_parameters, with_interval),
-        or_nothing(row.spearman, with_interval),
-        or_nothing(row.precision_at_5, |p| format!("{:.2}", p.value)),
-        or_nothing(row.precision_at_10, |p| format!("{:.2}", p.value)),
+        interval(row.tau),
+        interval(row.tau_by_loss),
+        interval(row.tau_with_live_parameters),
+        interval(row.spearman),
+        share(row.precision_at_5),
+        share(row.precision_at_10),
         percent(row.chosen_test),
         percent(row.best_of_ten),
         or_nothing(row.split_seconds, |seconds| format!("{seconds:.1}")),
@@ -107,13 +107,13 @@ fn seed_method(row: &SeedRow) -> Vec<String> {
     };
     vec![
         row.method.clone(),
-        or_nothing(row.tau, with_interval),
-        or_nothing(row.tau_above_baseline, with_interval),
-        or_nothing(row.tau_by_loss, with_interval),
-        or_nothing(row.tau_with_live_parameters, with_interval),
-        or_nothing(row.spearman, with_interval),
-        or_nothing(row.precision_at_5, |p| format!("{:.2}", p.value)),
-        or_nothing(row.precision_at_10, |p| format!("{:.2}", p.value)),
+        interval(row.tau),
+        interval(row.tau_above_baseline),
+        interval(row.tau_by_loss),
+        interval(row.tau_with_live_parameters),
+        interval(row.spearman),
+        share(row.precision_at_5),
+        share(row.precision_at_10),
         percent(row.chosen_test),
         percent(row.best_of_ten),
     ]
@@ -142,6 +142,14 @@ fn separation(separation: &Separation) -> Vec<String> {
         figure(separation.reliability),
         format!("{} of {}", separation.skipped, separation.batches),
     ]
+}
+
+fn interval(figure: Option<Estimate>) -> String {
+    or_nothing(figure, with_interval)
+}
+
+fn share(figure: Option<Estimate>) -> String {
+    or_nothing(figure, |share| format!("{:.2}", share.value))
 }
 
 fn percent(fraction: Option<f64>) -> String {
