@@ -1,11 +1,13 @@
-//! The cost of a mobile inverted bottleneck (MBConv) on the processor: forward, and a training step.
+//! The cost of convolutions on the processor, beside the most that its multipliers can do, and of a
+//! mobile inverted bottleneck (MBConv): forward, and a training step.
 
 use std::hint::black_box;
 
 use benches::{points, settings, work_in_pool};
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use flex_ops::{After, Groups, Options, conv_norm};
+use flex_ops::{After, Before, Groups, Options, conv_norm};
+use lanes::{Isa, LANES, Lanes, Work};
 
 const N_IMAGES: usize = 32;
 const NARROW: usize = 24;
@@ -57,8 +59,71 @@ fn step(x: Tensor<4>, weights: Weights) -> Weights {
     })
 }
 
-fn mbconv(criterion: &mut Criterion) {
+/// Products and sums that depend on themselves alone, enough of them to fill all pipes.
+struct Peak {
+    n_rounds: usize,
+}
+
+const N_CHAINS: usize = 16;
+
+impl Work for Peak {
+    type Output = [f32; LANES];
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> Self::Output {
+        let (factor, addend) = (L::splat(black_box(0.5)), L::splat(black_box(1.0)));
+        let mut chains = [L::splat(0.0); N_CHAINS];
+        for _ in 0..self.n_rounds {
+            for chain in &mut chains {
+                *chain = chain.mul_add(factor, addend);
+            }
+        }
+        L::sums(chains)
+    }
+}
+
+/// Floating-point operations a second: of the multipliers alone, and of 3 × 3 convolutions of as many
+/// channels in as out, as many numbers in each. A step computes two gradients beside the output.
+fn conv(criterion: &mut Criterion) {
+    const N_ROUNDS: usize = 100_000;
     work_in_pool();
+    let mut group = criterion.benchmark_group("conv,k=3");
+    let n_flops = 2 * LANES * N_CHAINS * N_ROUNDS * rayon::current_num_threads();
+    group.throughput(Throughput::Elements(n_flops as u64));
+    group.bench_function("peak", |bencher| {
+        bencher.iter(|| rayon::broadcast(|_| Isa::widest().run(Peak { n_rounds: N_ROUNDS })));
+    });
+    for (channels, side) in [(16, 32), (32, 16), (64, 8)] {
+        let n_flops = 2 * N_IMAGES * side * side * channels * channels * 9;
+        let images = [N_IMAGES, channels, side, side];
+        let options = Options { before: Before::Relu, ..Options::PLAIN };
+        let inputs = |device: &Device| {
+            let scale = Tensor::ones([channels], device);
+            let weight = tensor([channels, channels, 3, 3], device);
+            (tensor(images, device), weight, scale.clone(), scale)
+        };
+        let plain = inputs(&Device::flex());
+        group.throughput(Throughput::Elements(n_flops as u64));
+        group.bench_function(format!("forward,C={channels},side={side}"), |bencher| {
+            bencher.iter(|| {
+                let (x, weight, scale, shift) = black_box(&plain).clone();
+                conv_norm(x, weight, scale, shift, options)
+            });
+        });
+        let (x, weight, scale, shift) = inputs(&Device::flex().autodiff());
+        let tracked = (x.require_grad(), weight.require_grad(), scale, shift);
+        group.throughput(Throughput::Elements(3 * n_flops as u64));
+        group.bench_function(format!("step,C={channels},side={side}"), |bencher| {
+            bencher.iter(|| {
+                let (x, weight, scale, shift) = black_box(&tracked).clone();
+                conv_norm(x, weight, scale, shift, options).output.sum().backward()
+            });
+        });
+    }
+    group.finish();
+}
+
+fn mbconv(criterion: &mut Criterion) {
     let device = Device::flex();
     let mut group = criterion.benchmark_group(format!("mbconv,k={KERNEL},side={SIDE}"));
     group.throughput(Throughput::Elements(N_IMAGES as u64));
@@ -78,5 +143,5 @@ fn mbconv(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! { name = bottleneck; config = settings(); targets = mbconv }
-criterion_main!(bottleneck);
+criterion_group! { name = operations; config = settings(); targets = conv, mbconv }
+criterion_main!(operations);

@@ -8,10 +8,10 @@ use crate::dense::Planes;
 use crate::forward::Ordered;
 use crate::geometry::{Packed, Phase};
 use crate::shape::Shape;
-use crate::{Before, Groups, dense, depthwise, elementwise};
+use crate::{Before, Groups, by_channel, dense, depthwise, elementwise};
 
-/// Images whose weight gradients are summed before they leave the registers. Fixed, so that the
-/// order of all sums is the same for any number of threads.
+/// Images whose weight gradients are summed by one thread. Fixed, so that the order of all sums is the
+/// same for any number of threads.
 const CHUNK: usize = 8;
 
 /// What backward needs of forward.
@@ -68,11 +68,14 @@ pub(crate) fn backward(isa: Isa, shape: Shape, forward: &Forward<'_>, slopes: &[
             },
         )
         .collect();
-    let mut weights = vec![0.0; forward.weights.len()];
+    let mut weights = vec![0.0; n_sums(shape)];
     for partial in &partial {
         for (total, part) in weights.iter_mut().zip(partial) {
             *total += part;
         }
+    }
+    if shape.is_by_channel() {
+        weights = by_channel::weights(&weights, shape.n_out, shape.geometry.n_taps());
     }
     Gradients { images, weights, scale, shift }
 }
@@ -168,14 +171,22 @@ fn phases(shape: Shape, weights: &[f32]) -> Vec<(Phase, Ordered)> {
     geometry.phases().into_iter().map(of_phase).collect()
 }
 
+/// Numbers of the gradient of the weights, in the order in which they are summed.
+fn n_sums(shape: Shape) -> usize {
+    let n_rows = if shape.is_by_channel() { by_channel::n_rows(shape.n_out) } else { shape.n_out };
+    n_rows * shape.n_seen() * shape.geometry.n_taps()
+}
+
 /// Scratch memory of one thread.
 struct Scratch {
-    /// Padded planes of images.
+    /// Padded planes of images: all of a chunk, or one if sums are by channel.
     images: Vec<f32>,
-    /// Padded planes of gradients of the convolution.
+    /// Padded planes of gradients of the convolution, of as many images.
     slopes: Vec<f32>,
-    /// One of them before it is padded.
+    /// Those of one image before they are padded.
     dense: Vec<f32>,
+    /// The same, transposed.
+    positions: Vec<f32>,
     /// What a convolution leaves.
     result: Vec<f32>,
 }
@@ -183,10 +194,13 @@ struct Scratch {
 impl Scratch {
     fn new(shape: Shape) -> Self {
         let geometry = shape.geometry;
+        let n_images = if shape.is_by_channel() { 1 } else { CHUNK };
+        let n_dense = by_channel::n_rows(shape.n_out) * by_channel::n_columns(geometry);
         Self {
-            images: vec![0.0; CHUNK * shape.n_in * geometry.padded_plane()],
-            slopes: vec![0.0; CHUNK * shape.n_out * geometry.slopes_plane()],
-            dense: vec![0.0; geometry.output_area()],
+            images: vec![0.0; n_images * shape.n_in * geometry.padded_plane()],
+            slopes: vec![0.0; n_images * shape.n_out * geometry.slopes_plane()],
+            dense: vec![0.0; n_dense],
+            positions: if shape.is_by_channel() { vec![0.0; n_dense] } else { Vec::new() },
             result: vec![0.0; shape.n_in * geometry.image_plane()],
         }
     }
@@ -210,34 +224,19 @@ impl Work for BackwardChunk<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(mut self) -> Vec<f32> {
-        let Shape { n_in, n_out, geometry, .. } = self.shape;
-        let (image_size, slopes_size) =
-            (n_in * geometry.padded_plane(), n_out * geometry.slopes_plane());
         let n_images = self.images.len() / self.shape.input();
+        let mut weights = vec![0.0; n_sums(self.shape)];
         for i in 0..n_images {
-            let image = &self.images[i * self.shape.input()..][..self.shape.input()];
-            self.shape.pad(image, &mut self.scratch.images[i * image_size..][..image_size]);
-            self.shape.after.run::<L, _>(PadSlopes { chunk: &mut self, image: i });
-            self.image_gradient::<L>(i);
+            let slot = if self.shape.is_by_channel() { 0 } else { i };
+            self.pad(i, slot);
+            self.shape.after.run::<L, _>(PadSlopes { chunk: &mut self, image: i, slot });
+            self.image_gradient::<L>(i, slot);
+            if self.shape.is_by_channel() {
+                self.add_by_channel::<L>(&mut weights);
+            }
         }
-        let mut weights = vec![0.0; n_out * self.shape.n_seen() * geometry.n_taps()];
-        let images = Planes {
-            values: &self.scratch.images[..n_images * image_size],
-            plane: geometry.padded_plane(),
-        };
-        let slopes = Planes {
-            values: &self.scratch.slopes[geometry.lead()..n_images * slopes_size],
-            plane: geometry.slopes_plane(),
-        };
-        let (offsets, step) = (self.offsets, geometry.output_plane());
-        match self.shape.groups {
-            Groups::One => {
-                let sizes = [n_out, n_in];
-                dense::weight_gradient::<L>(offsets, step, sizes, images, slopes, &mut weights);
-            }
-            Groups::Depthwise => {
-                depthwise::weight_gradient::<L>(offsets, step, images, slopes, &mut weights);
-            }
+        if !self.shape.is_by_channel() {
+            self.add_by_position::<L>(n_images, &mut weights);
         }
         weights
     }
@@ -247,6 +246,7 @@ impl Work for BackwardChunk<'_> {
 struct PadSlopes<'b, 'a> {
     chunk: &'b mut BackwardChunk<'a>,
     image: usize,
+    slot: usize,
 }
 
 impl Activated for PadSlopes<'_, '_> {
@@ -254,15 +254,17 @@ impl Activated for PadSlopes<'_, '_> {
 
     #[inline(always)]
     fn run<L: Lanes, A: Activation>(self) {
-        let Self { chunk, image } = self;
+        let Self { chunk, image, slot } = self;
         let Shape { n_out, geometry, .. } = chunk.shape;
         let (area, plane) = (geometry.output_area(), geometry.slopes_plane());
         let Scratch { slopes: padded, dense, .. } = &mut *chunk.scratch;
-        let planes = padded[image * n_out * plane..].chunks_exact_mut(plane);
+        let planes = padded[slot * n_out * plane..].chunks_exact_mut(plane);
+        let planes = planes.zip(dense.chunks_exact_mut(by_channel::n_columns(geometry)));
         let channels = chunk.channels.iter().zip(chunk.slants).zip(planes).enumerate();
-        for (c, ((channel, slant), plane)) in channels {
+        for (c, ((channel, slant), (plane, dense))) in channels {
             let at = (image * n_out + c) * area;
             let (slopes, values) = (&chunk.slopes[at..at + area], &chunk.values[at..at + area]);
+            let dense = &mut dense[..area];
             elementwise::slanted::<A>(slopes, values, *channel, *slant, dense);
             geometry.pad_slopes(dense, plane);
         }
@@ -270,16 +272,52 @@ impl Activated for PadSlopes<'_, '_> {
 }
 
 impl BackwardChunk<'_> {
+    /// Copies an image into its padded planes.
+    #[inline(always)]
+    fn pad(&mut self, i: usize, slot: usize) {
+        let Shape { n_in, geometry, .. } = self.shape;
+        let (size, padded) = (self.shape.input(), n_in * geometry.padded_plane());
+        let planes = &mut self.scratch.images[slot * padded..][..padded];
+        self.shape.pad(&self.images[i * size..][..size], planes);
+    }
+
+    /// Adds what the image at hand gives to the gradient of the weights.
+    #[inline(always)]
+    fn add_by_channel<L: Lanes>(&mut self, sums: &mut [f32]) {
+        let geometry = self.shape.geometry;
+        let Scratch { images, dense, positions, .. } = &mut *self.scratch;
+        by_channel::transpose::<L>(dense, by_channel::n_columns(geometry), positions);
+        let image = Planes { values: images, plane: geometry.padded_plane() };
+        by_channel::weight_gradient::<L>(geometry, self.offsets, image, positions, sums);
+    }
+
+    /// Adds what all images of the chunk give.
+    #[inline(always)]
+    fn add_by_position<L: Lanes>(&self, n_images: usize, sums: &mut [f32]) {
+        let Shape { n_in, n_out, geometry, .. } = self.shape;
+        let [plane, slopes_plane] = [geometry.padded_plane(), geometry.slopes_plane()];
+        let images = Planes { values: &self.scratch.images[..n_images * n_in * plane], plane };
+        let slopes = &self.scratch.slopes[geometry.lead()..n_images * n_out * slopes_plane];
+        let slopes = Planes { values: slopes, plane: slopes_plane };
+        let step = geometry.output_plane();
+        match self.shape.groups {
+            Groups::One => dense::weight_gradient::<L>(step, [n_out, n_in], images, slopes, sums),
+            Groups::Depthwise => {
+                depthwise::weight_gradient::<L>(self.offsets, step, images, slopes, sums);
+            }
+        }
+    }
+
     /// The gradient of one image, from padded planes of gradients of the convolution.
     #[inline(always)]
-    fn image_gradient<L: Lanes>(&mut self, i: usize) {
+    fn image_gradient<L: Lanes>(&mut self, i: usize, slot: usize) {
         let Shape { n_out, geometry, before, .. } = self.shape;
         let (area, step, plane) =
             (geometry.area(), geometry.image_plane(), geometry.slopes_plane());
         let size = self.shape.input();
         let gradient = &mut self.gradient[i * size..][..size];
         let Scratch { slopes, result, .. } = &mut *self.scratch;
-        let slopes = Planes { values: &slopes[i * n_out * plane..][..n_out * plane], plane };
+        let slopes = Planes { values: &slopes[slot * n_out * plane..][..n_out * plane], plane };
         for (phase, weights) in self.phases {
             if phase.taps.is_empty() {
                 continue;

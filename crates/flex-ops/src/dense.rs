@@ -57,9 +57,11 @@ fn tile<L: Lanes>(
     let inputs = padded.values.chunks_exact(padded.plane).take(n_in);
     for (input, columns) in inputs.zip(columns.chunks_exact(offsets.len())) {
         for (offset, column) in offsets.iter().zip(columns) {
-            let at = start + offset;
-            let pixels: [L; TILE / LANES] =
-                std::array::from_fn(|i| L::load(chunk(input, at + i * LANES)));
+            let mut pixels = [L::splat(0.0); TILE / LANES];
+            let window: &[f32; TILE] = chunk(input, start + offset);
+            for (pixels, window) in pixels.iter_mut().zip(window.as_chunks().0) {
+                *pixels = L::load(window);
+            }
             for (sums, weight) in sums.iter_mut().zip(column) {
                 let weight = L::splat(*weight);
                 for (sum, pixels) in sums.iter_mut().zip(pixels) {
@@ -71,56 +73,26 @@ fn tile<L: Lanes>(
     sums
 }
 
-/// Adds to `gradient` (`[n_out][n_in][taps]`) the sums over positions of padded images times
-/// output gradients, over all images of a chunk.
+/// Adds to `gradient` (`[n_out][n_in]`) the sums over positions of images times output gradients, over
+/// all images of a chunk: of a kernel of 1 × 1.
 ///
 /// Planes of output gradients start where the first of them stands; `step` numbers count.
 #[inline(always)]
 pub(crate) fn weight_gradient<L: Lanes>(
-    offsets: &[usize],
     step: usize,
     [n_out, n_in]: [usize; 2],
     images: Planes<'_>,
     outputs: Planes<'_>,
     gradient: &mut [f32],
 ) {
-    let work = Weights { offsets, step, n_out, n_in, images, outputs };
-    match offsets.len() {
-        1 => weight_tiles::<L, 8, 1>(work, gradient),
-        9 => weight_tiles::<L, 2, 9>(work, gradient),
-        _ => weight_tiles::<L, 1, 1>(work, gradient),
-    }
-}
-
-/// What the gradient of the weights is made of.
-#[derive(Clone, Copy)]
-struct Weights<'a> {
-    offsets: &'a [usize],
-    step: usize,
-    n_out: usize,
-    n_in: usize,
-    images: Planes<'a>,
-    outputs: Planes<'a>,
-}
-
-/// Tiles of `R` output channels and `T` taps.
-#[inline(always)]
-fn weight_tiles<L: Lanes, const R: usize, const T: usize>(work: Weights<'_>, gradient: &mut [f32]) {
-    let Weights { offsets, step, n_out, n_in, images, outputs } = work;
-    let n_taps = offsets.len();
     for input in 0..n_in {
-        for first in (0..n_out).step_by(R) {
-            let n_rows = R.min(n_out - first);
-            for tap in (0..n_taps).step_by(T) {
-                let images = Series { planes: images, first: input, every: n_in };
-                let slopes = Series { planes: outputs, first, every: n_out };
-                let sums = products::<L, R, T>(&offsets[tap..], step, images, slopes, n_rows);
-                for (row, sums) in sums.iter().enumerate().take(n_rows) {
-                    let start = ((first + row) * n_in + input) * n_taps + tap;
-                    for (to, sums) in gradient[start..start + T].iter_mut().zip(sums) {
-                        *to += sum_of_lanes(*sums);
-                    }
-                }
+        for first in (0..n_out).step_by(ROWS) {
+            let n_rows = ROWS.min(n_out - first);
+            let images = Series { planes: images, first: input, every: n_in };
+            let slopes = Series { planes: outputs, first, every: n_out };
+            let sums = products::<L, ROWS, 1>(&[0], step, images, slopes, n_rows);
+            for (row, [sums]) in sums.into_iter().enumerate().take(n_rows) {
+                gradient[(first + row) * n_in + input] += sum_of_lanes(sums);
             }
         }
     }

@@ -39,7 +39,7 @@ impl Geometry {
     }
 
     /// Numbers of a row of a phase, and of an output plane.
-    fn pitch(self) -> usize {
+    pub(crate) fn pitch(self) -> usize {
         (self.width + 2 * self.border()).div_ceil(self.stride)
     }
 

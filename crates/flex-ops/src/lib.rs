@@ -23,6 +23,7 @@
 
 mod activation;
 mod backward;
+mod by_channel;
 mod dense;
 mod depthwise;
 mod elementwise;

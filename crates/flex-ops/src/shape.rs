@@ -39,6 +39,12 @@ impl Shape {
         }
     }
 
+    /// Whether weights have a gradient of vectors of [output channels](crate::by_channel); else of
+    /// positions.
+    pub(crate) fn is_by_channel(&self) -> bool {
+        self.groups == Groups::One && 1 < self.geometry.kernel
+    }
+
     pub(crate) fn output_dims(&self) -> [usize; 4] {
         let [height, width] = self.geometry.output_size();
         [self.n_images, self.n_out, height, width]

@@ -22,6 +22,8 @@ pub trait Lanes: Copy {
     /// The sum of the lanes of each of sixteen vectors, by halves: lanes i and i + 8 first, then
     /// i and i + 4, i and i + 2, i and i + 1.
     fn sums(vectors: [Self; LANES]) -> [f32; LANES];
+    /// Vector i of lanes j from vector j of lanes i.
+    fn transpose(vectors: [Self; LANES]) -> [Self; LANES];
 }
 
 /// What the compiler makes of an array.
@@ -71,6 +73,11 @@ impl Lanes for Portable {
             *sum = lanes[0];
         }
         sums
+    }
+
+    #[inline(always)]
+    fn transpose(vectors: [Self; LANES]) -> [Self; LANES] {
+        std::array::from_fn(|i| Self(std::array::from_fn(|j| vectors[j].0[i])))
     }
 }
 
@@ -153,6 +160,42 @@ impl Lanes for Avx512 {
             sums
         }
     }
+
+    #[inline(always)]
+    fn transpose(vectors: [Self; LANES]) -> [Self; LANES] {
+        use std::arch::x86_64::{
+            _mm512_castpd_ps, _mm512_castps_pd, _mm512_shuffle_f32x4, _mm512_unpackhi_pd,
+            _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+        };
+        let mut v = vectors.map(|vector| vector.0);
+        // SAFETY: see the type.
+        unsafe {
+            // Pairs of one column from two rows, then fours from four: afterwards quarter q of vector
+            // 4g + j holds column 4q + j of rows 4g to 4g + 3.
+            for g in (0..LANES).step_by(4) {
+                let low = |a, b| _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+                let high = |a, b| _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+                let (a, b) = (low(v[g], v[g + 1]), low(v[g + 2], v[g + 3]));
+                let (c, d) = (high(v[g], v[g + 1]), high(v[g + 2], v[g + 3]));
+                v[g] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+                v[g + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+                v[g + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
+                v[g + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
+            }
+            // Quarters change places.
+            for j in 0..4 {
+                let even = |a, b| _mm512_shuffle_f32x4::<0x88>(a, b);
+                let odd = |a, b| _mm512_shuffle_f32x4::<0xdd>(a, b);
+                let (a, b) = (even(v[j], v[j + 4]), odd(v[j], v[j + 4]));
+                let (c, d) = (even(v[j + 8], v[j + 12]), odd(v[j + 8], v[j + 12]));
+                v[j] = even(a, c);
+                v[j + 4] = even(b, d);
+                v[j + 8] = odd(a, c);
+                v[j + 12] = odd(b, d);
+            }
+        }
+        v.map(Self)
+    }
 }
 
 #[cfg(test)]
@@ -167,6 +210,34 @@ mod tests {
         #[inline(always)]
         fn run<L: Lanes>(self) -> Self::Output {
             L::sums(self.0.map(|vector| L::load(&vector)))
+        }
+    }
+
+    struct Transpose([[f32; LANES]; LANES]);
+
+    impl Work for Transpose {
+        type Output = [[f32; LANES]; LANES];
+
+        #[inline(always)]
+        fn run<L: Lanes>(self) -> Self::Output {
+            let mut output = self.0;
+            for (to, vector) in output.iter_mut().zip(L::transpose(self.0.map(|v| L::load(&v)))) {
+                vector.store(to);
+            }
+            output
+        }
+    }
+
+    #[test]
+    fn every_number_is_transposed() {
+        let rows: [[f32; LANES]; LANES] =
+            std::array::from_fn(|i| std::array::from_fn(|j| (LANES * i + j) as f32));
+        for isa in Isa::available() {
+            for (j, column) in isa.run(Transpose(rows)).iter().enumerate() {
+                for (number, row) in column.iter().zip(&rows) {
+                    assert_eq!(number.to_bits(), row[j].to_bits(), "{isa:?}");
+                }
+            }
         }
     }
 
