@@ -7,6 +7,7 @@ use crate::activation::{Activated, Activation};
 use crate::dense::Planes;
 use crate::forward::Ordered;
 use crate::geometry::{Packed, Phase};
+use crate::pieces::{Piece, in_pieces};
 use crate::shape::Shape;
 use crate::{Before, Groups, by_channel, dense, depthwise, elementwise};
 
@@ -43,31 +44,25 @@ pub(crate) fn backward(isa: Isa, shape: Shape, forward: &Forward<'_>, slopes: &[
     let slants = slants(shape, forward, &shift, &scale);
     let phases = phases(shape, forward.weights);
     let offsets = shape.geometry.offsets();
-    let mut images = vec![0.0; forward.images.len()];
-    let partial: Vec<Vec<f32>> = forward
-        .images
-        .par_chunks(CHUNK * shape.input())
-        .zip(forward.values.par_chunks(CHUNK * shape.output()))
-        .zip(slopes.par_chunks(CHUNK * shape.output()))
-        .zip(images.par_chunks_mut(CHUNK * shape.input()))
-        .map_init(
-            || Scratch::new(shape),
-            |scratch, (((images, values), slopes), gradient)| {
-                isa.run(BackwardChunk {
-                    shape,
-                    phases: &phases,
-                    offsets: &offsets,
-                    channels: forward.channels,
-                    slants: &slants,
-                    images,
-                    values,
-                    slopes,
-                    scratch,
-                    gradient,
-                })
-            },
-        )
-        .collect();
+    let of_chunk = |scratch: &mut Scratch, i: usize, gradient: &mut Piece<'_>| {
+        let n_images = gradient.len() / shape.input();
+        let inputs = i * CHUNK * shape.input()..(i * CHUNK + n_images) * shape.input();
+        let outputs = i * CHUNK * shape.output()..(i * CHUNK + n_images) * shape.output();
+        isa.run(BackwardChunk {
+            shape,
+            phases: &phases,
+            offsets: &offsets,
+            channels: forward.channels,
+            slants: &slants,
+            images: &forward.images[inputs],
+            values: &forward.values[outputs.clone()],
+            slopes: &slopes[outputs],
+            scratch,
+            gradient,
+        })
+    };
+    let (n, size) = (forward.images.len(), CHUNK * shape.input());
+    let (images, partial) = in_pieces(n, size, || Scratch::new(shape), of_chunk);
     let mut weights = vec![0.0; n_sums(shape)];
     for partial in &partial {
         for (total, part) in weights.iter_mut().zip(partial) {
@@ -206,7 +201,7 @@ impl Scratch {
     }
 }
 
-struct BackwardChunk<'a> {
+struct BackwardChunk<'a, 'b> {
     shape: Shape,
     phases: &'a [(Phase, Ordered)],
     offsets: &'a [usize],
@@ -216,10 +211,10 @@ struct BackwardChunk<'a> {
     values: &'a [f32],
     slopes: &'a [f32],
     scratch: &'a mut Scratch,
-    gradient: &'a mut [f32],
+    gradient: &'a mut Piece<'b>,
 }
 
-impl Work for BackwardChunk<'_> {
+impl Work for BackwardChunk<'_, '_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
@@ -243,13 +238,13 @@ impl Work for BackwardChunk<'_> {
 }
 
 /// The gradients of the convolution for one image, into their padded planes.
-struct PadSlopes<'b, 'a> {
-    chunk: &'b mut BackwardChunk<'a>,
+struct PadSlopes<'c, 'a, 'b> {
+    chunk: &'c mut BackwardChunk<'a, 'b>,
     image: usize,
     slot: usize,
 }
 
-impl Activated for PadSlopes<'_, '_> {
+impl Activated for PadSlopes<'_, '_, '_> {
     type Output = ();
 
     #[inline(always)]
@@ -271,7 +266,7 @@ impl Activated for PadSlopes<'_, '_> {
     }
 }
 
-impl BackwardChunk<'_> {
+impl BackwardChunk<'_, '_> {
     /// Copies an image into its padded planes.
     #[inline(always)]
     fn pad(&mut self, i: usize, slot: usize) {
@@ -315,7 +310,7 @@ impl BackwardChunk<'_> {
         let (area, step, plane) =
             (geometry.area(), geometry.image_plane(), geometry.slopes_plane());
         let size = self.shape.input();
-        let gradient = &mut self.gradient[i * size..][..size];
+        let gradient = self.gradient.take(size);
         let Scratch { slopes, result, .. } = &mut *self.scratch;
         let slopes = Planes { values: &slopes[slot * n_out * plane..][..n_out * plane], plane };
         for (phase, weights) in self.phases {

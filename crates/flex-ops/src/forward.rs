@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::activation::{Activated, Activation, Identity};
 use crate::dense::Planes;
 use crate::geometry::Packed;
+use crate::pieces::{Piece, in_pieces};
 use crate::shape::Shape;
 use crate::{Groups, dense, depthwise, elementwise};
 
@@ -54,18 +55,13 @@ pub(crate) fn convolve(isa: Isa, shape: Shape, images: &[f32], weights: &[f32]) 
         Groups::Depthwise => Ordered::Depthwise(weights.to_vec()),
     };
     let offsets = geometry.offsets();
-    let mut values = vec![0.0; shape.n_images * shape.output()];
-    let sums: Vec<Vec<[f64; 2]>> = images
-        .par_chunks_exact(shape.input())
-        .zip(values.par_chunks_exact_mut(shape.output()))
-        .map_init(
-            || Scratch::new(shape),
-            |scratch, (image, values)| {
-                let (weights, offsets) = (&weights, &offsets);
-                isa.run(ConvolveImage { shape, weights, offsets, image, scratch, values })
-            },
-        )
-        .collect();
+    let of_image = |scratch: &mut Scratch, i: usize, values: &mut Piece<'_>| {
+        let image = &images[i * shape.input()..][..shape.input()];
+        let (weights, offsets) = (&weights, &offsets);
+        isa.run(ConvolveImage { shape, weights, offsets, image, scratch, values })
+    };
+    let n_values = shape.n_images * shape.output();
+    let (values, sums) = in_pieces(n_values, shape.output(), || Scratch::new(shape), of_image);
     let n = shape.n_values() as f64;
     let moments = |channel: usize| {
         let total = sums.iter().fold([0.0, 0.0], |[sum, squares], image| {
@@ -96,16 +92,16 @@ impl Scratch {
     }
 }
 
-struct ConvolveImage<'a> {
+struct ConvolveImage<'a, 'b> {
     shape: Shape,
     weights: &'a Ordered,
     offsets: &'a [usize],
     image: &'a [f32],
     scratch: &'a mut Scratch,
-    values: &'a mut [f32],
+    values: &'a mut Piece<'b>,
 }
 
-impl Work for ConvolveImage<'_> {
+impl Work for ConvolveImage<'_, '_> {
     type Output = Vec<[f64; 2]>;
 
     #[inline(always)]
@@ -116,10 +112,10 @@ impl Work for ConvolveImage<'_> {
         let padded = Planes { values: &scratch.image, plane: geometry.padded_plane() };
         let step = geometry.output_plane();
         weights.convolve::<L>(offsets, padded, step, &mut scratch.result);
-        let channels = values.chunks_exact_mut(geometry.output_area());
         // A loop, because closures are not compiled for the instruction set.
         let mut sums = Vec::with_capacity(shape.n_out);
-        for (channel, plane) in channels.zip(scratch.result.chunks_exact(step)) {
+        for plane in scratch.result.chunks_exact(step) {
+            let channel = values.take(geometry.output_area());
             geometry.crop(plane, channel);
             sums.push(elementwise::sum_and_dot::<L, Identity>(channel, channel, [1.0, 0.0]));
         }
@@ -129,9 +125,42 @@ impl Work for ConvolveImage<'_> {
 
 /// The activation of `factor · value + shift` for every channel of a batch.
 pub(crate) fn normalize(isa: Isa, shape: Shape, values: &[f32], channels: &[[f32; 2]]) -> Vec<f32> {
-    let mut normalized = values.to_vec();
-    normalize_in_place(isa, shape, &mut normalized, channels);
-    normalized
+    let size = shape.output();
+    let of_image = |(): &mut (), i: usize, normalized: &mut Piece<'_>| {
+        let values = &values[i * size..][..size];
+        isa.run(NormalizeInto { shape, values, channels, normalized });
+    };
+    in_pieces(values.len(), size, || (), of_image).0
+}
+
+struct NormalizeInto<'a, 'b> {
+    shape: Shape,
+    values: &'a [f32],
+    channels: &'a [[f32; 2]],
+    normalized: &'a mut Piece<'b>,
+}
+
+impl Work for NormalizeInto<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        self.shape.after.run::<L, _>(self);
+    }
+}
+
+impl Activated for NormalizeInto<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes, A: Activation>(self) {
+        let area = self.shape.geometry.output_area();
+        for (values, channel) in self.values.chunks_exact(area).zip(self.channels) {
+            let plane = self.normalized.take(area);
+            plane.copy_from_slice(values);
+            elementwise::normalize::<A>(plane, *channel);
+        }
+    }
 }
 
 /// The same where the values are not needed any more.

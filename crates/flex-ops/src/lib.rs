@@ -30,6 +30,7 @@ mod elementwise;
 mod forward;
 mod geometry;
 mod node;
+mod pieces;
 mod pool;
 mod shape;
 

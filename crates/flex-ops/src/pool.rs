@@ -8,10 +8,11 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
-use lanes::LANES;
+use lanes::{Isa, LANES, Lanes, Work};
 use rayon::prelude::*;
 
 use crate::node::{contiguous, flex, tensor, tracked};
+use crate::pieces::{Piece, in_pieces};
 
 /// A linear map of images, with a second one for its gradient.
 trait Pool: Clone + Send + std::fmt::Debug + 'static {
@@ -88,10 +89,9 @@ impl Pool for AvgPool2 {
         let x = contiguous(x);
         let [n, channels, height, width]: [usize; 4] = x.layout().shape().dims();
         let (values, half): (&[f32], _) = (x.storage(), [height / 2, width / 2]);
-        let mut output = vec![0.0; n * channels * half[0] * half[1]];
-        let squares = output.par_chunks_exact_mut(channels * half[0] * half[1]);
-        squares.zip(values.par_chunks_exact(channels * height * width)).for_each(|(to, image)| {
-            let planes = image.chunks_exact(height * width);
+        let of_image = |(): &mut (), i: usize, to: &mut Piece<'_>| {
+            let to = to.take(to.len());
+            let planes = values[i * channels * height * width..].chunks_exact(height * width);
             for (to, plane) in to.chunks_exact_mut(half[0] * half[1]).zip(planes) {
                 let pairs = to.chunks_exact_mut(half[1]).zip(plane.chunks_exact(2 * width));
                 for (to, rows) in pairs {
@@ -102,7 +102,9 @@ impl Pool for AvgPool2 {
                     }
                 }
             }
-        });
+        };
+        let size = channels * half[0] * half[1];
+        let (output, _) = in_pieces(n * size, size, || (), of_image);
         tensor(output, &[n, channels, half[0], half[1]])
     }
 
@@ -110,10 +112,9 @@ impl Pool for AvgPool2 {
         let slopes = contiguous(slopes);
         let [n, channels, height, width] = dims;
         let (values, half): (&[f32], _) = (slopes.storage(), [height / 2, width / 2]);
-        let mut output = vec![0.0; n * channels * height * width];
-        let images = output.par_chunks_exact_mut(channels * height * width);
-        images.zip(values.par_chunks_exact(channels * half[0] * half[1])).for_each(|(to, from)| {
-            let planes = from.chunks_exact(half[0] * half[1]);
+        let of_image = |(): &mut (), i: usize, to: &mut Piece<'_>| {
+            let to = to.take(to.len());
+            let planes = values[i * channels * half[0] * half[1]..].chunks_exact(half[0] * half[1]);
             for (to, plane) in to.chunks_exact_mut(height * width).zip(planes) {
                 for (row, to) in to.chunks_exact_mut(width).take(2 * half[0]).enumerate() {
                     let slopes = &plane[row / 2 * half[1]..][..half[1]];
@@ -122,7 +123,9 @@ impl Pool for AvgPool2 {
                     }
                 }
             }
-        });
+        };
+        let size = channels * height * width;
+        let (output, _) = in_pieces(n * size, size, || (), of_image);
         tensor(output, &dims)
     }
 }
@@ -171,53 +174,91 @@ enum Direction {
 fn pool3(x: &FlexTensor, direction: Direction) -> FlexTensor {
     let x = contiguous(x);
     let dims: [usize; 4] = x.layout().shape().dims();
-    let [_, channels, height, width] = dims;
-    let values: &[f32] = x.storage();
-    let mut output = vec![0.0; values.len()];
-    let area = height * width;
-    let (inverse_rows, inverse_cols) = (inverse_counts(height), inverse_counts(width));
-    values
-        .par_chunks_exact(channels * area)
-        .zip(output.par_chunks_exact_mut(channels * area))
-        .for_each(|(image, output)| {
-            let mut rows = vec![0.0; area];
-            let mut scaled = vec![0.0; width];
-            for (plane, output) in image.chunks_exact(area).zip(output.chunks_exact_mut(area)) {
-                for (y, row) in plane.chunks_exact(width).enumerate() {
-                    let row = if direction == Direction::Backward {
-                        for ((to, from), inverse) in scaled.iter_mut().zip(row).zip(&inverse_cols) {
-                            *to = from * inverse * inverse_rows[y];
-                        }
-                        &scaled
-                    } else {
-                        row
-                    };
-                    sum_of_three(row, &mut rows[y * width..(y + 1) * width]);
-                }
-                for (y, to) in output.chunks_exact_mut(width).enumerate() {
-                    for near in rows[y.saturating_sub(1) * width..]
-                        .chunks_exact(width)
-                        .take((y + 2).min(height) - y.saturating_sub(1))
-                    {
-                        to.iter_mut().zip(near).for_each(|(to, from)| *to += from);
-                    }
-                    if direction == Direction::Forward {
-                        for (to, inverse) in to.iter_mut().zip(&inverse_cols) {
-                            *to *= inverse * inverse_rows[y];
-                        }
-                    }
-                }
-            }
-        });
+    let [n, channels, height, width] = dims;
+    let (values, size): (&[f32], _) = (x.storage(), channels * height * width);
+    let sides = [inverse_counts(height), inverse_counts(width)];
+    let [inverse_rows, inverse_columns] = &sides;
+    let of_image = |rows: &mut Vec<f32>, i: usize, output: &mut Piece<'_>| {
+        let image = &values[i * size..][..size];
+        let isa = Isa::widest();
+        isa.run(Pool3 { direction, inverse_rows, inverse_columns, image, rows, output });
+    };
+    let (output, _) = in_pieces(n * size, size, || vec![0.0; height * width], of_image);
     tensor(output, &dims)
 }
 
+/// One image.
+struct Pool3<'a, 'b> {
+    direction: Direction,
+    inverse_rows: &'a [f32],
+    inverse_columns: &'a [f32],
+    image: &'a [f32],
+    /// Scratch: a plane of sums within rows.
+    rows: &'a mut [f32],
+    output: &'a mut Piece<'b>,
+}
+
+impl Work for Pool3<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Self { direction, inverse_rows, inverse_columns, image, rows, output } = self;
+        let (area, width) = (rows.len(), inverse_columns.len());
+        for plane in image.chunks_exact(area) {
+            let output = output.take(area);
+            let lines = plane.chunks_exact(width).zip(rows.chunks_exact_mut(width));
+            for ((line, row), inverse) in lines.zip(inverse_rows) {
+                if direction == Direction::Forward {
+                    sum_of_three(line, row);
+                } else {
+                    // The output is scratch until it is written below.
+                    let scaled = &mut output[..width];
+                    scale(line, *inverse, inverse_columns, scaled);
+                    sum_of_three(scaled, row);
+                }
+            }
+            for (y, to) in output.chunks_exact_mut(width).enumerate() {
+                let first = y.saturating_sub(1);
+                let n_near = (y + 2).min(inverse_rows.len()) - first;
+                let mut near = rows[first * width..].chunks_exact(width).take(n_near);
+                if let Some(near) = near.next() {
+                    to.copy_from_slice(near);
+                }
+                for near in near {
+                    for (to, from) in to.iter_mut().zip(near) {
+                        *to += from;
+                    }
+                }
+                if direction == Direction::Forward {
+                    for (to, inverse) in to.iter_mut().zip(inverse_columns) {
+                        *to *= inverse * inverse_rows[y];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `to[i] = line[i] · inverse · inverses[i]`.
+#[inline(always)]
+fn scale(line: &[f32], inverse: f32, inverses: &[f32], to: &mut [f32]) {
+    for ((to, from), other) in to.iter_mut().zip(line).zip(inverses) {
+        *to = from * other * inverse;
+    }
+}
+
 /// The sum of every number and its neighbors in a row.
+#[inline(always)]
 fn sum_of_three(row: &[f32], to: &mut [f32]) {
     to.copy_from_slice(row);
     let n = row.len();
-    to[1..].iter_mut().zip(&row[..n - 1]).for_each(|(to, left)| *to += left);
-    to[..n - 1].iter_mut().zip(&row[1..]).for_each(|(to, right)| *to += right);
+    for (to, left) in to[1..].iter_mut().zip(&row[..n - 1]) {
+        *to += left;
+    }
+    for (to, right) in to[..n - 1].iter_mut().zip(&row[1..]) {
+        *to += right;
+    }
 }
 
 /// One over the number of places within reach of each place along a side.
