@@ -178,7 +178,7 @@ struct Scratch {
     images: Vec<f32>,
     /// Padded planes of gradients of the convolution, of as many images.
     slopes: Vec<f32>,
-    /// Those of one image before they are padded.
+    /// Those of one image before they are padded, or of one channel if sums are by position.
     dense: Vec<f32>,
     /// The same, transposed.
     positions: Vec<f32>,
@@ -189,8 +189,9 @@ struct Scratch {
 impl Scratch {
     fn new(shape: Shape) -> Self {
         let geometry = shape.geometry;
-        let n_images = if shape.is_by_channel() { 1 } else { CHUNK };
-        let n_dense = by_channel::n_rows(shape.n_out) * by_channel::n_columns(geometry);
+        let (n_images, n_channels) =
+            if shape.is_by_channel() { (1, by_channel::n_rows(shape.n_out)) } else { (CHUNK, 1) };
+        let n_dense = n_channels * by_channel::n_columns(geometry);
         Self {
             images: vec![0.0; n_images * shape.n_in * geometry.padded_plane()],
             slopes: vec![0.0; n_images * shape.n_out * geometry.slopes_plane()],
@@ -254,12 +255,13 @@ impl Activated for PadSlopes<'_, '_, '_> {
         let (area, plane) = (geometry.output_area(), geometry.slopes_plane());
         let Scratch { slopes: padded, dense, .. } = &mut *chunk.scratch;
         let planes = padded[slot * n_out * plane..].chunks_exact_mut(plane);
-        let planes = planes.zip(dense.chunks_exact_mut(by_channel::n_columns(geometry)));
+        let n_columns = by_channel::n_columns(geometry);
         let channels = chunk.channels.iter().zip(chunk.slants).zip(planes).enumerate();
-        for (c, ((channel, slant), (plane, dense))) in channels {
+        for (c, ((channel, slant), plane)) in channels {
             let at = (image * n_out + c) * area;
             let (slopes, values) = (&chunk.slopes[at..at + area], &chunk.values[at..at + area]);
-            let dense = &mut dense[..area];
+            let row = if chunk.shape.is_by_channel() { c } else { 0 };
+            let dense = &mut dense[row * n_columns..][..area];
             elementwise::slanted::<A>(slopes, values, *channel, *slant, dense);
             geometry.pad_slopes(dense, plane);
         }
