@@ -64,15 +64,13 @@ struct Peak {
     n_rounds: usize,
 }
 
-const N_CHAINS: usize = 16;
-
 impl Work for Peak {
     type Output = [f32; LANES];
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> Self::Output {
         let (factor, addend) = (L::splat(black_box(0.5)), L::splat(black_box(1.0)));
-        let mut chains = [L::splat(0.0); N_CHAINS];
+        let mut chains = [L::splat(0.0); LANES];
         for _ in 0..self.n_rounds {
             for chain in &mut chains {
                 *chain = chain.mul_add(factor, addend);
@@ -88,7 +86,7 @@ fn conv(criterion: &mut Criterion) {
     const N_ROUNDS: usize = 100_000;
     work_in_pool();
     let mut group = criterion.benchmark_group("conv,k=3");
-    let n_flops = 2 * LANES * N_CHAINS * N_ROUNDS * rayon::current_num_threads();
+    let n_flops = 2 * LANES * LANES * N_ROUNDS * rayon::current_num_threads();
     group.throughput(Throughput::Elements(n_flops as u64));
     group.bench_function("peak", |bencher| {
         bencher.iter(|| rayon::broadcast(|_| Isa::widest().run(Peak { n_rounds: N_ROUNDS })));

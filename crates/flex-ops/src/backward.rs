@@ -222,16 +222,15 @@ impl Work for BackwardChunk<'_, '_> {
     fn run<L: Lanes>(mut self) -> Vec<f32> {
         let n_images = self.images.len() / self.shape.input();
         let mut weights = vec![0.0; n_sums(self.shape)];
-        for i in 0..n_images {
-            let slot = if self.shape.is_by_channel() { 0 } else { i };
-            self.pad(i, slot);
-            self.shape.after.run::<L, _>(PadSlopes { chunk: &mut self, image: i, slot });
-            self.image_gradient::<L>(i, slot);
-            if self.shape.is_by_channel() {
+        if self.shape.is_by_channel() {
+            for i in 0..n_images {
+                self.image::<L>(i, 0);
                 self.add_by_channel::<L>(&mut weights);
             }
-        }
-        if !self.shape.is_by_channel() {
+        } else {
+            for i in 0..n_images {
+                self.image::<L>(i, i);
+            }
             self.add_by_position::<L>(n_images, &mut weights);
         }
         weights
@@ -269,13 +268,16 @@ impl Activated for PadSlopes<'_, '_, '_> {
 }
 
 impl BackwardChunk<'_, '_> {
-    /// Copies an image into its padded planes.
+    /// Copies an image and the gradients of its convolution into the padded planes of a slot, and takes
+    /// them to the gradient of the image.
     #[inline(always)]
-    fn pad(&mut self, i: usize, slot: usize) {
+    fn image<L: Lanes>(&mut self, i: usize, slot: usize) {
         let Shape { n_in, geometry, .. } = self.shape;
         let (size, padded) = (self.shape.input(), n_in * geometry.padded_plane());
         let planes = &mut self.scratch.images[slot * padded..][..padded];
         self.shape.pad(&self.images[i * size..][..size], planes);
+        self.shape.after.run::<L, _>(PadSlopes { chunk: self, image: i, slot });
+        self.image_gradient::<L>(i, slot);
     }
 
     /// Adds what the image at hand gives to the gradient of the weights.

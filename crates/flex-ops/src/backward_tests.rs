@@ -22,6 +22,7 @@ fn all_instruction_sets_agree_with_the_portable_one() {
     let cases = [
         (1, 1, One, [8, 16]),
         (3, 1, One, [3, 8]),
+        (3, 1, One, [2, 24]),
         (3, 2, One, [13, 5]),
         (5, 1, One, [2, 4]),
         (3, 1, Depthwise, [8, 8]),

@@ -125,42 +125,16 @@ impl Work for ConvolveImage<'_, '_> {
 
 /// The activation of `factor · value + shift` for every channel of a batch.
 pub(crate) fn normalize(isa: Isa, shape: Shape, values: &[f32], channels: &[[f32; 2]]) -> Vec<f32> {
-    let size = shape.output();
+    let (size, area) = (shape.output(), shape.geometry.output_area());
     let of_image = |(): &mut (), i: usize, normalized: &mut Piece<'_>| {
-        let values = &values[i * size..][..size];
-        isa.run(NormalizeInto { shape, values, channels, normalized });
+        let planes = values[i * size..][..size].chunks_exact(area);
+        for (values, channel) in planes.zip(channels) {
+            let plane = normalized.take(area);
+            plane.copy_from_slice(values);
+            isa.run(Normalize { shape, plane, channel: *channel });
+        }
     };
     in_pieces(values.len(), size, || (), of_image).0
-}
-
-struct NormalizeInto<'a, 'b> {
-    shape: Shape,
-    values: &'a [f32],
-    channels: &'a [[f32; 2]],
-    normalized: &'a mut Piece<'b>,
-}
-
-impl Work for NormalizeInto<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self) {
-        self.shape.after.run::<L, _>(self);
-    }
-}
-
-impl Activated for NormalizeInto<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes, A: Activation>(self) {
-        let area = self.shape.geometry.output_area();
-        for (values, channel) in self.values.chunks_exact(area).zip(self.channels) {
-            let plane = self.normalized.take(area);
-            plane.copy_from_slice(values);
-            elementwise::normalize::<A>(plane, *channel);
-        }
-    }
 }
 
 /// The same where the values are not needed any more.
@@ -170,14 +144,18 @@ pub(crate) fn normalize_in_place(
     values: &mut [f32],
     channels: &[[f32; 2]],
 ) {
-    let images = values.par_chunks_exact_mut(shape.output());
-    images.for_each(|image| isa.run(Normalize { shape, image, channels }));
+    values.par_chunks_exact_mut(shape.output()).for_each(|image| {
+        let planes = image.chunks_exact_mut(shape.geometry.output_area());
+        for (plane, channel) in planes.zip(channels) {
+            isa.run(Normalize { shape, plane, channel: *channel });
+        }
+    });
 }
 
 struct Normalize<'a> {
     shape: Shape,
-    image: &'a mut [f32],
-    channels: &'a [[f32; 2]],
+    plane: &'a mut [f32],
+    channel: [f32; 2],
 }
 
 impl Work for Normalize<'_> {
@@ -194,9 +172,6 @@ impl Activated for Normalize<'_> {
 
     #[inline(always)]
     fn run<L: Lanes, A: Activation>(self) {
-        let planes = self.image.chunks_exact_mut(self.shape.geometry.output_area());
-        for (plane, channel) in planes.zip(self.channels) {
-            elementwise::normalize::<A>(plane, *channel);
-        }
+        elementwise::normalize::<A>(self.plane, self.channel);
     }
 }
