@@ -9,6 +9,7 @@ mod job;
 mod lab;
 mod lines;
 mod log;
+mod mask_file;
 mod matrix;
 mod memory;
 mod method;

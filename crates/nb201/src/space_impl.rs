@@ -1,7 +1,7 @@
 //! NAS-Bench-201 as a search space: texts, costs, taps.
 
 use serde::{Deserialize, Serialize};
-use space::{Arch, ArchFault, Cost, EdgeId, Mask, OpId, SearchSpace, SpaceError};
+use space::{Arch, ArchFault, Cost, EdgeId, Mask, OpId, SearchSpace, SpaceError, Tally};
 
 use crate::cell::{EDGES, N_NODES, OP_NAMES, Operation, live_edges};
 
@@ -83,36 +83,29 @@ impl Nb201 {
     }
 
     fn cost_of_edges(&self, arch: &Arch, counts: impl Fn(usize) -> bool) -> Cost {
-        let mut cost = Cost::default();
-        let mut side = self.resolution;
-        let add_conv = |cost: &mut Cost, n_in, n_out, kernel: usize, side: usize, norm: bool| {
-            let weights = (n_in * n_out * kernel * kernel) as u64;
-            cost.parameters += weights + if norm { 2 * n_out as u64 } else { 0 };
-            cost.macs += weights * (side * side) as u64;
-        };
-        add_conv(&mut cost, self.image_channels, self.config.channels, 3, side, true);
+        let mut tally = Tally::new([self.image_channels, self.resolution, self.resolution]);
+        tally.conv(self.config.channels, 3, 1).norm();
         for block in self.blocks() {
             match block {
                 Block::Cell { channels } => {
                     let kernels = (0..EDGES.len()).filter(|&edge| counts(edge));
                     for kernel in kernels.filter_map(|e| Operation::of(arch.op(EdgeId(e))).kernel())
                     {
-                        let affine = self.config.affine;
-                        add_conv(&mut cost, channels, channels, kernel, side, affine);
+                        tally.conv(channels, kernel, 1);
+                        if self.config.affine {
+                            tally.norm();
+                        }
                     }
                 }
                 Block::Reduction { n_in, n_out } => {
-                    side = side.div_ceil(2);
-                    add_conv(&mut cost, n_in, n_out, 3, side, true);
-                    add_conv(&mut cost, n_out, n_out, 3, side, true);
-                    add_conv(&mut cost, n_in, n_out, 1, side, false);
+                    tally.conv(n_out, 3, 2).norm().conv(n_out, 3, 1).norm();
+                    let [_, height, width] = tally.shape();
+                    let downsample = *Tally::new([n_in, height, width]).conv(n_out, 1, 1);
+                    tally.beside(downsample.cost());
                 }
             }
         }
-        let (last, classes) = (self.last_channels() as u64, self.classes as u64);
-        cost.parameters += 2 * last + last * classes + classes;
-        cost.macs += last * classes;
-        cost
+        tally.norm().global_pool().linear(self.classes).cost()
     }
 }
 
@@ -130,6 +123,11 @@ impl SearchSpace for Nb201 {
     fn edge_name(&self, edge: EdgeId) -> String {
         let (from, to) = EDGES[edge.0];
         format!("{from}→{to}")
+    }
+
+    fn mask_key(&self, edge: EdgeId) -> String {
+        let (from, to) = EDGES[edge.0];
+        format!("{from}_{to}")
     }
 
     fn op_names(&self, _edge: EdgeId) -> &[&'static str] {

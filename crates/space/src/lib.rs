@@ -18,6 +18,7 @@ mod error;
 mod mask;
 mod search_space;
 mod seed;
+mod tally;
 mod tree;
 
 pub use accuracy::{Accuracy, Test, Valid};
@@ -25,4 +26,5 @@ pub use error::{ArchFault, SpaceError};
 pub use mask::{Arch, EdgeId, Mask, OpId};
 pub use search_space::{Cost, SearchSpace, sample_connected, stratified_sample};
 pub use seed::Seed;
+pub use tally::{Tally, multiple_of_eight};
 pub use tree::{NodeId, Split, SplitTree};

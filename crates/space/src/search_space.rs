@@ -24,6 +24,11 @@ pub trait SearchSpace: Send + Sync {
     /// The name of an edge, for people.
     fn edge_name(&self, edge: EdgeId) -> String;
 
+    /// The key of an edge in published mask files: its name, unless they have another.
+    fn mask_key(&self, edge: EdgeId) -> String {
+        self.edge_name(edge)
+    }
+
     /// The names of an edge's operations, in the order of their numbers.
     fn op_names(&self, edge: EdgeId) -> &[&'static str];
 

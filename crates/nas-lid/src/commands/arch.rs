@@ -1,48 +1,117 @@
 //! `nas-lid arch`: parameters, multiply-adds and taps of one architecture.
 
-use anyhow::{Result, bail};
-use nb201::{Nb201, Nb201Config};
-use serde_json::json;
-use space::SearchSpace;
+use std::path::Path;
 
-use crate::Format;
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use nb201::{Nb201, Nb201Config};
+use ofa::{Ofa, OfaConfig};
+use proxyless::{Proxyless, ProxylessConfig};
+use serde_json::json;
+use space::{Arch, SearchSpace};
+
+use crate::{Format, mask_file};
 
 /// What to describe.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The search space: nb201
-    space: String,
-    /// The architecture, as the space writes it
+    /// The search space
+    space: SpaceName,
+    /// The architecture, as the space writes it, or a file: a published mask in JSON
     arch: String,
-    /// Channels of the first stage
+    /// Side of the images in pixels [default: 32 for nb201, else 224]
+    #[arg(long)]
+    resolution: Option<usize>,
+    /// Number of classes [default: 10 for nb201, else 1000]
+    #[arg(long)]
+    classes: Option<usize>,
+    /// nb201: channels of the first stage
     #[arg(long, default_value_t = 16)]
     channels: usize,
-    /// Cells in each stage
+    /// nb201: cells in each stage
     #[arg(long, default_value_t = 5)]
     cells_per_stage: usize,
-    /// Side of the images in pixels
-    #[arg(long, default_value_t = 32)]
-    resolution: usize,
-    /// Number of classes
-    #[arg(long, default_value_t = 10)]
-    classes: usize,
+    /// proxyless, ofa: what all channels are multiplied by
+    #[arg(long, default_value_t = 1.0)]
+    width: f64,
+    /// proxyless, ofa: stride of the first convolution
+    #[arg(long, default_value_t = 2)]
+    stem_stride: usize,
+    /// proxyless: channels of the six stages at width 1
+    #[arg(long, value_delimiter = ',', default_values_t = [24, 40, 80, 96, 192, 320])]
+    stage_channels: Vec<usize>,
+    /// ofa: expansions that a block may have, some of 3, 4, 6
+    #[arg(long, value_delimiter = ',', default_values_t = [4, 6])]
+    expand_ratios: Vec<usize>,
+    /// ofa: blocks that a stage may have, some of 2, 3, 4
+    #[arg(long, value_delimiter = ',', default_values_t = [3, 4])]
+    depths: Vec<usize>,
+}
+
+/// The names of the search spaces.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SpaceName {
+    /// NAS-Bench-201
+    Nb201,
+    /// ProxylessNAS
+    Proxyless,
+    /// Once-for-All on MobileNetV3
+    Ofa,
+}
+
+/// Largest number of channels, pixels or classes that is counted with.
+const LARGEST: usize = 1 << 16;
+
+impl Options {
+    fn space(&self) -> Result<Box<dyn SearchSpace>> {
+        let (resolution, classes) = match self.space {
+            SpaceName::Nb201 => (32, 10),
+            SpaceName::Proxyless | SpaceName::Ofa => (224, 1000),
+        };
+        let resolution = self.resolution.unwrap_or(resolution);
+        let classes = self.classes.unwrap_or(classes);
+        let sizes = [self.channels, self.cells_per_stage, self.stem_stride, resolution, classes];
+        let sizes = sizes.iter().chain(&self.stage_channels);
+        if sizes.into_iter().any(|size| !(1..=LARGEST).contains(size)) {
+            bail!("channels, cells, strides, resolution and classes must lie in 1..={LARGEST}");
+        }
+        if !(0.01..=100.0).contains(&self.width) {
+            bail!("--width must lie between 0.01 and 100, got {}", self.width);
+        }
+        let (width, stem_stride) = (self.width, self.stem_stride);
+        Ok(match self.space {
+            SpaceName::Nb201 => {
+                let (channels, cells_per_stage) = (self.channels, self.cells_per_stage);
+                let config = Nb201Config { channels, cells_per_stage, affine: true };
+                Box::new(Nb201::new(&config, 3, resolution, classes))
+            }
+            SpaceName::Proxyless => {
+                let stage_channels = self.stage_channels[..].try_into();
+                let stage_channels = stage_channels.context("--stage-channels: expected six")?;
+                let config = ProxylessConfig { width, stage_channels, stem_stride };
+                Box::new(Proxyless::new(&config, 3, resolution, classes))
+            }
+            SpaceName::Ofa => {
+                let (expand_ratios, depths) = (self.expand_ratios.clone(), self.depths.clone());
+                let config = OfaConfig { width, expand_ratios, depths, stem_stride };
+                Box::new(Ofa::new(&config, 3, resolution, classes)?)
+            }
+        })
+    }
+
+    fn arch(&self, space: &dyn SearchSpace) -> Result<Arch> {
+        let file = Path::new(&self.arch);
+        if self.arch.ends_with(".json") || file.is_file() {
+            let text = std::fs::read_to_string(file).with_context(|| self.arch.clone())?;
+            return mask_file::parse(space, &text).with_context(|| self.arch.clone());
+        }
+        Ok(space.parse(&self.arch)?)
+    }
 }
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
-    if options.space != "nb201" {
-        bail!("unknown search space `{}`, expected nb201", options.space);
-    }
-    let sizes = [options.channels, options.cells_per_stage, options.resolution, options.classes];
-    if sizes.iter().any(|&size| size == 0 || 1 << 16 < size) {
-        bail!("channels, cells, resolution and classes must lie between 1 and 65536");
-    }
-    let config = Nb201Config {
-        channels: options.channels,
-        cells_per_stage: options.cells_per_stage,
-        affine: true,
-    };
-    let space = Nb201::new(&config, 3, options.resolution, options.classes);
-    let arch = space.parse(&options.arch)?;
+    let space = options.space()?;
+    let arch = options.arch(space.as_ref())?;
     let cost = space.cost(&arch);
     let taps = space.taps(&arch);
     crate::print(match format {
