@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use space::{Arch, EdgeId};
 use supernet::{
-    Activation, Affine, Classifier, Conv, ConvConfig, ConvNorm, ConvNormConfig, Network, Norm,
+    Activation, Affine, Conv, ConvConfig, ConvNorm, ConvNormConfig, Groups, Linear, Network, Norm,
     Pass, Taps, avg_pool2, avg_pool3, global_avg_pool,
 };
 
@@ -20,7 +20,7 @@ pub struct Nb201Network {
     cells: Vec<Cell>,
     reductions: Vec<Reduction>,
     norm: Norm,
-    classifier: Classifier,
+    classifier: Linear,
     cells_per_stage: usize,
 }
 
@@ -53,7 +53,7 @@ impl Nb201Network {
             cells,
             reductions,
             norm: Norm::new(last, Affine::Yes, device),
-            classifier: Classifier::new(last, space.classes, device, rng),
+            classifier: Linear::new(last, space.classes, device, rng),
             cells_per_stage: space.config.cells_per_stage,
         }
     }
@@ -165,7 +165,7 @@ impl Reduction {
     fn init(n_in: usize, n_out: usize, device: &Device, rng: &mut ChaCha8Rng) -> Self {
         let conv_a =
             ConvNormConfig { stride: 2, ..conv_norm(n_in, n_out, 3, Activation::ReluBefore) };
-        let downsample = ConvConfig { n_in, n_out, kernel: 1, stride: 1 };
+        let downsample = ConvConfig { n_in, n_out, kernel: 1, stride: 1, groups: Groups::One };
         Self {
             conv_a: conv_a.init(device, rng),
             conv_b: conv_norm(n_out, n_out, 3, Activation::ReluBefore).init(device, rng),
@@ -184,7 +184,15 @@ impl Reduction {
 }
 
 fn conv_norm(n_in: usize, n_out: usize, kernel: usize, activation: Activation) -> ConvNormConfig {
-    ConvNormConfig { n_in, n_out, kernel, stride: 1, affine: Affine::Yes, activation }
+    ConvNormConfig {
+        n_in,
+        n_out,
+        kernel,
+        stride: 1,
+        groups: Groups::One,
+        affine: Affine::Yes,
+        activation,
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@
 //! Literature: Cai et al., *ProxylessNAS*, ICLR 2019; Sandler et al., *MobileNetV2*, CVPR 2018.
 
 mod block;
+mod network;
 mod space_impl;
 
 pub use block::Operation;
+pub use network::ProxylessNetwork;
 pub use space_impl::{Proxyless, ProxylessConfig};

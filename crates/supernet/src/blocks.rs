@@ -1,15 +1,15 @@
-//! Building blocks that the networks of all spaces share.
+//! Convolutions and norms that the networks of all spaces are made of.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::relu;
-use burn::tensor::module::{avg_pool2d, conv2d};
-use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
-use burn::tensor::{Device, Tensor, TensorData, assert_shape};
-use flex_ops::{Before, Options};
-use rand::RngExt;
+use burn::tensor::activation::{hard_swish, relu, relu6};
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, assert_shape};
+use flex_ops::{After, Before, Groups, Options};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Pass;
+use crate::linear::uniform;
 
 /// Whether a norm has a trainable scale and shift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,30 @@ pub enum Activation {
     None,
     /// ReLU before the convolution.
     ReluBefore,
+    /// ReLU after the norm.
+    Relu,
+    /// ReLU up to 6, after the norm.
+    Relu6,
+    /// x · ReLU6(x + 3) ∕ 6, after the norm (Howard et al. 2019).
+    HardSwish,
+}
+
+impl Activation {
+    fn before(self) -> Before {
+        match self {
+            Self::ReluBefore => Before::Relu,
+            Self::None | Self::Relu | Self::Relu6 | Self::HardSwish => Before::Nothing,
+        }
+    }
+
+    fn after(self) -> After {
+        match self {
+            Self::None | Self::ReluBefore => After::Nothing,
+            Self::Relu => After::Relu,
+            Self::Relu6 => After::Relu6,
+            Self::HardSwish => After::HardSwish,
+        }
+    }
 }
 
 /// Batch norm without statistics of its own: they belong to the [`Pass`].
@@ -63,17 +87,22 @@ impl Norm {
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
         let [b, _, h, w] = x.dims();
         assert_shape!(x, [b, self.channels, h, w]);
-        let (scale, shift) = self.scale_and_shift(&x.device());
+        let [scale, shift] = self.scale_and_shift(self.channels, &x.device());
         pass.normalize(x, scale, shift)
     }
 
-    fn scale_and_shift(&self, device: &Device) -> (Tensor<1>, Tensor<1>) {
-        let scale = self.scale.as_ref().map(Param::val);
-        let shift = self.shift.as_ref().map(Param::val);
-        (
-            scale.unwrap_or_else(|| Tensor::ones([self.channels], device)),
-            shift.unwrap_or_else(|| Tensor::zeros([self.channels], device)),
-        )
+    /// Those of the first channels.
+    fn scale_and_shift(&self, channels: usize, device: &Device) -> [Tensor<1>; 2] {
+        let first = |param: &Param<Tensor<1>>| {
+            let whole = param.val();
+            if channels == self.channels { whole } else { whole.slice(0..channels) }
+        };
+        let scale = self.scale.as_ref().map(first);
+        let shift = self.shift.as_ref().map(first);
+        [
+            scale.unwrap_or_else(|| Tensor::ones([channels], device)),
+            shift.unwrap_or_else(|| Tensor::zeros([channels], device)),
+        ]
     }
 }
 
@@ -88,14 +117,27 @@ pub struct ConvConfig {
     pub kernel: usize,
     /// Stride in both directions.
     pub stride: usize,
+    /// Which input channels an output channel sees.
+    pub groups: Groups,
 }
 
 impl ConvConfig {
     /// Draws the weights uniformly from ±1/√fan-in, as PyTorch does.
+    ///
+    /// # Panics
+    ///
+    /// If a depthwise convolution changes the number of channels.
     pub fn init(&self, device: &Device, rng: &mut ChaCha8Rng) -> Conv {
-        let shape = [self.n_out, self.n_in, self.kernel, self.kernel];
-        let fan_in = self.n_in * self.kernel * self.kernel;
-        Conv { weight: uniform(shape, fan_in, device, rng), stride: self.stride }
+        let n_seen = match self.groups {
+            Groups::One => self.n_in,
+            Groups::Depthwise => {
+                assert_eq!(self.n_in, self.n_out, "channels of a depthwise convolution");
+                1
+            }
+        };
+        let shape = [self.n_out, n_seen, self.kernel, self.kernel];
+        let weight = uniform(shape, n_seen * self.kernel * self.kernel, device, rng);
+        Conv { weight, stride: self.stride, groups: self.groups }
     }
 }
 
@@ -104,6 +146,8 @@ impl ConvConfig {
 pub struct Conv {
     weight: Param<Tensor<4>>,
     stride: usize,
+    #[module(skip)]
+    groups: Groups,
 }
 
 impl Conv {
@@ -114,10 +158,17 @@ impl Conv {
     /// - `x`: `[b, n_in, h, w]`
     /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let weight = self.weight.val();
+        self.forward_by(self.weight.val(), x)
+    }
+
+    fn forward_by(&self, weight: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
         let padding = weight.dims()[2] / 2;
-        let options = ConvOptions::new([self.stride, self.stride], [padding, padding], [1, 1], 1);
-        conv2d(x, weight, None, options)
+        let groups = match self.groups {
+            Groups::One => 1,
+            Groups::Depthwise => x.dims()[1],
+        };
+        let stride = [self.stride, self.stride];
+        conv2d(x, weight, None, ConvOptions::new(stride, [padding, padding], [1, 1], groups))
     }
 }
 
@@ -132,6 +183,8 @@ pub struct ConvNormConfig {
     pub kernel: usize,
     /// Stride in both directions.
     pub stride: usize,
+    /// Which input channels an output channel sees.
+    pub groups: Groups,
     /// Whether the norm is trained.
     pub affine: Affine,
     /// The activation.
@@ -140,22 +193,27 @@ pub struct ConvNormConfig {
 
 impl ConvNormConfig {
     /// Draws the weights.
+    ///
+    /// # Panics
+    ///
+    /// If a depthwise convolution changes the number of channels.
     pub fn init(&self, device: &Device, rng: &mut ChaCha8Rng) -> ConvNorm {
-        let Self { n_in, n_out, kernel, stride, affine, activation } = *self;
+        let Self { n_in, n_out, kernel, stride, groups, affine, activation } = *self;
         ConvNorm {
-            conv: ConvConfig { n_in, n_out, kernel, stride }.init(device, rng),
+            conv: ConvConfig { n_in, n_out, kernel, stride, groups }.init(device, rng),
             norm: Norm::new(n_out, affine, device),
-            relu_before: activation == Activation::ReluBefore,
+            activation,
         }
     }
 }
 
-/// \[ReLU →\] convolution → batch norm.
+/// \[ReLU →\] convolution → batch norm \[→ activation\].
 #[derive(Module, Debug)]
 pub struct ConvNorm {
     conv: Conv,
     norm: Norm,
-    relu_before: bool,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl ConvNorm {
@@ -166,99 +224,80 @@ impl ConvNorm {
     /// - `x`: `[b, n_in, h, w]`
     /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
-        let device = x.device();
-        if flex_ops::is_supported(&device) {
-            let before = if self.relu_before { Before::Relu } else { Before::Nothing };
-            let options = Options { stride: self.conv.stride, before, ..Options::PLAIN };
-            let (scale, shift) = self.norm.scale_and_shift(&device);
-            let weight = self.conv.weight.val();
-            if let Some(given) = pass.next_given() {
-                return flex_ops::conv_norm_given(x, weight, [scale, shift], given, options);
-            }
-            let fused = flex_ops::conv_norm(x, weight, scale, shift, options);
-            pass.observe(fused.mean, fused.variance);
-            return fused.output;
-        }
-        let x = if self.relu_before { relu(x) } else { x };
-        self.norm.forward(self.conv.forward(x), pass)
-    }
-}
-
-/// A linear layer with bias, its weight laid out as in PyTorch: `[n_out, n_in]`.
-#[derive(Module, Debug)]
-pub struct Classifier {
-    weight: Param<Tensor<2>>,
-    bias: Param<Tensor<1>>,
-}
-
-impl Classifier {
-    /// Draws weight and bias uniformly from ±1/√n_in, as PyTorch does.
-    pub fn new(n_in: usize, n_out: usize, device: &Device, rng: &mut ChaCha8Rng) -> Self {
-        Self {
-            weight: uniform([n_out, n_in], n_in, device, rng),
-            bias: uniform([n_out], n_in, device, rng),
-        }
+        self.forward_by(self.weight(), x, pass)
     }
 
-    /// Computes the logits.
+    /// Applies the part of the block that makes its first `n_out` channels of the first channels of its
+    /// input; the rest of the weight has no gradient.
     ///
     /// # Shapes
     ///
-    /// - `x`: `[b, n_in]`
-    /// - output: `[b, n_out]`
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+    /// - `x`: `[b, n_in, h, w]`, not more channels than the block has
+    /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer channels in the block.
+    pub fn forward_prefix(&self, x: Tensor<4>, n_out: usize, pass: &mut Pass<'_>) -> Tensor<4> {
+        let n_seen = match self.conv.groups {
+            Groups::One => x.dims()[1],
+            Groups::Depthwise => 1,
+        };
+        self.forward_by(self.weight().slice([0..n_out, 0..n_seen]), x, pass)
     }
-}
 
-/// The mean of each 3 × 3 neighborhood; places outside the image do not count.
-///
-/// # Shapes
-///
-/// - `x` and output: `[b, c, h, w]`
-pub fn avg_pool3(x: Tensor<4>) -> Tensor<4> {
-    if flex_ops::is_supported(&x.device()) {
-        return flex_ops::avg_pool3(x);
+    /// Applies the block with a weight that was made of its own, for as many channels as that has.
+    ///
+    /// # Shapes
+    ///
+    /// - `weight`: `[n_out, n_in, k, k]`, or `[n_out, 1, k, k]` if depthwise
+    /// - `x`: `[b, n_in, h, w]`
+    /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
+    ///
+    /// # Panics
+    ///
+    /// If the weight has more output channels than the block, or does not fit `x`.
+    pub fn forward_by(&self, weight: Tensor<4>, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
+        let device = x.device();
+        let affine = self.norm.scale_and_shift(weight.dims()[0], &device);
+        if flex_ops::is_supported(&device) {
+            return self.fused(weight, affine, x, pass);
+        }
+        let x = if self.activation.before() == Before::Relu { relu(x) } else { x };
+        let [scale, shift] = affine;
+        let x = pass.normalize(self.conv.forward_by(weight, x), scale, shift);
+        match self.activation.after() {
+            After::Nothing => x,
+            After::Relu => relu(x),
+            After::Relu6 => relu6(x),
+            After::HardSwish => hard_swish(x),
+        }
     }
-    let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]);
-    avg_pool2d(x, options.with_count_include_pad(false))
-}
 
-/// The mean of each 2 × 2 square.
-///
-/// # Shapes
-///
-/// - `x`: `[b, c, h, w]`
-/// - output: `[b, c, h / 2, w / 2]`
-pub fn avg_pool2(x: Tensor<4>) -> Tensor<4> {
-    if flex_ops::is_supported(&x.device()) {
-        return flex_ops::avg_pool2(x);
+    /// The trained weight, `[n_out, n_in, k, k]`, or `[n_out, 1, k, k]` if depthwise.
+    pub fn weight(&self) -> Tensor<4> {
+        self.conv.weight.val()
     }
-    avg_pool2d(x, AvgPoolOptions::new([2, 2]).with_stride([2, 2]))
-}
 
-/// The mean of each channel.
-///
-/// # Shapes
-///
-/// - `x`: `[b, c, h, w]`
-/// - output: `[b, c]`
-pub fn global_avg_pool(x: Tensor<4>) -> Tensor<2> {
-    if flex_ops::is_supported(&x.device()) {
-        return flex_ops::global_avg_pool(x);
+    fn fused(
+        &self,
+        weight: Tensor<4>,
+        affine: [Tensor<1>; 2],
+        x: Tensor<4>,
+        pass: &mut Pass<'_>,
+    ) -> Tensor<4> {
+        let options = Options {
+            stride: self.conv.stride,
+            groups: self.conv.groups,
+            before: self.activation.before(),
+            after: self.activation.after(),
+        };
+        if let Some(given) = pass.next_given() {
+            return flex_ops::conv_norm_given(x, weight, affine, given, options);
+        }
+        let [scale, shift] = affine;
+        let fused = flex_ops::conv_norm(x, weight, scale, shift, options);
+        pass.observe(fused.mean, fused.variance);
+        fused.output
     }
-    let [b, c, h, w] = x.dims();
-    x.reshape([b, c, h * w]).mean_dim(2).reshape([b, c])
-}
-
-fn uniform<const D: usize>(
-    shape: [usize; D],
-    fan_in: usize,
-    device: &Device,
-    rng: &mut ChaCha8Rng,
-) -> Param<Tensor<D>> {
-    let bound = 1.0 / (fan_in as f32).sqrt();
-    let n = shape.iter().product();
-    let values: Vec<f32> = (0..n).map(|_| bound * (2.0 * rng.random::<f32>() - 1.0)).collect();
-    Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device))
 }

@@ -19,22 +19,28 @@
 //! Literature: Guo et al. 2020 (single-path one-shot), Chu et al. 2021 (FairNAS).
 
 mod blocks;
+mod bottleneck;
 mod checkpoint;
 mod engine;
 mod error;
 mod features;
+mod linear;
 mod pass;
+mod pool;
 mod sgd;
+mod squeeze_excite;
 mod supernet;
 mod training;
 
-pub use blocks::{
-    Activation, Affine, Classifier, Conv, ConvConfig, ConvNorm, ConvNormConfig, Norm, avg_pool2,
-    avg_pool3, global_avg_pool,
-};
+pub use blocks::{Activation, Affine, Conv, ConvConfig, ConvNorm, ConvNormConfig, Norm};
+pub use bottleneck::{Bottleneck, BottleneckConfig, plus_input};
 pub use engine::{Engine, Network};
 pub use error::SupernetError;
 pub use features::Features;
+pub use flex_ops::Groups;
+pub use linear::Linear;
 pub use pass::{Moments, Pass};
+pub use pool::{avg_pool2, avg_pool3, global_avg_pool};
+pub use squeeze_excite::SqueezeExcite;
 pub use supernet::{Evaluation, Lookahead, Statistics, StepOptions, Supernet, TapSink, Taps};
 pub use training::{Sampling, Schedule, Training, TrainingError};

@@ -9,7 +9,7 @@ use data::Batch;
 use rand::RngExt;
 use space::{Arch, EdgeId, OpId, Seed};
 use supernet::{
-    Activation, Affine, Classifier, ConvNorm, ConvNormConfig, Engine, Lookahead, Network, Pass,
+    Activation, Affine, ConvNorm, ConvNormConfig, Engine, Groups, Linear, Lookahead, Network, Pass,
     Statistics, StepOptions, Supernet, Taps, avg_pool3, global_avg_pool,
 };
 
@@ -18,7 +18,7 @@ use supernet::{
 struct Chain {
     stem: ConvNorm,
     edges: Vec<Vec<ConvNorm>>,
-    head: Classifier,
+    head: Linear,
 }
 
 const CHANNELS: usize = 5;
@@ -32,6 +32,7 @@ impl Chain {
             n_out: CHANNELS,
             kernel,
             stride: 1,
+            groups: Groups::One,
             affine: Affine::Yes,
             activation: Activation::ReluBefore,
         };
@@ -39,7 +40,7 @@ impl Chain {
         let edges = (0..2)
             .map(|_| [3, 1].map(|k| conv(CHANNELS, k).init(device, &mut rng)).into())
             .collect();
-        Self { stem, edges, head: Classifier::new(CHANNELS, CLASSES, device, &mut rng) }
+        Self { stem, edges, head: Linear::new(CHANNELS, CLASSES, device, &mut rng) }
     }
 }
 

@@ -1,0 +1,154 @@
+//! The network whose blocks hold every operation.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+use space::{Arch, EdgeId, SearchSpace};
+use supernet::{
+    Activation, Affine, Bottleneck, BottleneckConfig, ConvNorm, ConvNormConfig, Groups, Linear,
+    Network, Pass, Taps, global_avg_pool,
+};
+
+use crate::Proxyless;
+use crate::block::{Block, N_BLOCKS, Operation};
+
+/// Stem, a fixed block, 21 blocks with every operation, a last convolution, pooling, classifier.
+#[derive(Module, Debug)]
+pub struct ProxylessNetwork {
+    stem: ConvNorm,
+    first: Bottleneck,
+    blocks: Vec<Choices>,
+    mix: ConvNorm,
+    classifier: Linear,
+}
+
+/// The bottlenecks of one block, in the order of the operations; to skip takes none.
+#[derive(Module, Debug)]
+struct Choices {
+    bottlenecks: Vec<Bottleneck>,
+}
+
+impl ProxylessNetwork {
+    /// Draws all weights.
+    pub fn init(space: &Proxyless, device: &Device, rng: &mut ChaCha8Rng) -> Self {
+        let [stem, first] = [space.stem_channels(), space.first_channels()];
+        let bottleneck = |n_in, n_mid, n_out, kernel, stride| BottleneckConfig {
+            n_in,
+            n_mid,
+            n_out,
+            kernel,
+            stride,
+            activation: Activation::Relu6,
+        };
+        let mut n_in = first;
+        let stem_block = conv(space.image_channels, stem, 3, space.config.stem_stride);
+        let stem_block = stem_block.init(device, rng);
+        let first_block = bottleneck(stem, stem, first, 3, 1).init(device, rng);
+        let mask = space.full_mask();
+        let blocks = Block::all().zip(mask.edges()).map(|(block, edge)| {
+            let n_out = space.stage_channels(block.stage);
+            let bottlenecks = mask.ops(edge).iter().filter_map(|&op| match Operation::of(op) {
+                Operation::Bottleneck { kernel, expand } => {
+                    let config = bottleneck(n_in, expand * n_in, n_out, kernel, block.stride);
+                    Some(config.init(device, rng))
+                }
+                Operation::Skip => None,
+            });
+            let choices = Choices { bottlenecks: bottlenecks.collect() };
+            n_in = n_out;
+            choices
+        });
+        let blocks = blocks.collect();
+        let last = space.last_channels();
+        Self {
+            stem: stem_block,
+            first: first_block,
+            blocks,
+            mix: conv(n_in, last, 1, 1).init(device, rng),
+            classifier: Linear::new(last, space.classes, device, rng),
+        }
+    }
+}
+
+impl Network for ProxylessNetwork {
+    fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2> {
+        assert_eq!(arch.n_edges(), N_BLOCKS, "blocks of a chain");
+        let mut x = self.first.forward(self.stem.forward(images, pass), pass);
+        pass.tap(Taps::Blocks, &x);
+        for (block, op) in self.blocks.iter().zip(arch.ops()) {
+            if let Some(bottleneck) = block.bottlenecks.get(op.0) {
+                x = bottleneck.forward(x, pass);
+            }
+            pass.tap(Taps::Blocks, &x);
+        }
+        let x = self.mix.forward(x, pass);
+        pass.tap(Taps::Blocks, &x);
+        let logits = self.classifier.forward(global_avg_pool(x));
+        pass.tap(Taps::Blocks, &logits.clone().unsqueeze_dims(&[2, 3]));
+        logits
+    }
+
+    fn edge_of(parameter: &str) -> Option<EdgeId> {
+        parameter.strip_prefix("blocks.")?.split('.').next()?.parse().ok().map(EdgeId)
+    }
+}
+
+fn conv(n_in: usize, n_out: usize, kernel: usize, stride: usize) -> ConvNormConfig {
+    let (groups, affine) = (Groups::One, Affine::Yes);
+    ConvNormConfig { n_in, n_out, kernel, stride, groups, affine, activation: Activation::Relu6 }
+}
+
+#[cfg(test)]
+mod tests {
+    use space::{Cost, Seed};
+
+    use super::*;
+    use crate::ProxylessConfig;
+
+    fn space(resolution: usize) -> Proxyless {
+        let stage_channels = [24, 40, 80, 96, 192, 320];
+        let config = ProxylessConfig { width: 0.1, stage_channels, stem_stride: 1 };
+        Proxyless::new(&config, 3, resolution, 10)
+    }
+
+    #[test]
+    fn parameters_know_their_edge() {
+        let edge = ProxylessNetwork::edge_of;
+        assert_eq!(edge("blocks.17.bottlenecks.2.depthwise.conv.weight"), Some(EdgeId(17)));
+        assert_eq!(edge("mix.conv.weight"), None);
+    }
+
+    /// The widest path of every block together: what is counted is what was built.
+    #[test]
+    fn shapes_are_those_of_the_space() {
+        let space = space(12);
+        let device = Device::flex();
+        let network = ProxylessNetwork::init(&space, &device, &mut Seed::new(1).rng());
+        let mut total = Cost::default();
+        for seed in 0..4 {
+            let arch = space.full_mask().sample(&mut Seed::new(seed).rng());
+            let mut shapes = Vec::new();
+            let mut see = |x: Tensor<4>| {
+                let [_, c, h, w] = x.dims();
+                shapes.push([c, h, w]);
+            };
+            let images = Tensor::ones([2, 3, 12, 12], &device);
+            let mut pass = Pass::tapped(Taps::Blocks, &mut see);
+            let logits = network.forward(images, &arch, &mut pass);
+            assert_eq!(logits.dims(), [2, 10]);
+            assert_eq!(shapes, space.taps(&arch));
+            total = total.max(space.cost(&arch));
+        }
+        assert!(total.parameters < network.num_params() as u64);
+    }
+
+    /// `golden/proxyless_archs.json`: `supernet_params` at width 1.
+    #[test]
+    fn the_whole_supernet_has_the_published_size() {
+        let stage_channels = [24, 40, 80, 96, 192, 320];
+        let config = ProxylessConfig { width: 1.0, stage_channels, stem_stride: 2 };
+        let space = Proxyless::new(&config, 3, 224, 1000);
+        let network = ProxylessNetwork::init(&space, &Device::flex(), &mut Seed::new(1).rng());
+        assert_eq!(network.num_params(), 16_034_168);
+    }
+}

@@ -1,0 +1,86 @@
+//! The inverted bottleneck of MobileNets.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use flex_ops::Groups;
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Activation, Affine, ConvNorm, ConvNormConfig, Pass};
+
+/// Sizes of an inverted bottleneck.
+#[derive(Clone, Copy, Debug)]
+pub struct BottleneckConfig {
+    /// Channels of the input.
+    pub n_in: usize,
+    /// Channels in between; as many as in the input: they are not made anew.
+    pub n_mid: usize,
+    /// Channels of the output.
+    pub n_out: usize,
+    /// Side of the depthwise kernel, odd.
+    pub kernel: usize,
+    /// Stride in both directions.
+    pub stride: usize,
+    /// The activation of the channels in between.
+    pub activation: Activation,
+}
+
+impl BottleneckConfig {
+    /// Draws the weights.
+    pub fn init(&self, device: &Device, rng: &mut ChaCha8Rng) -> Bottleneck {
+        let &Self { n_in, n_mid, n_out, kernel, stride, activation } = self;
+        let pointwise = ConvNormConfig {
+            n_in,
+            n_out: n_mid,
+            kernel: 1,
+            stride: 1,
+            groups: Groups::One,
+            affine: Affine::Yes,
+            activation,
+        };
+        let depthwise =
+            ConvNormConfig { n_in: n_mid, kernel, stride, groups: Groups::Depthwise, ..pointwise };
+        let project =
+            ConvNormConfig { n_in: n_mid, n_out, activation: Activation::None, ..pointwise };
+        Bottleneck {
+            expand: (n_in != n_mid).then(|| pointwise.init(device, rng)),
+            depthwise: depthwise.init(device, rng),
+            project: project.init(device, rng),
+        }
+    }
+}
+
+/// \[1 × 1 convolution to more channels →\] depthwise convolution → 1 × 1 convolution to few, each with
+/// its batch norm, the last without an activation (Sandler et al. 2018, *MobileNetV2*).
+#[derive(Module, Debug)]
+pub struct Bottleneck {
+    expand: Option<ConvNorm>,
+    depthwise: ConvNorm,
+    project: ConvNorm,
+}
+
+impl Bottleneck {
+    /// Applies the block; the input is added where it has the shape of the output.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[b, n_in, h, w]`
+    /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
+    pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
+        let y = match &self.expand {
+            Some(expand) => expand.forward(x.clone(), pass),
+            None => x.clone(),
+        };
+        let y = self.project.forward(self.depthwise.forward(y, pass), pass);
+        plus_input(y, x)
+    }
+}
+
+/// The sum of a block's output and its input, where they have one shape.
+///
+/// # Shapes
+///
+/// - `y` and output: `[b, n_out, h′, w′]`
+/// - `x`: `[b, n_in, h, w]`
+pub fn plus_input(y: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
+    if y.dims() == x.dims() { y + x } else { y }
+}
