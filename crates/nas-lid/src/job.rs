@@ -69,6 +69,17 @@ impl Job<'_> {
         dir: &RunDir,
         start: &dyn Supernet,
     ) -> Result<()> {
+        self.trained(lab, config, dir, start).map(drop)
+    }
+
+    /// The same, and the weights after the last epoch.
+    pub(crate) fn trained(
+        &self,
+        lab: &Lab,
+        config: &RunConfig,
+        dir: &RunDir,
+        start: &dyn Supernet,
+    ) -> Result<Box<dyn Supernet>> {
         let file = checkpoint(dir, &self.name);
         std::fs::create_dir_all(file.parent().context("a checkpoint lies in a folder")?)?;
         let mut supernet = start.fork();
@@ -77,7 +88,7 @@ impl Job<'_> {
             epoch = load(supernet.as_mut(), &file, &self.name, self.mask, None)?;
         }
         if epoch == self.epochs {
-            return Ok(());
+            return Ok(supernet);
         }
         let training = self.training(lab, config);
         let n_steps = lab.training.n_steps() as u64;
@@ -98,7 +109,7 @@ impl Job<'_> {
             dir.add_metric(Metric { job: self.name.clone(), epoch, loss, seconds })?;
             supernet.save(&file, &note)?;
         }
-        Ok(())
+        Ok(supernet)
     }
 
     /// Seconds of a training step and of scoring an architecture, by doing a few of each.

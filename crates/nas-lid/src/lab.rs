@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use burn::tensor::Device;
 use data::{Augment, Batch, Batches, Dataset, Images, Normalization};
-use nb201::{Nb201, Nb201Network, Table};
 use space::{Accuracy, Arch, SearchSpace, Seed, Test};
-use supernet::{Engine, Statistics, Supernet};
+use supernet::{Statistics, Supernet};
 
-use crate::config::{EvaluationStatistics, RunConfig, SpaceConfig};
-
-/// The table of true accuracies, as people download it.
-const TRUTH: &str = "nb201-test-accuracy-200ep.csv";
+use crate::config::{EvaluationStatistics, RunConfig};
+use crate::spaces::{self, Opened, Task};
 
 /// Space, images, and the way to make a supernet of untrained weights.
 pub(crate) struct Lab {
@@ -25,8 +22,8 @@ pub(crate) struct Lab {
     pub(crate) probes: Vec<Batch>,
     evaluation: Vec<Batch>,
     recalibration: Option<Vec<Batch>>,
+    test: Batches,
     untrained: Box<dyn Fn() -> Box<dyn Supernet>>,
-    truth: Option<Truth>,
 }
 
 impl Lab {
@@ -39,16 +36,15 @@ impl Lab {
         let seed = Seed::new(config.seed);
         let dataset = Dataset::load(&config.data.source, archives, &cache())?;
         let resolution = config.data.resolution;
-        if !resolution.is_multiple_of(4) {
-            bail!("`data.resolution` is {resolution}, but nb201 halves the images twice");
-        }
         let images = dataset.train.downscaled(resolution)?;
         let (train, valid) =
             data::split(&images, config.data.valid_images, seed.child("data/split"))?;
         let norm = Normalization::of(&train)?;
         let (train, valid) = (Arc::new(train), Arc::new(valid));
-        let shape = train.shape;
-        let n_classes = dataset.classes.len();
+        let task =
+            Task { image_channels: train.shape[0], resolution, classes: dataset.classes.len() };
+        let Opened { space, untrained } =
+            spaces::open(&config.space, task, device, seed.child("weights"))?;
 
         let t = &config.training;
         let training = Batches::new(train.clone(), &norm, config.data.augment, t.batch_size)?;
@@ -67,17 +63,9 @@ impl Lab {
                 seed.child("data/recalibration"),
             )?),
         };
-        let SpaceConfig::Nb201(options) = &config.space;
-        let space = Nb201::new(options, shape[0], resolution, n_classes);
-        let (network_space, network_device) = (space, device.clone());
-        let untrained = move || -> Box<dyn Supernet> {
-            let mut rng = seed.child("weights").rng();
-            let device = network_device.clone().autodiff();
-            let network = Nb201Network::init(&network_space, &device, &mut rng);
-            Box::new(Engine::new(network, &network_device))
-        };
+        let test = Arc::new(dataset.test.downscaled(resolution)?);
         Ok(Self {
-            space: Box::new(space),
+            space,
             seed,
             dataset: dataset.name,
             data_digest: dataset.digest,
@@ -85,8 +73,8 @@ impl Lab {
             probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
             evaluation: take(&evaluation, n_evaluation, seed.child("data/evaluation"))?,
             recalibration,
-            untrained: Box::new(untrained),
-            truth: truth(config, archives)?,
+            test: plain(&test, e.batch_size)?,
+            untrained,
         })
     }
 
@@ -97,21 +85,26 @@ impl Lab {
 
     /// Validation accuracy and loss of an architecture with the weights of a supernet.
     pub(crate) fn evaluate(&self, supernet: &dyn Supernet, arch: &Arch) -> supernet::Evaluation {
-        let statistics = match &self.recalibration {
+        supernet.evaluate(arch, &self.evaluation, self.statistics())
+    }
+
+    /// Accuracy on all whole batches of test images, to be reported.
+    pub(crate) fn test_accuracy(
+        &self,
+        supernet: &dyn Supernet,
+        arch: &Arch,
+    ) -> Result<Accuracy<Test>> {
+        let batches = take(&self.test, self.test.n_steps(), self.seed.child("data/test"))?;
+        let evaluation = supernet.evaluate(arch, &batches, self.statistics());
+        // The only place where what was measured is known to be test images.
+        Ok(Accuracy::from_fraction(evaluation.accuracy.fraction()))
+    }
+
+    fn statistics(&self) -> Statistics<'_> {
+        match &self.recalibration {
             Some(batches) => Statistics::Recalibrated(batches),
             None => Statistics::OfBatch,
-        };
-        supernet.evaluate(arch, &self.evaluation, statistics)
-    }
-
-    /// Whether true accuracies are known.
-    pub(crate) fn knows_truth(&self) -> bool {
-        self.truth.is_some()
-    }
-
-    /// The true test accuracy of an architecture, to be reported.
-    pub(crate) fn truth(&self, arch: &Arch) -> Option<Accuracy<Test>> {
-        self.truth.as_ref().and_then(|truth| truth(arch))
+        }
     }
 }
 
@@ -131,16 +124,4 @@ fn take(batches: &Batches, n: usize, seed: Seed) -> Result<Vec<Batch>> {
     }
     let order = batches.epoch(seed, 0);
     Ok((0..n).map(|step| batches.batch(&order, step)).collect())
-}
-
-/// The true accuracy of an architecture, where the table holds it.
-type Truth = Box<dyn Fn(&Arch) -> Option<Accuracy<Test>>>;
-
-fn truth(config: &RunConfig, archives: Option<&Path>) -> Result<Option<Truth>> {
-    let Some(file) = archives.map(|folder| folder.join(TRUTH)).filter(|file| file.exists()) else {
-        return Ok(None);
-    };
-    let table = Table::read(&file).with_context(|| file.display().to_string())?;
-    let column = config.ranking.truth;
-    Ok(Some(Box::new(move |arch| table.accuracy(column, arch))))
 }

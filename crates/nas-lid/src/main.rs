@@ -18,7 +18,9 @@ mod run;
 mod run_dir;
 mod scores;
 mod separation;
+mod spaces;
 mod summary;
+mod truth;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The stages of a run: train → split → fine-tune → search → rank → report.
+//! The stages of a run: train → split → fine-tune → search → rank → truth → report.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use space::{Arch, stratified_sample};
 use supernet::Evaluation;
 
-use crate::config::{Method, Plan};
+use crate::config::{Method, Plan, TruthConfig};
 use crate::job::Job;
 use crate::lab::Lab;
 use crate::memory::Peak;
@@ -18,6 +18,7 @@ use crate::method::{Arm, Grown, planned_epochs_after_parent, planned_leaves};
 use crate::progress::Progress;
 use crate::run_dir::{Manifest, RunDir, digest};
 use crate::scores::{self, ScoreBook};
+use crate::truth::Truth;
 use crate::{Format, device, log, summary};
 
 /// How to run a configuration.
@@ -43,6 +44,7 @@ pub(crate) struct Outcome {
     pub(crate) found: BTreeMap<Method, Vec<Found>>,
     pub(crate) sample: Vec<Arch>,
     pub(crate) scores: BTreeMap<Method, Vec<Evaluation>>,
+    pub(crate) truth: Truth,
 }
 
 /// How many of the best architectures a search keeps.
@@ -53,6 +55,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let config = &plan.config;
     let device = device::open(&options.device)?;
     let lab = Lab::open(config, options.archives.as_deref(), &device)?;
+    let mut truth = Truth::open(config, options.archives.as_deref())?;
     let manifest = Manifest {
         config_sha256: digest(plan.text.as_bytes()),
         data_sha256: lab.data_digest.clone(),
@@ -78,7 +81,8 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
         methods().map(|m| Ok((m, rank(&arm(m), &grown[&m], &sample)?))).collect()
     })?;
     write_scores(&lab, &dir, &sample, &scores)?;
-    let outcome = Outcome { grown, found, sample, scores };
+    stage("truth", || truth.train_alone(&lab, config, &dir, &sample))?;
+    let outcome = Outcome { grown, found, sample, scores, truth };
     let report = summary::report(&lab, config, &options.out, &options.device, &outcome)?;
     dir.write("report.json", report.to_json().as_bytes())?;
     dir.write("report.md", report.to_markdown().as_bytes())?;
@@ -180,14 +184,20 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let device = device::open(&options.device)?;
     let peak = Peak::start();
     let lab = Lab::open(config, options.archives.as_deref(), &device)?;
+    let truth = Truth::open(config, options.archives.as_deref())?;
     let mut supernet = lab.untrained();
     let mask = lab.space.full_mask();
     let (step_seconds, score_seconds) =
         Job::measure(&lab, config, supernet.as_mut(), &mask, N_MEASURED)?;
     let methods = &config.split.methods;
     let leaves: usize = methods.iter().map(|&method| planned_leaves(config, method)).sum();
+    let alone = match config.ranking.truth {
+        TruthConfig::TrainedAlone(training) => training.epochs * config.ranking.archs as u64,
+        TruthConfig::Table(_) => 0,
+    };
     let epochs = config.training.warm_up.epochs[0]
-        + methods.len() as u64 * planned_epochs_after_parent(config);
+        + methods.len() as u64 * planned_epochs_after_parent(config)
+        + alone;
     let n_steps = epochs * lab.training.n_steps() as u64;
     let evolution = &config.search.evolution;
     let per_leaf = evolution.population * evolution.generations;
@@ -210,11 +220,9 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
         lab.training.n_steps(),
         1e3 * step_seconds,
         1e3 * score_seconds,
-        if lab.knows_truth() {
-            "against the table of true accuracies"
-        } else {
-            "skipped: no table"
-        },
+        truth
+            .description(config)
+            .map_or("skipped: no table".into(), |truth| format!("against {truth}")),
         seconds / 60.0,
         options.out.display(),
     ));

@@ -31,7 +31,7 @@ pub(crate) fn report(
     device: &str,
     outcome: &Outcome,
 ) -> Result<Report> {
-    let summary = Summary { lab, config, outcome, truth: truths(lab, &outcome.sample) };
+    let summary = Summary { lab, config, outcome, truth: truths(outcome) };
     let mut rows = vec![
         summary.untrained("parameters", |space, arch| space.cost(arch))?,
         summary.untrained(LIVE_PARAMETERS, |space, arch| space.live_cost(arch))?,
@@ -47,11 +47,7 @@ pub(crate) fn report(
             (method.name().to_owned(), indented(lab.space.as_ref(), &grown.tree, 0))
         })
         .collect();
-    let truth = lab.knows_truth().then(|| {
-        let column = serde_json::to_value(config.ranking.truth).ok();
-        let column = column.as_ref().and_then(|value| value.as_str()).unwrap_or_default();
-        format!("{column} test accuracy, 200 epochs")
-    });
+    let truth = outcome.truth.description(config);
     let mut notes = vec![format!(
         "Intervals: bootstrap over architectures, {} resamples, {:.0} %.",
         config.ranking.resamples,
@@ -121,7 +117,7 @@ impl Summary<'_> {
 
     fn row(&self, method: &str, scores: &[f64], found: &[Found]) -> Result<Row> {
         let mut row = Row { method: method.to_owned(), ..Row::default() };
-        let test = |found: &Found| Some(self.lab.truth(&found.arch)?.fraction());
+        let test = |found: &Found| Some(self.outcome.truth.accuracy(&found.arch)?.fraction());
         if let Some(best) = found.first() {
             row.chosen = Some(self.lab.space.format(&best.arch));
             row.chosen_valid = Some(best.valid_accuracy);
@@ -168,8 +164,8 @@ impl Summary<'_> {
     }
 }
 
-fn truths(lab: &Lab, sample: &[Arch]) -> Option<Vec<f64>> {
-    sample.iter().map(|arch| Some(lab.truth(arch)?.fraction())).collect()
+fn truths(outcome: &Outcome) -> Option<Vec<f64>> {
+    outcome.sample.iter().map(|arch| Some(outcome.truth.accuracy(arch)?.fraction())).collect()
 }
 
 /// A split tree as indented text.

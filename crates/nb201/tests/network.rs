@@ -107,7 +107,7 @@ fn every_edge_has_the_parameters_of_two_convolutions() {
 fn shapes(space: &Nb201, taps: Taps, arch: &Arch) -> Vec<[usize; 3]> {
     let device = Device::flex();
     let mut shapes = Vec::new();
-    let mut see = |x: Tensor<4>| {
+    let mut see = |_, x: Tensor<4>| {
         let [_, c, h, w] = x.dims();
         shapes.push([c, h, w]);
     };

@@ -20,12 +20,15 @@
 //! Literature: Cai et al., *Once for All*, ICLR 2020; Howard et al., *Searching for MobileNetV3*,
 //! ICCV 2019.
 
+mod block;
 mod choice;
 mod error;
+mod network;
 mod space_impl;
 mod stage;
 mod text;
 
 pub use choice::{Choice, KERNELS};
 pub use error::OfaError;
+pub use network::OfaNetwork;
 pub use space_impl::{Ofa, OfaConfig};

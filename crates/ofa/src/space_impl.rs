@@ -101,6 +101,11 @@ impl Ofa {
         }
     }
 
+    /// The largest expansion of all blocks.
+    pub(crate) fn largest_expand(&self) -> usize {
+        self.expand_ratios.numbers[self.expand_ratios.numbers.len() - 1]
+    }
+
     /// Side of the kernel of a block.
     pub(crate) fn kernel(&self, arch: &Arch, block: usize) -> usize {
         self.chosen(arch, Choice::Kernel { block })
@@ -210,6 +215,15 @@ impl SearchSpace for Ofa {
         true
     }
 
+    fn is_inert(&self, arch: &Arch, edge: EdgeId) -> bool {
+        match Choice::of(edge) {
+            Choice::Kernel { block } | Choice::Expand { block } => {
+                self.depth(arch, block / STAGE_BLOCKS) <= block % STAGE_BLOCKS
+            }
+            Choice::Depth { .. } => false,
+        }
+    }
+
     /// The blocks that are there, the two last convolutions, the logits.
     fn taps(&self, arch: &Arch) -> Vec<[usize; 3]> {
         let mut taps = Vec::new();
@@ -270,6 +284,14 @@ mod tests {
         assert_eq!(taps[2..4], [[32, 56, 56], [48, 28, 28]]);
         assert_eq!(taps[16..], [[1152, 7, 7], [1536, 1, 1], [1000, 1, 1]]);
         assert_eq!(space(1.2).taps(&published()).len(), 23);
+    }
+
+    #[test]
+    fn choices_of_absent_blocks_are_inert() {
+        let inert = |choice: Choice| space(1.0).is_inert(&drawn(), choice.edge());
+        assert!(inert(Choice::Kernel { block: 3 }) && inert(Choice::Expand { block: 19 }));
+        assert!(!inert(Choice::Kernel { block: 2 }) && !inert(Choice::Expand { block: 11 }));
+        assert!(!inert(Choice::Depth { stage: 0 }));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The stages of MobileNetV3-Large, as Once-for-All has them.
 
+use supernet::Activation::{self, HardSwish, Relu};
+
 /// Stages in which blocks are chosen.
 pub(crate) const N_STAGES: usize = 5;
 
@@ -24,14 +26,15 @@ pub(crate) struct Stage {
     pub(crate) stride: usize,
     /// Whether the channels in between are gated.
     pub(crate) squeeze_excite: bool,
+    pub(crate) activation: Activation,
 }
 
 impl Stage {
     pub(crate) const ALL: [Self; N_STAGES] = [
-        Self { channels: 24.0, stride: 2, squeeze_excite: false },
-        Self { channels: 40.0, stride: 2, squeeze_excite: true },
-        Self { channels: 80.0, stride: 2, squeeze_excite: false },
-        Self { channels: 112.0, stride: 1, squeeze_excite: true },
-        Self { channels: 160.0, stride: 2, squeeze_excite: true },
+        Self { channels: 24.0, stride: 2, squeeze_excite: false, activation: Relu },
+        Self { channels: 40.0, stride: 2, squeeze_excite: true, activation: Relu },
+        Self { channels: 80.0, stride: 2, squeeze_excite: false, activation: HardSwish },
+        Self { channels: 112.0, stride: 1, squeeze_excite: true, activation: HardSwish },
+        Self { channels: 160.0, stride: 2, squeeze_excite: true, activation: HardSwish },
     ];
 }

@@ -128,7 +128,7 @@ mod tests {
         for seed in 0..4 {
             let arch = space.full_mask().sample(&mut Seed::new(seed).rng());
             let mut shapes = Vec::new();
-            let mut see = |x: Tensor<4>| {
+            let mut see = |_, x: Tensor<4>| {
                 let [_, c, h, w] = x.dims();
                 shapes.push([c, h, w]);
             };

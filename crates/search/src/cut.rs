@@ -7,7 +7,7 @@ use partition::{
 use serde::{Deserialize, Serialize};
 use space::{EdgeId, Mask, SearchSpace};
 
-use crate::SearchError;
+use crate::{SearchError, context};
 
 /// How the operations of an edge are divided, and how edges are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,8 @@ impl CutOptions {
         if n_groups < 2 { Err(SearchError::Groups { n_groups }) } else { Ok(()) }
     }
 
-    /// The edges that can be split, in order.
+    /// The edges that can be split, in order: those whose operations are all there still, are enough and
+    /// count.
     pub(crate) fn splittable(
         &self,
         space: &dyn SearchSpace,
@@ -57,7 +58,9 @@ impl CutOptions {
 
         let whole = |edge: &EdgeId| mask.ops(*edge).len() == full.ops(*edge).len();
         let divisible = |edge: &EdgeId| self.least_ops() <= mask.ops(*edge).len();
-        let edges: Vec<EdgeId> = mask.edges().filter(whole).filter(divisible).collect();
+        let counts = |edge: &EdgeId| !context::is_inert(space, mask, *edge);
+        let edges: Vec<EdgeId> =
+            mask.edges().filter(whole).filter(divisible).filter(counts).collect();
         for &edge in &edges {
             let n = mask.ops(edge).len();
             if MAX_VERTICES < n {

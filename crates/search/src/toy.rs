@@ -84,6 +84,10 @@ impl SearchSpace for Toy {
         is_connected(arch)
     }
 
+    fn is_inert(&self, arch: &Arch, edge: EdgeId) -> bool {
+        edge == EdgeId(0) && has(arch, NONE_EDGE, 1)
+    }
+
     fn taps(&self, _arch: &Arch) -> Vec<[usize; 3]> {
         Vec::new()
     }

@@ -99,6 +99,11 @@ impl Mask {
         Self { allowed: n_ops.iter().map(|&n| (0..n).map(OpId).collect()).collect() }
     }
 
+    /// The mask that allows one architecture alone.
+    pub fn of(arch: &Arch) -> Self {
+        Self { allowed: arch.ops().iter().map(|&op| vec![op]).collect() }
+    }
+
     /// The number of edges.
     pub fn n_edges(&self) -> usize {
         self.allowed.len()
@@ -216,6 +221,7 @@ mod tests {
             let total: u128 = children.iter().map(Mask::n_archs).sum();
             prop_assert_eq!(total, parent.n_archs());
             let arch = parent.sample(&mut Seed::new(seed).rng());
+            prop_assert!(Mask::of(&arch).archs().eq([arch.clone()]));
             prop_assert_eq!(children.iter().filter(|child| child.contains(&arch)).count(), 1);
         }
     }

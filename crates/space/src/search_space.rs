@@ -51,6 +51,13 @@ pub trait SearchSpace: Send + Sync {
     /// Whether anything of the input reaches the output.
     fn is_connected(&self, arch: &Arch) -> bool;
 
+    /// Whether `arch` computes the same whatever is chosen on `edge`, as what is chosen for a layer that
+    /// the architecture leaves out.
+    fn is_inert(&self, arch: &Arch, edge: EdgeId) -> bool {
+        let _ = (arch, edge);
+        false
+    }
+
     /// Channels, height and width at each tap.
     fn taps(&self, arch: &Arch) -> Vec<[usize; 3]>;
 }

@@ -103,15 +103,13 @@ impl<N: Network> Supernet for Engine<N> {
     }
 
     fn probe(&self, arch: &Arch, batch: &Batch, taps: Taps, sink: &mut TapSink<'_>) {
-        let mut tap = 0;
-        let mut see = |features: Tensor<4>| {
+        let mut see = |tap: usize, features: Tensor<4>| {
             let [b, c, h, w] = features.dims();
             if flex_ops::is_supported(&self.device) {
                 sink(tap, &Features::on_host(&to_host(features), c * h * w));
             } else {
                 sink(tap, &Features::on_device(&features.reshape([b, c * h * w])));
             }
-            tap += 1;
         };
         let mut pass = Pass::tapped(taps, &mut see);
         self.network.valid().forward(images(batch, &self.device), arch, &mut pass);

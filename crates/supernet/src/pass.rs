@@ -44,8 +44,21 @@ enum Source {
     Given { moments: Vec<Moments>, next: usize },
 }
 
-/// Receives activations `[b, c, h, w]`.
-type Sink<'a> = &'a mut dyn FnMut(Tensor<4>);
+/// Receives the number of a tap and the activation `[b, c, h, w]` there.
+type Sink<'a> = &'a mut dyn FnMut(usize, Tensor<4>);
+
+/// Who looks at which taps, and the number of the next.
+struct Viewer<'a> {
+    wanted: Taps,
+    sink: Sink<'a>,
+    next: usize,
+}
+
+impl Viewer<'_> {
+    fn sees(&self, kind: Taps) -> bool {
+        self.wanted == Taps::Nodes || kind == Taps::Blocks
+    }
+}
 
 /// One forward pass through a network along one path.
 ///
@@ -53,28 +66,28 @@ type Sink<'a> = &'a mut dyn FnMut(Tensor<4>);
 /// order and never in the network: probing and recalibration change no weight and no statistic.
 pub struct Pass<'a> {
     source: Source,
-    taps: Option<(Taps, Sink<'a>)>,
+    viewer: Option<Viewer<'a>>,
 }
 
 impl<'a> Pass<'a> {
     /// Batch norm by the statistics of the batch.
     pub fn of_batch() -> Self {
-        Self { source: Source::OfBatch, taps: None }
+        Self { source: Source::OfBatch, viewer: None }
     }
 
     /// The same, and the statistics are kept for [`Pass::into_moments`].
     pub fn recording() -> Self {
-        Self { source: Source::Recording(Vec::new()), taps: None }
+        Self { source: Source::Recording(Vec::new()), viewer: None }
     }
 
     /// Batch norm by statistics recorded before.
     pub fn given(moments: Vec<Moments>) -> Self {
-        Self { source: Source::Given { moments, next: 0 }, taps: None }
+        Self { source: Source::Given { moments, next: 0 }, viewer: None }
     }
 
     /// Batch norm by the statistics of the batch; `sink` sees the activation at every tap.
     pub fn tapped(taps: Taps, sink: Sink<'a>) -> Self {
-        Self { source: Source::OfBatch, taps: Some((taps, sink)) }
+        Self { source: Source::OfBatch, viewer: Some(Viewer { wanted: taps, sink, next: 0 }) }
     }
 
     /// What a recording pass has recorded, norm by norm.
@@ -91,10 +104,16 @@ impl<'a> Pass<'a> {
     ///
     /// - `x`: `[b, c, h, w]`
     pub fn tap(&mut self, kind: Taps, x: &Tensor<4>) {
-        if let Some((wanted, sink)) = &mut self.taps
-            && (*wanted == Taps::Nodes || kind == Taps::Blocks)
-        {
-            sink(x.clone());
+        if let Some(viewer) = self.viewer.as_mut().filter(|viewer| viewer.sees(kind)) {
+            (viewer.sink)(viewer.next, x.clone());
+            viewer.next += 1;
+        }
+    }
+
+    /// Leaves out the number of a tap that other paths have, so that a place has one number on all.
+    pub fn skip_tap(&mut self, kind: Taps) {
+        if let Some(viewer) = self.viewer.as_mut().filter(|viewer| viewer.sees(kind)) {
+            viewer.next += 1;
         }
     }
 

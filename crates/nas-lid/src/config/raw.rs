@@ -2,6 +2,8 @@
 
 use data::{Augment, Source};
 use nb201::{Nb201Config, TruthSet};
+use ofa::OfaConfig;
+use proxyless::ProxylessConfig;
 use search::{CutOptions, Evolution, LidOptions};
 use serde::{Deserialize, Serialize};
 use supernet::Sampling;
@@ -25,6 +27,8 @@ pub(crate) struct RunConfig {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum SpaceConfig {
     Nb201(Nb201Config),
+    Proxyless(ProxylessConfig),
+    Ofa(OfaConfig),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -135,10 +139,28 @@ pub(crate) struct SearchConfig {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct RankingConfig {
-    pub(crate) truth: TruthSet,
+    pub(crate) truth: TruthConfig,
     pub(crate) archs: usize,
     pub(crate) resamples: usize,
     pub(crate) confidence: f64,
+}
+
+/// What scores are to predict.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum TruthConfig {
+    /// A column of the table of NAS-Bench-201.
+    Table(TruthSet),
+    /// Test accuracies of the sampled architectures, each trained by itself.
+    TrainedAlone(AloneConfig),
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct AloneConfig {
+    pub(crate) epochs: u64,
+    pub(crate) first_lr: f64,
+    pub(crate) last_lr: f64,
 }
 
 /// A key and what is wrong with its value.
@@ -148,6 +170,7 @@ impl RunConfig {
     /// Checks every range that a type cannot hold.
     pub(crate) fn check(&self) -> Result<(), Fault> {
         let t = &self.training;
+        self.check_space()?;
         positive("data.resolution", self.data.resolution)?;
         positive("data.valid-images", self.data.valid_images)?;
         positive("training.batch-size", t.batch_size)?;
@@ -191,8 +214,36 @@ impl RunConfig {
             return Err(("search.evolution.population", fault));
         }
         positive("ranking.archs", self.ranking.archs.saturating_sub(1))?;
+        self.check_truth()?;
         positive("ranking.resamples", self.ranking.resamples)?;
         share("ranking.confidence", self.ranking.confidence)
+    }
+
+    fn check_space(&self) -> Result<(), Fault> {
+        let (key, width) = match &self.space {
+            SpaceConfig::Nb201(_) => return Ok(()),
+            SpaceConfig::Proxyless(sizes) => ("space.proxyless.width", sizes.width),
+            SpaceConfig::Ofa(sizes) => ("space.ofa.width", sizes.width),
+        };
+        if (0.01..=100.0).contains(&width) {
+            Ok(())
+        } else {
+            Err((key, format!("must lie between 0.01 and 100, got {width}")))
+        }
+    }
+
+    fn check_truth(&self) -> Result<(), Fault> {
+        let TruthConfig::TrainedAlone(training) = self.ranking.truth else {
+            return match self.space {
+                SpaceConfig::Nb201(_) => Ok(()),
+                SpaceConfig::Proxyless(_) | SpaceConfig::Ofa(_) => {
+                    Err(("ranking.truth", "names a table, which only nb201 has".into()))
+                }
+            };
+        };
+        positive("ranking.truth.trained-alone.epochs", training.epochs as usize)?;
+        not_negative("ranking.truth.trained-alone.first-lr", training.first_lr)?;
+        not_negative("ranking.truth.trained-alone.last-lr", training.last_lr)
     }
 
     fn check_split(&self) -> Result<(), Fault> {

@@ -1,0 +1,68 @@
+//! The search spaces by name; the only place where a new one is added.
+
+use anyhow::{Result, ensure};
+use burn::tensor::Device;
+use nb201::{Nb201, Nb201Network};
+use ofa::{Ofa, OfaNetwork};
+use proxyless::{Proxyless, ProxylessNetwork};
+use rand_chacha::ChaCha8Rng;
+use space::{SearchSpace, Seed};
+use supernet::{Engine, Network, Supernet};
+
+use crate::config::SpaceConfig;
+
+/// What the networks of a run see and tell apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Task {
+    pub(crate) image_channels: usize,
+    pub(crate) resolution: usize,
+    pub(crate) classes: usize,
+}
+
+/// A space, and the way to make a supernet of untrained weights.
+pub(crate) struct Opened {
+    pub(crate) space: Box<dyn SearchSpace>,
+    pub(crate) untrained: Box<dyn Fn() -> Box<dyn Supernet>>,
+}
+
+/// The space of a configuration, its networks on `device` and their weights drawn from `seed`.
+pub(crate) fn open(
+    config: &SpaceConfig,
+    task: Task,
+    device: &Device,
+    seed: Seed,
+) -> Result<Opened> {
+    let Task { image_channels, resolution, classes } = task;
+    Ok(match config {
+        SpaceConfig::Nb201(sizes) => {
+            ensure!(
+                resolution.is_multiple_of(4),
+                "`data.resolution` is {resolution}, but nb201 halves the images twice"
+            );
+            let space = Nb201::new(sizes, image_channels, resolution, classes);
+            opened(space, Nb201Network::init, device, seed)
+        }
+        SpaceConfig::Proxyless(sizes) => {
+            let space = Proxyless::new(sizes, image_channels, resolution, classes);
+            opened(space, ProxylessNetwork::init, device, seed)
+        }
+        SpaceConfig::Ofa(sizes) => {
+            let space = Ofa::new(sizes, image_channels, resolution, classes)?;
+            opened(space, OfaNetwork::init, device, seed)
+        }
+    })
+}
+
+fn opened<S: SearchSpace + Clone + 'static, N: Network>(
+    space: S,
+    init: fn(&S, &Device, &mut ChaCha8Rng) -> N,
+    device: &Device,
+    seed: Seed,
+) -> Opened {
+    let (of_network, device) = (space.clone(), device.clone());
+    let untrained = move || -> Box<dyn Supernet> {
+        let network = init(&of_network, &device.clone().autodiff(), &mut seed.rng());
+        Box::new(Engine::new(network, &device))
+    };
+    Opened { space: Box::new(space), untrained: Box::new(untrained) }
+}

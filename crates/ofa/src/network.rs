@@ -1,0 +1,182 @@
+//! The network of which every architecture is a part.
+
+use burn::module::Module;
+use burn::tensor::activation::hard_swish;
+use burn::tensor::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+use space::{Arch, EdgeId};
+use supernet::{
+    Activation, Affine, Bottleneck, BottleneckConfig, Conv, ConvConfig, ConvNorm, ConvNormConfig,
+    Groups, Linear, Network, Pass, Taps, global_avg_pool,
+};
+
+use crate::Ofa;
+use crate::block::{Block, BlockConfig};
+use crate::choice::Choice;
+use crate::stage::{LAST, STAGE_BLOCKS, STEM, Stage};
+
+/// Stem, a fixed block, five stages of elastic blocks, two last convolutions, classifier.
+#[derive(Module, Debug)]
+pub struct OfaNetwork {
+    stem: ConvNorm,
+    first: Bottleneck,
+    blocks: Vec<Block>,
+    expand: ConvNorm,
+    mix: Conv,
+    classifier: Linear,
+    #[module(skip)]
+    space: Ofa,
+}
+
+impl OfaNetwork {
+    /// Draws all weights.
+    pub fn init(space: &Ofa, device: &Device, rng: &mut ChaCha8Rng) -> Self {
+        let channels = space.channels(STEM);
+        let stem = conv(space.image_channels, channels, 3, space.stem_stride).init(device, rng);
+        let first = BottleneckConfig {
+            n_in: channels,
+            n_mid: channels,
+            n_out: channels,
+            kernel: 3,
+            stride: 1,
+            activation: Activation::Relu,
+        };
+        let first = first.init(device, rng);
+        let mut n_in = channels;
+        let mut blocks = Vec::new();
+        for stage in Stage::ALL {
+            let n_out = space.channels(stage.channels);
+            for number in 0..STAGE_BLOCKS {
+                let config = BlockConfig {
+                    n_in,
+                    n_out,
+                    expand: space.largest_expand(),
+                    stride: if number == 0 { stage.stride } else { 1 },
+                    activation: stage.activation,
+                    squeeze_excite: stage.squeeze_excite,
+                };
+                blocks.push(config.init(device, rng));
+                n_in = n_out;
+            }
+        }
+        let [expanded, mixed] = LAST.map(|channels| space.channels(channels));
+        let mix =
+            ConvConfig { n_in: expanded, n_out: mixed, kernel: 1, stride: 1, groups: Groups::One };
+        Self {
+            stem,
+            first,
+            blocks,
+            expand: conv(n_in, expanded, 1, 1).init(device, rng),
+            mix: mix.init(device, rng),
+            classifier: Linear::new(mixed, space.classes, device, rng),
+            space: space.clone(),
+        }
+    }
+}
+
+impl Network for OfaNetwork {
+    fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2> {
+        let mut x = self.first.forward(self.stem.forward(images, pass), pass);
+        for (stage, blocks) in self.blocks.chunks(STAGE_BLOCKS).enumerate() {
+            let depth = self.space.depth(arch, stage);
+            for (number, block) in blocks.iter().enumerate() {
+                if depth <= number {
+                    pass.skip_tap(Taps::Blocks);
+                    continue;
+                }
+                let place = stage * STAGE_BLOCKS + number;
+                let kernel = self.space.kernel(arch, place);
+                x = block.forward(x, kernel, self.space.expand(arch, place), pass);
+                pass.tap(Taps::Blocks, &x);
+            }
+        }
+        let x = self.expand.forward(x, pass);
+        pass.tap(Taps::Blocks, &x);
+        let x = global_avg_pool(x).unsqueeze_dims(&[2, 3]); // [b, c, 1, 1]
+        let x = hard_swish(self.mix.forward(x));
+        pass.tap(Taps::Blocks, &x);
+        let [b, c, _, _] = x.dims();
+        let logits = self.classifier.forward(x.reshape([b, c]));
+        pass.tap(Taps::Blocks, &logits.clone().unsqueeze_dims(&[2, 3]));
+        logits
+    }
+
+    /// The depthwise kernel of a block and its transforms belong to the choice of its kernel, all else of
+    /// it to the choice of its expansion.
+    fn edge_of(parameter: &str) -> Option<EdgeId> {
+        let (block, part) = parameter.strip_prefix("blocks.")?.split_once('.')?;
+        let block = block.parse().ok()?;
+        let of_kernel = part.starts_with("depthwise.conv.") || part.starts_with("transforms.");
+        let choice = if of_kernel { Choice::Kernel { block } } else { Choice::Expand { block } };
+        Some(choice.edge())
+    }
+}
+
+fn conv(n_in: usize, n_out: usize, kernel: usize, stride: usize) -> ConvNormConfig {
+    let (groups, affine) = (Groups::One, Affine::Yes);
+    let activation = Activation::HardSwish;
+    ConvNormConfig { n_in, n_out, kernel, stride, groups, affine, activation }
+}
+
+#[cfg(test)]
+mod tests {
+    use space::{SearchSpace, Seed};
+
+    use super::*;
+    use crate::OfaConfig;
+
+    fn space(width: f64, stem_stride: usize, resolution: usize, classes: usize) -> Ofa {
+        let (expand_ratios, depths) = (vec![4, 6], vec![3, 4]);
+        let config = OfaConfig { width, expand_ratios, depths, stem_stride };
+        Ofa::new(&config, 3, resolution, classes).unwrap()
+    }
+
+    #[test]
+    fn parameters_know_their_edge() {
+        let name = |parameter| OfaNetwork::edge_of(parameter).map(|edge| Choice::of(edge).name());
+        let check = |parameter, expected: &str| assert_eq!(name(parameter).unwrap(), expected);
+        check("blocks.0.depthwise.conv.weight", "ks_block1");
+        check("blocks.19.transforms.to_3", "ks_block20");
+        check("blocks.19.depthwise.norm.scale", "er_block20");
+        check("blocks.2.gate.reduce.bias", "er_block3");
+        assert_eq!(name("expand.conv.weight"), None);
+    }
+
+    #[test]
+    fn shapes_are_those_of_the_space() {
+        let space = space(0.1, 1, 12, 10);
+        let device = Device::flex();
+        let network = OfaNetwork::init(&space, &device, &mut Seed::new(1).rng());
+        for seed in 0..4 {
+            let arch = space.full_mask().sample(&mut Seed::new(seed).rng());
+            let mut shapes = Vec::new();
+            let mut numbers = Vec::new();
+            let mut see = |tap, x: Tensor<4>| {
+                let [_, c, h, w] = x.dims();
+                shapes.push([c, h, w]);
+                numbers.push(tap);
+            };
+            let mut pass = Pass::tapped(Taps::Blocks, &mut see);
+            let images = Tensor::ones([2, 3, 12, 12], &device);
+            let logits = network.forward(images, &arch, &mut pass);
+            assert_eq!(logits.dims(), [2, 10]);
+            assert_eq!(shapes, space.taps(&arch));
+            // The last block of a stage keeps its number where it is absent.
+            let absent = |number| number < 20 && space.depth(&arch, number / 4) <= number % 4;
+            assert!(numbers.into_iter().eq((0..23).filter(|&number| !absent(number))));
+        }
+    }
+
+    /// The largest architecture is the whole network but for the transforms of kernels.
+    #[test]
+    fn what_is_counted_is_what_was_built() {
+        let space = space(1.0, 2, 224, 1000);
+        let network = OfaNetwork::init(&space, &Device::flex(), &mut Seed::new(1).rng());
+        let mask = space.full_mask();
+        let largest = mask.edges().map(|edge| mask.ops(edge)[mask.ops(edge).len() - 1]).collect();
+        let largest = Arch::new(largest);
+        let transforms = 20 * (25 * 25 + 9 * 9);
+        let counted = space.cost(&largest).parameters as usize;
+        assert_eq!(network.num_params(), counted + transforms);
+    }
+}
