@@ -76,24 +76,26 @@ fn steps(root: &Path) -> Result<Vec<Step>> {
         process("clippy", clippy),
         process("tests", cargo("test --workspace")),
         process("docs", docs),
-        process("smoke", smoke(root)?),
+        process("nb201", smoke(root, "nb201")?),
+        process("proxyless", smoke(root, "proxyless")?),
+        process("ofa", smoke(root, "ofa")?),
         process("cuda types", gpu::type_check(root)),
     ])
 }
 
-/// A whole run on the smallest config, into a folder that holds no earlier run.
+/// A whole run on the smallest config of a space, into a folder that holds no earlier run.
 ///
 /// The program is the one that the tests have built: building it by itself would choose other
 /// features for shared dependencies and build them again.
-fn smoke(root: &Path) -> Result<Command> {
+fn smoke(root: &Path, space: &str) -> Result<Command> {
     let target = process::target_directory(root)?;
-    let out = target.join("smoke");
+    let out = target.join("smoke").join(space);
     if out.exists() {
         fs::remove_dir_all(&out).with_context(|| format!("failed to remove {}", out.display()))?;
     }
     let mut command = Command::new(target.join("debug/nas-lid"));
     command.current_dir(root).env_remove("NASLID_DATA");
-    command.args(["run", "configs/nb201-smoke.toml", "--out"]).arg(out);
+    command.args(["run", &format!("configs/{space}-smoke.toml"), "--out"]).arg(out);
     Ok(command)
 }
 

@@ -46,6 +46,10 @@ pub(crate) struct Options {
 enum Experiment {
     /// The whole line on NAS-Bench-201.
     Nb201,
+    /// The whole line on ProxylessNAS, against networks trained alone.
+    Proxyless,
+    /// The whole line on Once-for-All, against networks trained alone.
+    Ofa,
     /// Memory and time of a split decision by LID and by gradients; has no profiles.
     Memory,
 }
@@ -54,6 +58,8 @@ impl fmt::Display for Experiment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nb201 => "nb201",
+            Self::Proxyless => "proxyless",
+            Self::Ofa => "ofa",
             Self::Memory => "memory",
         })
     }
@@ -109,7 +115,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     match options.experiment {
         Experiment::Memory if 1 < options.seeds => bail!("memory has no seeds"),
         Experiment::Memory => memory::run(root, &program(root)?),
-        Experiment::Nb201 => {
+        Experiment::Nb201 | Experiment::Proxyless | Experiment::Ofa => {
             let plan = plan(root, options)?;
             let program = program(root)?;
             if options.seeds == 1 {
@@ -190,7 +196,12 @@ fn plan(root: &Path, options: &Options) -> Result<Plan> {
     let folder = data_folder(root, options.data.as_deref(), env::var_os(DATA_VARIABLE));
     let images = match options.profile {
         Profile::Smoke => Images::AsConfigured,
-        Profile::Cpu | Profile::Paper => provide(&folder),
+        Profile::Cpu | Profile::Paper => {
+            if options.experiment == Experiment::Nb201 {
+                note_missing_table(&folder);
+            }
+            provide(&folder)
+        }
     };
     let name = match images {
         Images::AsConfigured => base,
@@ -221,8 +232,8 @@ fn data_folder(root: &Path, given: Option<&Path>, variable: Option<OsString>) ->
     given.map(Path::to_path_buf).or(variable).unwrap_or_else(|| root.join("data"))
 }
 
-/// Sees to the images and says what will be missing.
-fn provide(folder: &Path) -> Images {
+/// Says that ranks will be missing.
+fn note_missing_table(folder: &Path) {
     if !folder.join(NB201_TABLE).exists() {
         eprintln!(
             "note: {NB201_TABLE} is not in {}: ranks against it will be skipped \
@@ -230,6 +241,10 @@ fn provide(folder: &Path) -> Images {
             folder.display()
         );
     }
+}
+
+/// Sees to the images.
+fn provide(folder: &Path) -> Images {
     if [CIFAR10_BINARY, CIFAR10_IMAGES].iter().any(|file| folder.join(file).exists()) {
         return Images::AsConfigured;
     }
