@@ -141,5 +141,42 @@ fn mbconv(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! { name = operations; config = settings(); targets = conv, mbconv }
+/// A step of the parts of an inverted bottleneck on images as small as CIFAR-10 becomes in a chain.
+fn parts(criterion: &mut Criterion) {
+    const N_IMAGES: usize = 64;
+    let device = Device::flex().autodiff();
+    let mut group = criterion.benchmark_group("mbconv,part");
+    let depthwise = Options { groups: Groups::Depthwise, ..Options::PLAIN };
+    let cases = [
+        ("expand", 1, [24, 144], 8, Options::PLAIN),
+        ("expand", 1, [48, 288], 2, Options::PLAIN),
+        ("project", 1, [288, 48], 2, Options::PLAIN),
+        ("mix", 1, [80, 1280], 2, Options::PLAIN),
+        ("depthwise", 3, [144, 144], 16, depthwise),
+        ("depthwise", 3, [144, 144], 4, depthwise),
+        ("depthwise", 7, [144, 144], 16, depthwise),
+        ("depthwise", 7, [144, 144], 8, depthwise),
+        ("depthwise", 7, [144, 144], 4, depthwise),
+        ("depthwise", 7, [144, 144], 2, depthwise),
+    ];
+    for (part, kernel, [n_in, n_out], side, options) in cases {
+        let n_seen = if options.groups == Groups::One { n_in } else { 1 };
+        let x = tensor([N_IMAGES, n_in, side, side], &device).require_grad();
+        let weight = tensor([n_out, n_seen, kernel, kernel], &device).require_grad();
+        let scale = Tensor::ones([n_out], &device);
+        let tracked = (x, weight, scale.clone(), scale);
+        let n_flops = 3 * 2 * N_IMAGES * side * side * n_out * n_seen * kernel * kernel;
+        group.throughput(Throughput::Elements(n_flops as u64));
+        let id = format!("{part},{n_in}to{n_out},k={kernel},side={side}");
+        group.bench_function(id, |bencher| {
+            bencher.iter(|| {
+                let (x, weight, scale, shift) = black_box(&tracked).clone();
+                conv_norm(x, weight, scale, shift, options).output.sum().backward()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group! { name = operations; config = settings(); targets = conv, mbconv, parts }
 criterion_main!(operations);

@@ -11,7 +11,7 @@ use crate::pieces::{Piece, in_pieces};
 use crate::shape::Shape;
 use crate::{Before, Groups, by_channel, dense, depthwise, elementwise};
 
-/// Images whose weight gradients are summed by one thread. Fixed, so that the order of all sums is the
+/// Images whose weight gradients are summed by one thread, at least one stack. Fixed, so that the order of all sums is the
 /// same for any number of threads.
 const CHUNK: usize = 8;
 
@@ -44,10 +44,11 @@ pub(crate) fn backward(isa: Isa, shape: Shape, forward: &Forward<'_>, slopes: &[
     let slants = slants(shape, forward, &shift, &scale);
     let phases = phases(shape, forward.weights);
     let offsets = shape.geometry.offsets();
+    let n_chunk = n_chunk(shape);
     let of_chunk = |scratch: &mut Scratch, i: usize, gradient: &mut Piece<'_>| {
         let n_images = gradient.len() / shape.input();
-        let inputs = i * CHUNK * shape.input()..(i * CHUNK + n_images) * shape.input();
-        let outputs = i * CHUNK * shape.output()..(i * CHUNK + n_images) * shape.output();
+        let inputs = i * n_chunk * shape.input()..(i * n_chunk + n_images) * shape.input();
+        let outputs = i * n_chunk * shape.output()..(i * n_chunk + n_images) * shape.output();
         isa.run(BackwardChunk {
             shape,
             phases: &phases,
@@ -61,7 +62,7 @@ pub(crate) fn backward(isa: Isa, shape: Shape, forward: &Forward<'_>, slopes: &[
             gradient,
         })
     };
-    let (n, size) = (forward.images.len(), CHUNK * shape.input());
+    let (n, size) = (forward.images.len(), n_chunk * shape.input());
     let (images, partial) = in_pieces(n, size, || Scratch::new(shape), of_chunk);
     let mut weights = vec![0.0; n_sums(shape)];
     for partial in &partial {
@@ -166,6 +167,11 @@ fn phases(shape: Shape, weights: &[f32]) -> Vec<(Phase, Ordered)> {
     geometry.phases().into_iter().map(of_phase).collect()
 }
 
+/// Entries of `n_images` that one thread sums.
+fn n_chunk(shape: Shape) -> usize {
+    (CHUNK / shape.n_stacked).max(1)
+}
+
 /// Numbers of the gradient of the weights, in the order in which they are summed.
 fn n_sums(shape: Shape) -> usize {
     let n_rows = if shape.is_by_channel() { by_channel::n_rows(shape.n_out) } else { shape.n_out };
@@ -189,8 +195,11 @@ struct Scratch {
 impl Scratch {
     fn new(shape: Shape) -> Self {
         let geometry = shape.geometry;
-        let (n_images, n_channels) =
-            if shape.is_by_channel() { (1, by_channel::n_rows(shape.n_out)) } else { (CHUNK, 1) };
+        let (n_images, n_channels) = if shape.is_by_channel() {
+            (1, by_channel::n_rows(shape.n_out))
+        } else {
+            (n_chunk(shape), 1)
+        };
         let n_dense = n_channels * by_channel::n_columns(geometry);
         Self {
             images: vec![0.0; n_images * shape.n_in * geometry.padded_plane()],

@@ -33,7 +33,8 @@ fn all_instruction_sets_agree_with_the_portable_one() {
         let after = [After::Nothing, After::Relu, After::Relu6, After::HardSwish][case % 4];
         let geometry = Geometry { height: 7, width: 6, kernel, stride };
         let before = Before::Relu;
-        let shape = Shape { n_images: 11, n_in, n_out, geometry, groups, before, after };
+        let shape =
+            Shape { n_images: 11, n_in, n_out, geometry, groups, before, after, n_stacked: 1 };
         let images = wave(shape.n_images * shape.input(), 0.7);
         let weights = wave(n_out * shape.n_seen() * kernel * kernel, 1.3);
         let slopes = wave(shape.n_images * shape.output(), 0.3);

@@ -33,6 +33,7 @@ mod node;
 mod pieces;
 mod pool;
 mod shape;
+mod stack;
 
 use burn::tensor::{Device, Tensor, TensorData};
 

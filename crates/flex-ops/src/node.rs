@@ -28,7 +28,8 @@ pub(crate) fn conv_norm(
     let [n_out, _, kernel, _] = weight.dims();
     let Options { stride, groups, before, after } = options;
     let geometry = Geometry { height, width, kernel, stride };
-    let shape = Shape { n_images, n_in, n_out, geometry, groups, before, after };
+    let shape = Shape { n_images, n_in, n_out, geometry, groups, before, after, n_stacked: 1 };
+    let shape = shape.stacked();
     let device = x.device().inner();
     let is_of_batch = given.is_none();
     if !x.is_autodiff() {
@@ -39,7 +40,8 @@ pub(crate) fn conv_norm(
         let values = &mut convolved.values;
         forward::normalize_in_place(Isa::widest(), shape, values, &channels);
         let Convolved { values, mean, variance } = convolved;
-        let output = Tensor::from_primitive::<Flex>(tensor(values, &shape.output_dims()));
+        let output = tensor(shape.unstack(values, n_out), &shape.output_dims());
+        let output = Tensor::from_primitive::<Flex>(output);
         return Normalized::new(output, mean, variance, &device);
     }
     let (x, weight) = (tracked(x), tracked(weight));
@@ -49,7 +51,7 @@ pub(crate) fn conv_norm(
     let channels =
         channels(&convolved, &contiguous(scale.primitive()), &contiguous(shift.primitive()));
     let output = forward::normalize(Isa::widest(), shape, &convolved.values, &channels);
-    let output = tensor(output, &shape.output_dims());
+    let output = tensor(shape.unstack(output, n_out), &shape.output_dims());
     let Convolved { values, mean, variance } = convolved;
     let nodes = [x.node(), weight.node(), scale.node(), shift.node()];
     let output = match ConvNorm.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
@@ -57,7 +59,7 @@ pub(crate) fn conv_norm(
             let state = State {
                 x: prep.checkpoint(&x),
                 weight: prep.checkpoint(&weight),
-                values: tensor(values, &shape.output_dims()),
+                values: tensor(values, &[shape.n_images, shape.output()]),
                 channels,
                 mean: mean.clone(),
                 inverse_deviation: variance.iter().map(|v| inverse_deviation(*v)).collect(),
@@ -92,7 +94,8 @@ fn convolve(
     weight: &FlexTensor,
     given: Option<[Tensor<1>; 2]>,
 ) -> Convolved {
-    let convolved = forward::convolve(Isa::widest(), shape, x.storage(), weight.storage());
+    let images = shape.stack(x.storage(), shape.n_in);
+    let convolved = forward::convolve(Isa::widest(), shape, &images, weight.storage());
     match given {
         None => convolved,
         Some(given) => {
@@ -128,7 +131,7 @@ pub(crate) fn tensor(values: Vec<f32>, dims: &[usize]) -> FlexTensor {
 #[derive(Debug)]
 struct ConvNorm;
 
-/// What is kept until backward: the convolution's values; inputs are kept by their own nodes.
+/// What is kept until backward: the convolution's values, stacked; inputs are kept by their own nodes.
 #[derive(Clone, Debug)]
 struct State {
     x: NodeId,
@@ -151,8 +154,10 @@ impl Backward<Flex, 4> for ConvNorm {
             &ops.state;
         let mut retrieve = |id| contiguous(&checkpointer.retrieve_node_output::<FlexTensor>(id));
         let (x, weight) = (retrieve(ops.state.x), retrieve(ops.state.weight));
+        let images = shape.stack(x.storage(), shape.n_in);
+        let slopes = shape.stack(slopes.storage(), shape.n_out);
         let forward = Forward {
-            images: x.storage(),
+            images: &images,
             weights: weight.storage(),
             values: values.storage(),
             channels,
@@ -160,11 +165,11 @@ impl Backward<Flex, 4> for ConvNorm {
             inverse_deviation,
             is_of_batch: *is_of_batch,
         };
-        let found = backward(Isa::widest(), *shape, &forward, slopes.storage());
+        let found = backward(Isa::widest(), *shape, &forward, &slopes);
         let kernel = shape.geometry.kernel;
         let weight_dims = [shape.n_out, shape.n_seen(), kernel, kernel];
         let results = [
-            (x_node, tensor(found.images, &shape.input_dims())),
+            (x_node, tensor(shape.unstack(found.images, shape.n_in), &shape.input_dims())),
             (weight_node, tensor(found.weights, &weight_dims)),
             (scale_node, tensor(found.scale, &[shape.n_out])),
             (shift_node, tensor(found.shift, &[shape.n_out])),

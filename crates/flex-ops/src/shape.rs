@@ -13,6 +13,8 @@ pub(crate) struct Shape {
     pub(crate) groups: Groups,
     pub(crate) before: Before,
     pub(crate) after: After,
+    /// Images that one of `n_images` holds, [one above the other](crate::stack).
+    pub(crate) n_stacked: usize,
 }
 
 impl Shape {
@@ -47,11 +49,12 @@ impl Shape {
 
     pub(crate) fn output_dims(&self) -> [usize; 4] {
         let [height, width] = self.geometry.output_size();
-        [self.n_images, self.n_out, height, width]
+        [self.n_images * self.n_stacked, self.n_out, height / self.n_stacked, width]
     }
 
     pub(crate) fn input_dims(&self) -> [usize; 4] {
-        [self.n_images, self.n_in, self.geometry.height, self.geometry.width]
+        let Geometry { height, width, .. } = self.geometry;
+        [self.n_images * self.n_stacked, self.n_in, height / self.n_stacked, width]
     }
 
     /// Copies an image into padded planes whose border is zero already.
