@@ -38,7 +38,8 @@ impl Truth {
         Ok(Self::Table { table, column })
     }
 
-    /// Trains each architecture of the sample by itself, if that is to be the truth.
+    /// Trains each architecture of the sample by itself, if that is to be the truth, and writes the
+    /// accuracies to `truth.csv`.
     pub(crate) fn train_alone(
         &mut self,
         lab: &Lab,
@@ -51,6 +52,7 @@ impl Truth {
         else {
             return Ok(());
         };
+        let mut text = String::from("arch,test_accuracy\n");
         for arch in sample {
             let mask = Mask::of(arch);
             let job = Job {
@@ -62,9 +64,11 @@ impl Truth {
                 keep: Vec::new(),
             };
             let trained = job.trained(lab, config, dir, lab.untrained().as_ref())?;
-            known.insert(arch.clone(), lab.test_accuracy(trained.as_ref(), arch)?);
+            let accuracy = lab.test_accuracy(trained.as_ref(), arch)?;
+            text.push_str(&format!("{},{}\n", lab.space.format(arch), accuracy.fraction()));
+            known.insert(arch.clone(), accuracy);
         }
-        Ok(())
+        dir.write("truth.csv", text.as_bytes())
     }
 
     /// The true accuracy of an architecture, if it is known.

@@ -24,6 +24,16 @@ fn smoke(out: &Path) -> Command {
     command
 }
 
+/// The smoke run of a chain, one-shot alone, and two networks trained alone.
+fn chain(out: &Path) -> Command {
+    let mut command = program();
+    command.arg("run").arg(root().join("configs/proxyless-smoke.toml")).arg("--out").arg(out);
+    for small in ["ranking.archs=2", "split.methods=[\"one-shot\"]", "evaluation.images=100"] {
+        command.args(["--set", small]);
+    }
+    command
+}
+
 fn scores(out: &Path) -> String {
     std::fs::read_to_string(out.join("scores.csv")).expect("a finished run has scores")
 }
@@ -68,6 +78,28 @@ fn killed_anywhere_a_run_ends_with_the_same_bytes() {
     refused(&other, 1, "was made with another configuration");
 }
 
+#[test]
+fn networks_trained_alone_survive_interruptions() {
+    let folder = tempfile::tempdir().unwrap();
+    let [undisturbed, disturbed] =
+        ["undisturbed", "disturbed"].map(|name| folder.path().join(name));
+    succeeds(&chain(&undisturbed).output().unwrap());
+    // Until the first network that is trained alone has a checkpoint.
+    let mut child = chain(&disturbed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let alone = disturbed.join("checkpoints/alone");
+    while std::fs::read_dir(&alone).map_or(0, Iterator::count) == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "the run has ended");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeeds(&chain(&disturbed).output().unwrap());
+    for file in ["scores.csv", "truth.csv"] {
+        let [a, b] = [&undisturbed, &disturbed].map(|out| std::fs::read(out.join(file)).unwrap());
+        assert_eq!(a, b, "{file}");
+    }
+}
+
 #[track_caller]
 fn refused(output: &Output, code: i32, expected: &str) {
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -106,6 +138,36 @@ fn an_architecture_is_described() {
     assert_eq!(json["parameters"], 1_531_546);
     assert_eq!(json["macs"], 220_119_680);
     assert_eq!(json["taps"].as_array().unwrap().len(), 17);
+}
+
+#[test]
+fn a_published_mask_is_described() {
+    // `proxylessv1` of the published masks, and what `golden/proxyless_archs.json` counts for it.
+    const OPS: [usize; 21] = [2, 0, 6, 5, 4, 0, 2, 2, 5, 2, 2, 2, 3, 2, 2, 2, 5, 5, 4, 4, 5];
+    let key = |block: usize| format!("s{}_c{}", block / 4, block % 4);
+    let mask: serde_json::Map<String, serde_json::Value> = (0..21)
+        .map(|block| {
+            let n = if block % 4 == 0 { 6 } else { 7 };
+            (key(block), (0..n).map(|op| op == OPS[block]).collect())
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mask.json");
+    std::fs::write(&file, serde_json::to_string(&mask).unwrap()).unwrap();
+    let arch = |more: &[&str]| {
+        let mut command = program();
+        command.args(["arch", "proxyless", "--format", "json"]).arg(&file).args(more);
+        command.output().unwrap()
+    };
+    let output = arch(&["--width", "1.4", "--resolution", "236"]);
+    succeeds(&output);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&json["parameters"], &json["macs"]), (&7_196_272.into(), &765_608_240.into()));
+    assert_eq!(json["taps"][23], serde_json::json!([1000, 1, 1]));
+    refused(&arch(&["--width", "0"]), 1, "--width must lie between 0.01 and 100");
+    refused(&arch(&["--stage-channels", "8,8"]), 1, "--stage-channels: expected six");
+    std::fs::write(&file, "{}").unwrap();
+    refused(&arch(&[]), 1, "mask.json: no key `s0_c0`");
 }
 
 #[test]
