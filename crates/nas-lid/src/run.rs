@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use search::{Constraints, evolve};
 use serde::{Deserialize, Serialize};
-use space::{Arch, stratified_sample};
+use space::{Accuracy, Arch, Cost, Valid, stratified_sample};
 use supernet::Evaluation;
 
 use crate::config::{Method, Plan, TruthConfig};
@@ -36,6 +36,26 @@ pub(crate) struct Found {
     pub(crate) arch: Arch,
     /// Validation accuracy as a fraction.
     pub(crate) valid_accuracy: f64,
+}
+
+/// An architecture that no other of a search beats in accuracy and cost at once.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct OnFront {
+    /// As the space writes it, for `nas-lid arch`.
+    arch: String,
+    /// Validation accuracy as a fraction.
+    valid_accuracy: f64,
+    parameters: u64,
+    macs: u64,
+}
+
+impl OnFront {
+    fn new(lab: &Lab, (arch, accuracy): &(Arch, Accuracy<Valid>)) -> Self {
+        let Cost { parameters, macs } = lab.space.cost(arch);
+        let (arch, valid_accuracy) = (lab.space.format(arch), accuracy.fraction());
+        Self { arch, valid_accuracy, parameters, macs }
+    }
 }
 
 /// What the search and ranking stages have measured, by method.
@@ -140,6 +160,9 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
         .into_iter()
         .map(|(arch, accuracy)| Found { arch, valid_accuracy: accuracy.fraction() })
         .collect();
+    let front = search::front(arm.lab.space.as_ref(), options.evolution.selection, &history);
+    let front: Vec<OnFront> = front.iter().map(|found| OnFront::new(arm.lab, found)).collect();
+    arm.dir.write_json(&format!("search/{}-front.json", arm.method.name()), &front)?;
     arm.dir.write_json(&file, &found)?;
     Ok(found)
 }

@@ -23,9 +23,11 @@ pub(crate) struct Candidates<'a> {
     fresh: Fresh,
 }
 
-/// The admissible architectures that were not handed out.
+/// The admissible architectures that were not handed out; those that differ in inert edges alone count
+/// as one.
 struct Unseen<'a> {
     space: &'a dyn SearchSpace,
+    mask: &'a Mask,
     constraints: &'a Constraints,
     seen: BTreeSet<Arch>,
 }
@@ -48,14 +50,14 @@ impl<'a> Candidates<'a> {
     ) -> Self {
         let mut rng = seed.rng();
         let fresh = if mask.n_archs() <= LISTED {
-            let mut archs: Vec<Arch> =
-                mask.archs().filter(|arch| constraints.admit(space, arch)).collect();
+            let admitted = mask.archs().filter(|arch| constraints.admit(space, arch));
+            let mut archs: Vec<Arch> = admitted.map(|arch| settled(space, mask, &arch)).collect();
             archs.shuffle(&mut rng);
             Fresh::Listed(archs.into_iter())
         } else {
             Fresh::Drawn(Box::new(rng))
         };
-        Self { mask, unseen: Unseen { space, constraints, seen: BTreeSet::new() }, fresh }
+        Self { mask, unseen: Unseen { space, mask, constraints, seen: BTreeSet::new() }, fresh }
     }
 
     /// The next generation: children of the parents, filled up with uniform draws.
@@ -100,7 +102,7 @@ impl Unseen<'_> {
             if archs.len() == n {
                 break;
             }
-            let arch = draw();
+            let arch = settled(self.space, self.mask, &draw());
             if !self.seen.contains(&arch) && self.constraints.admit(self.space, &arch) {
                 self.seen.insert(arch.clone());
                 archs.push(arch);
@@ -108,6 +110,12 @@ impl Unseen<'_> {
         }
         archs
     }
+}
+
+/// The architecture with the first operation of the mask on every inert edge.
+fn settled(space: &dyn SearchSpace, mask: &Mask, arch: &Arch) -> Arch {
+    let op = |edge| if space.is_inert(arch, edge) { mask.ops(edge)[0] } else { arch.op(edge) };
+    Arch::new(mask.edges().map(op).collect())
 }
 
 /// Each operation from one of two different parents.

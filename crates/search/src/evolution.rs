@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use space::{Accuracy, Arch, Mask, SearchSpace, Seed, Valid};
 
 use crate::candidates::Candidates;
-use crate::{EvolutionFault, SearchError};
+use crate::{EvolutionFault, SearchError, Selection, pareto};
 
 /// How architectures are bred: Guo et al. 2020, algorithm 1.
 ///
@@ -17,6 +17,8 @@ pub struct Evolution {
     pub population: usize,
     /// The best of all generations so far, which breed the next.
     pub n_parents: usize,
+    /// What makes them the best.
+    pub selection: Selection,
     /// Generations, the first, random one included.
     pub generations: usize,
     /// Children by crossover in each later generation.
@@ -75,7 +77,7 @@ impl Constraints {
 ///
 /// The first generation is drawn uniformly from the connected architectures under the mask that
 /// are within the constraints. Each later one is bred from the best so far and filled up with
-/// uniform draws. Unlike in Real et al. 2019 nobody dies of age: the parents are the best of all
+/// uniform draws; [`Selection`] says whether the best are the most accurate or NSGA-II's. Unlike in Real et al. 2019 nobody dies of age: the parents are the best of all
 /// generations.
 ///
 /// No architecture is scored twice. The order follows from seed and accuracies alone, so a `score`
@@ -95,13 +97,14 @@ impl Constraints {
 /// # Examples
 ///
 /// ```
-/// use search::{Constraints, Evolution, SearchError, best, evolve};
+/// use search::{Constraints, Evolution, SearchError, Selection, best, evolve};
 /// use space::{Accuracy, Mask, SearchSpace, Seed, Valid};
 ///
 /// fn search(space: &dyn SearchSpace, mask: &Mask) -> Result<String, SearchError> {
 ///     let options = Evolution {
 ///         population: 50,
 ///         n_parents: 10,
+///         selection: Selection::Accuracy,
 ///         generations: 50,
 ///         n_crossover: 20,
 ///         n_mutation: 20,
@@ -138,8 +141,7 @@ pub fn evolve<E: From<SearchError>>(
     let mut candidates = Candidates::new(space, mask, constraints, seed.child("evolution/fresh"));
     let mut history = Vec::new();
     for number in 0..options.generations {
-        let parents: Vec<Arch> =
-            best(&history, options.n_parents).into_iter().map(|(arch, _)| arch).collect();
+        let parents = pareto::select(space, options.selection, &history, options.n_parents);
         let stream = seed.child(&format!("evolution/generation-{number}"));
         let generation = candidates.generation(&parents, options, stream);
         if generation.is_empty() {

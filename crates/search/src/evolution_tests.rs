@@ -8,6 +8,7 @@ use crate::toy::Toy;
 const OPTIONS: Evolution = Evolution {
     population: 20,
     n_parents: 6,
+    selection: Selection::Accuracy,
     generations: 15,
     n_crossover: 8,
     n_mutation: 8,
@@ -44,6 +45,30 @@ fn the_optimum_is_found_and_nothing_is_evaluated_twice() {
         assert_eq!(best(&history, 1)[0].0, Arch::new(vec![OpId(4); n_edges]));
         assert!(history.iter().all(|(arch, _)| toy.is_connected(arch)));
     }
+}
+
+#[test]
+fn architectures_that_differ_in_inert_edges_alone_are_one() {
+    let toy = Toy::new(&[5, 2, 4]);
+    let history = run(&toy, &toy.full_mask(), Constraints::default(), 7).unwrap();
+    // Under operation 3 of the last edge the first counts as one; operation 0 disconnects.
+    assert_eq!(history.len(), 2 * 5 * 2 + 2);
+}
+
+/// The cheapest and the most accurate are opposite ends here, and evolution must reach both.
+#[test]
+fn nsga_2_finds_both_ends_of_the_front() {
+    let toy = Toy::new(&[5; 6]);
+    let options = Evolution { selection: Selection::ParetoMacs, generations: 40, ..OPTIONS };
+    let mut score = |arch: &Arch| Ok::<_, SearchError>(accuracy(&toy, arch));
+    let (mask, limits) = (toy.full_mask(), Constraints::default());
+    let history = evolve(&toy, &mask, &options, &limits, Seed::new(3), &mut score).unwrap();
+    let front = crate::front(&toy, options.selection, &history);
+    let ops = |arch: &Arch| arch.ops().iter().map(|op| op.0).sum::<usize>();
+    let sums: BTreeSet<usize> = front.iter().map(|(arch, _)| ops(arch)).collect();
+    // Every step between the best of each costs as much as it gains; operation 0 of edge 2 disconnects.
+    assert_eq!(sums.first(), Some(&1));
+    assert_eq!(sums.last(), Some(&24));
 }
 
 #[test]

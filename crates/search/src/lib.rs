@@ -35,6 +35,8 @@
 //! - Zhao et al. 2021, *Few-Shot Neural Architecture Search* (the split by chance, its baseline).
 //! - Guo et al. 2020, *Single Path One-Shot Neural Architecture Search with Uniform Sampling*, and
 //!   Real et al. 2019, *Regularized Evolution for Image Classifier Architecture Search* (evolution).
+//! - Deb et al. 2002, *A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II* (accuracy against
+//!   cost).
 
 mod candidates;
 mod context;
@@ -45,6 +47,7 @@ mod evidence;
 mod evolution;
 mod gradient_criterion;
 mod lid_criterion;
+mod pareto;
 mod probe;
 mod random_criterion;
 mod survey;
@@ -58,5 +61,6 @@ pub use evidence::{Evidence, Reading, choose};
 pub use evolution::{Constraints, Evolution, best, evolve};
 pub use gradient_criterion::GradientCriterion;
 pub use lid_criterion::{Features, LidCriterion, LidOptions};
+pub use pareto::{Selection, front};
 pub use probe::{TapLids, tap_lids};
 pub use random_criterion::RandomCriterion;

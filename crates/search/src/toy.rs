@@ -84,8 +84,9 @@ impl SearchSpace for Toy {
         is_connected(arch)
     }
 
+    /// Of operation 1 of [`NONE_EDGE`] the space does not tell, so that criteria must see it themselves.
     fn is_inert(&self, arch: &Arch, edge: EdgeId) -> bool {
-        edge == EdgeId(0) && has(arch, NONE_EDGE, 1)
+        edge == EdgeId(0) && has(arch, NONE_EDGE, 3)
     }
 
     fn taps(&self, _arch: &Arch) -> Vec<[usize; 3]> {
