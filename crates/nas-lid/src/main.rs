@@ -71,6 +71,8 @@ enum Command {
     Arch(commands::arch::Options),
     /// How well predictions rank the truth
     Rank(commands::rank::Options),
+    /// The trainings of NATS-Bench as tables, with every seed and epoch
+    Nats(commands::nats::Options),
     /// Time and memory of one probe, or of one split decision
     Probe(commands::probe::Options),
     /// Make the report of a finished run again; one table of several runs that differ in their seed
@@ -145,6 +147,7 @@ fn execute(arguments: Arguments) -> Result<()> {
         Command::Partition(partition) => commands::partition::run(&partition, format),
         Command::Arch(arch) => commands::arch::run(&arch, format),
         Command::Rank(rank) => commands::rank::run(&rank, format),
+        Command::Nats(nats) => commands::nats::run(&nats, format),
         Command::Probe(probe) => commands::probe::run(&probe, format),
         Command::Report { dirs } => commands::report::run(&dirs, format),
     }

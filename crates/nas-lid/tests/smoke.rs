@@ -124,6 +124,11 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     let unknown = "|none~0|+|none~0|max~1|+|none~0|none~1|none~2|";
     refused(&arch(unknown), 1, "unknown operation `max` on edge 1→2");
     refused(&arch("none"), 1, "expected the form");
+    let nats = |dir: &Path| program().arg("nats").arg(dir).arg("--out").arg(&out).output().unwrap();
+    refused(&nats(folder.path()), 1, "no files such as 000000.pickle.pbz2");
+    std::fs::write(folder.path().join("000000.pickle.pbz2"), "BZh9").unwrap();
+    refused(&nats(folder.path()), 1, "000000.pickle.pbz2: ");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
     refused(&program().args(["lid", "/no/such.npy"]).output().unwrap(), 1, "/no/such.npy");
 }
 

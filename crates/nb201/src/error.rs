@@ -1,11 +1,20 @@
-//! What can be wrong with a table of accuracies.
+//! What can be wrong with a table of accuracies or a file of NATS-Bench.
 
 use space::SpaceError;
 use thiserror::Error;
 
-/// What can be wrong with a table of accuracies.
+/// What can be wrong with a table of accuracies or a file of NATS-Bench.
 #[derive(Debug, Error)]
 pub enum Nb201Error {
+    /// The file cannot be read or decompressed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The file is no pickle of plain values.
+    #[error(transparent)]
+    Pickle(#[from] pickle::PickleError),
+    /// The pickle has another content.
+    #[error(transparent)]
+    Nats(#[from] NatsFault),
     /// The file cannot be read as CSV.
     #[error(transparent)]
     Csv(#[from] csv::Error),
@@ -45,4 +54,18 @@ pub enum Nb201Error {
         /// How many there must be.
         expected: u128,
     },
+}
+
+/// What is missing or of another kind in a file of NATS-Bench.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NatsFault {
+    /// There is no such key.
+    #[error("no key `{0}`")]
+    Missing(String),
+    /// What stands at a key is not what the benchmark has there.
+    #[error("what stands at `{0}` is not of NATS-Bench")]
+    Kind(&'static str),
+    /// The text of the architecture.
+    #[error(transparent)]
+    Arch(SpaceError),
 }

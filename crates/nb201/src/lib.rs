@@ -11,16 +11,19 @@
 //! assert_eq!(space.full_mask().n_archs(), 15_625);
 //! ```
 //!
-//! Literature: Dong & Yang, *NAS-Bench-201*, ICLR 2020.
+//! Literature: Dong & Yang, *NAS-Bench-201*, ICLR 2020; Dong et al., *NATS-Bench*, TPAMI 2021.
 
 mod cell;
 mod error;
+mod nats;
 mod network;
 mod space_impl;
 mod table;
 
 pub use cell::{Operation, canonical, live_edges};
-pub use error::Nb201Error;
+pub use error::{NatsFault, Nb201Error};
+pub use nats::{Measurement, Record, Training};
 pub use network::Nb201Network;
 pub use space_impl::{Nb201, Nb201Config};
+use table::space_of_table;
 pub use table::{Table, TruthSet};

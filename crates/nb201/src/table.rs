@@ -26,6 +26,13 @@ pub struct Table {
     rows: HashMap<Arch, [Accuracy<Test>; 3]>,
 }
 
+/// The networks that the accuracies are of.
+pub(crate) fn space_of_table() -> Nb201 {
+    let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: true };
+    Nb201::new(&config, 3, 32, 10)
+}
+
+/// The columns of the file.
 const HEADER: [&str; 4] = ["arch", "cifar10", "cifar100", "imagenet16_120"];
 
 impl Table {
@@ -36,8 +43,7 @@ impl Table {
     /// If the file cannot be read, its header differs, a line is no architecture with three
     /// percentages or names one again, or not all architectures are there.
     pub fn read(file: &Path) -> Result<Self, Nb201Error> {
-        let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: true };
-        let space = Nb201::new(&config, 3, 32, 10);
+        let space = space_of_table();
         let mut reader = csv::Reader::from_path(file)?;
         if reader.headers()? != HEADER.as_slice() {
             return Err(Nb201Error::Header { expected: HEADER.join(",") });
@@ -65,6 +71,21 @@ impl Table {
             return Err(Nb201Error::Incomplete { n: rows.len(), expected });
         }
         Ok(Self { rows })
+    }
+
+    /// A file that [`Table::read`] reads, from mean accuracies in percent.
+    ///
+    /// # Panics
+    ///
+    /// If an architecture is of another space.
+    pub fn text<'a>(rows: impl IntoIterator<Item = (&'a Arch, [f64; 3])>) -> String {
+        let space = space_of_table();
+        let mut text = HEADER.join(",") + "\n";
+        for (arch, [cifar10, cifar100, imagenet16]) in rows {
+            let arch = space.format(arch);
+            text += &format!("{arch},{cifar10:.4},{cifar100:.4},{imagenet16:.4}\n");
+        }
+        text
     }
 
     /// The accuracy of an architecture; none if it is of another space.
@@ -134,8 +155,7 @@ mod tests {
 
     #[test]
     fn a_whole_table_is_looked_up() {
-        let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: true };
-        let space = Nb201::new(&config, 3, 32, 10);
+        let space = space_of_table();
         let archs: Vec<Arch> = space.full_mask().archs().collect();
         let mut text = HEADER.join(",") + "\n";
         for (i, arch) in archs.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 pub(crate) mod arch;
 pub(crate) mod lid;
+pub(crate) mod nats;
 pub(crate) mod partition;
 pub(crate) mod probe;
 pub(crate) mod rank;

@@ -1,0 +1,33 @@
+//! Reads the values of Python pickles, and executes nothing.
+//!
+//! *Floor 0. May be used by every other crate; knows no files and nothing of what the values mean.*
+//!
+//! A pickle is a program, and Python runs whatever it names. Here only what makes plain values is
+//! understood: numbers, texts, bytes, lists, tuples, sets, dictionaries, ordered ones too, and NumPy's
+//! scalars and arrays. Any other name or instruction is an error at its byte. A value that a pickle
+//! mentions often is stored once, so what is read is never much larger than the pickle.
+//!
+//! ```
+//! use pickle::Pickle;
+//!
+//! // `pickle.dumps({"epochs": 12, "losses": [0.5]})`
+//! let bytes = b"\x80\x04}(\x8c\x06epochsK\x0c\x8c\x06losses]G?\xe0\x00\x00\x00\x00\x00\x00au.";
+//! let pickle = Pickle::read(bytes)?;
+//! let root = pickle.root();
+//! assert_eq!(root.get("epochs").and_then(|epochs| epochs.integer()), Some(12));
+//! let losses: Option<Vec<f64>> = root.get("losses").and_then(|losses| losses.numbers());
+//! assert_eq!(losses, Some(vec![0.5]));
+//! # Ok::<(), pickle::PickleError>(())
+//! ```
+//!
+//! Format: `pickletools.py` of CPython, protocols 2 to 5.
+
+mod error;
+mod machine;
+mod numpy;
+mod reader;
+mod value;
+
+pub use error::{Fault, PickleError};
+pub use numpy::Element;
+pub use value::{Array, Item, Pickle};
