@@ -49,6 +49,22 @@ pub enum DataError {
         /// The MD5 digest of the file, hexadecimal.
         found: String,
     },
+    /// A file is no pickle of plain values.
+    #[error("{}: no pickle of images", path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and at which byte.
+        source: pickle::PickleError,
+    },
+    /// A pickle has other images or labels.
+    #[error("{}: `{key}` is not what ImageNet16 has there", path.display())]
+    Batch {
+        /// The file.
+        path: PathBuf,
+        /// The key in its dictionary.
+        key: &'static str,
+    },
     /// An archive does not decompress, or is no tar archive.
     #[error("{}: truncated or corrupt archive", path.display())]
     Archive {

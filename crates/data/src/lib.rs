@@ -49,6 +49,7 @@ mod digits;
 mod error;
 #[cfg(test)]
 mod fixtures;
+mod imagenet16;
 mod images;
 mod normalization;
 mod picture;

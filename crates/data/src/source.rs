@@ -13,7 +13,7 @@ use crate::{
     cifar::{self, CIFAR_10, CIFAR_100, Layout},
     content::Content,
     digest::{hex, sha256},
-    tree,
+    imagenet16, tree,
 };
 
 /// CIFAR-10 as pictures, read where the published archive is absent.
@@ -34,6 +34,10 @@ pub enum Source {
     Cifar10,
     /// 60 000 photographs of 32 × 32 pixels in 100 classes, from `cifar-100-binary.tar.gz`.
     Cifar100,
+    /// 157 700 photographs of 16 × 16 pixels in the first 120 classes of ImageNet, from the files
+    /// `train_data_batch_1` to `_10` and `val_data` in the folder `ImageNet16`. The validation images
+    /// of ImageNet are the test images.
+    Imagenet16_120,
     /// JPEG and PNG pictures at `train/<class>/` and `test/<class>/` (or `val/<class>/`) in a
     /// folder, a `.tar` or a `.tar.gz`. A relative path starts in the folder of archives, if one
     /// is given.
@@ -45,6 +49,7 @@ pub enum Source {
 pub(crate) enum Origin {
     Bundled,
     Cifar(PathBuf, &'static Layout),
+    Imagenet16(PathBuf),
     Tree(PathBuf),
 }
 
@@ -60,6 +65,7 @@ impl Source {
             Self::Digits => return "digits".into(),
             Self::Cifar10 => return "cifar10".into(),
             Self::Cifar100 => return "cifar100".into(),
+            Self::Imagenet16_120 => return "imagenet16-120".into(),
             Self::Tree(path) => path,
         };
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
@@ -77,6 +83,16 @@ impl Source {
                     Ok(Origin::Tree(path))
                 } else {
                     Err(DataError::MissingTree { path })
+                };
+            }
+            Self::Imagenet16_120 => {
+                let wanted = "ImageNet16/train_data_batch_1 … 10 and ImageNet16/val_data";
+                let Some(folder) = archives else { return Err(DataError::NoFolder { wanted }) };
+                let path = folder.join(imagenet16::FOLDER);
+                return if imagenet16::files(&path).iter().all(|file| file.exists()) {
+                    Ok(Origin::Imagenet16(path))
+                } else {
+                    Err(DataError::MissingArchive { wanted, folder: folder.into() })
                 };
             }
             Self::Cifar10 => {
@@ -103,6 +119,7 @@ impl Origin {
         match self {
             Self::Bundled => Ok(crate::digits::content()),
             Self::Cifar(path, layout) => cifar::import(path, layout, layout.md5),
+            Self::Imagenet16(path) => imagenet16::import(path),
             Self::Tree(path) => tree::import(path),
         }
     }
@@ -112,16 +129,17 @@ impl Origin {
     pub(crate) fn key(&self) -> Result<Option<String>, DataError> {
         let path = match self {
             Self::Bundled => return Ok(None),
-            Self::Cifar(path, _) | Self::Tree(path) => path,
+            Self::Cifar(path, _) | Self::Imagenet16(path) | Self::Tree(path) => path,
         };
         let path = fs::canonicalize(path).map_err(DataError::io(path.as_path()))?;
         let mut text = format!("version {IMPORT_VERSION}\n");
-        if path.is_dir() {
-            for (_, file) in tree::files(&path)? {
-                text += &stamp(&file)?;
-            }
-        } else {
-            text += &stamp(&path)?;
+        let files = match self {
+            Self::Imagenet16(_) => imagenet16::files(&path),
+            _ if path.is_dir() => tree::files(&path)?.into_iter().map(|(_, file)| file).collect(),
+            _ => vec![path.clone()],
+        };
+        for file in files {
+            text += &stamp(&file)?;
         }
         // Half the digest will do to tell a few files apart.
         Ok(Some(hex(&sha256([text.as_bytes(), path.as_os_str().as_encoded_bytes()])[..16])))
@@ -157,7 +175,7 @@ mod tests {
         let text = match located {
             Ok(Origin::Bundled) => "bundled".into(),
             Ok(Origin::Cifar(path, layout)) => format!("{} {}", path.display(), layout.md5),
-            Ok(Origin::Tree(path)) => format!("tree {}", path.display()),
+            Ok(Origin::Imagenet16(path) | Origin::Tree(path)) => format!("tree {}", path.display()),
             Err(error) => format!("error: {error}"),
         };
         expect.assert_eq(&text.replace(folder.path().to_str().unwrap(), "DIR"));
@@ -183,6 +201,11 @@ mod tests {
             &["cifar-100-binary.tar.gz"],
             expect!["DIR/cifar-100-binary.tar.gz 03b5dce01913d631647c71ecec9e9cb8"],
         );
+        check(
+            &Source::Imagenet16_120,
+            &["val_data"],
+            expect!["error: no ImageNet16/train_data_batch_1 … 10 and ImageNet16/val_data in DIR"],
+        );
         check(&Source::Digits, &[], expect!["bundled"]);
         check(&Source::Tree("a.tar".into()), &["a.tar"], expect!["tree DIR/a.tar"]);
         check(&Source::Tree("a.tar".into()), &[], expect!["error: no image tree at DIR/a.tar"]);
@@ -197,7 +220,8 @@ mod tests {
         let tree = MapDeserializer::<_, Error>::new([("tree", "pets.tar")].into_iter());
         let tree = serde::de::value::MapAccessDeserializer::new(tree);
         assert_eq!(Source::deserialize(tree).unwrap(), Source::Tree("pets.tar".into()));
-        expect!["unknown variant `mnist`, expected one of `digits`, `cifar10`, `cifar100`, `tree`"]
+        assert_eq!(unit("imagenet16-120").unwrap(), Source::Imagenet16_120);
+        expect!["unknown variant `mnist`, expected one of `digits`, `cifar10`, `cifar100`, `imagenet16-120`, `tree`"]
             .assert_eq(&unit("mnist").unwrap_err().to_string());
     }
 
