@@ -95,7 +95,7 @@ enum Images {
 /// One run of `nas-lid`, all paths absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Plan {
-    /// `nb201-cpu`, or `nb201-digits` where there are no other images.
+    /// `nb201-cpu`, say, or `nb201-digits` where there are no other images.
     name: String,
     config: PathBuf,
     out: PathBuf,

@@ -180,6 +180,18 @@ fn odd_sizes_and_single_images_agree_with_burn() {
 }
 
 #[test]
+fn stacks_of_small_images_agree_with_burn() {
+    for (size, after) in [
+        ([48, 8, 2, 2], After::Nothing),
+        ([18, 8, 4, 4], After::Relu),
+        ([24, 16, 1, 1], After::Relu6),
+        ([40, 3, 3, 5], After::HardSwish),
+    ] {
+        check(size, 13, 1, Options { before: Before::Relu, after, ..Options::PLAIN });
+    }
+}
+
+#[test]
 fn the_number_of_threads_changes_no_bit() {
     let device = Device::flex();
     device.seed(5);

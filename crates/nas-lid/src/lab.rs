@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use data::{Augment, Batch, Batches, Dataset, Images, Normalization};
 use space::{Accuracy, Arch, SearchSpace, Seed, Test};
 use supernet::{Statistics, Supernet};
 
-use crate::config::{EvaluationStatistics, RunConfig};
+use crate::config::{EvaluationStatistics, RunConfig, TruthConfig};
 use crate::spaces::{self, Opened, Task};
 
 /// Space, images, and the way to make a supernet of untrained weights.
@@ -22,7 +22,8 @@ pub(crate) struct Lab {
     pub(crate) probes: Vec<Batch>,
     evaluation: Vec<Batch>,
     recalibration: Option<Vec<Batch>>,
-    test: Batches,
+    /// Where networks trained alone are the truth.
+    test: Option<Batches>,
     untrained: Box<dyn Fn() -> Box<dyn Supernet>>,
 }
 
@@ -63,7 +64,13 @@ impl Lab {
                 seed.child("data/recalibration"),
             )?),
         };
-        let test = Arc::new(dataset.test.downscaled(resolution)?);
+        let test = match config.ranking.truth {
+            TruthConfig::Table(_) => None,
+            TruthConfig::TrainedAlone(_) => {
+                let test = Arc::new(dataset.test.downscaled(resolution)?);
+                Some(plain(&test, e.batch_size)?)
+            }
+        };
         Ok(Self {
             space,
             seed,
@@ -73,7 +80,7 @@ impl Lab {
             probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
             evaluation: take(&evaluation, n_evaluation, seed.child("data/evaluation"))?,
             recalibration,
-            test: plain(&test, e.batch_size)?,
+            test,
             untrained,
         })
     }
@@ -94,10 +101,18 @@ impl Lab {
         supernet: &dyn Supernet,
         arch: &Arch,
     ) -> Result<Accuracy<Test>> {
-        let batches = take(&self.test, self.test.n_steps(), self.seed.child("data/test"))?;
-        let evaluation = supernet.evaluate(arch, &batches, self.statistics());
+        let test = self.test.as_ref().context("test images are for networks trained alone")?;
+        let order = test.epoch(self.seed.child("data/test"), 0);
+        let steps: Vec<usize> = (0..test.n_steps()).collect();
+        let mut n_right = 0.0;
+        // As many at once as validation images.
+        for steps in steps.chunks(self.evaluation.len()) {
+            let batches: Vec<Batch> = steps.iter().map(|&step| test.batch(&order, step)).collect();
+            let evaluation = supernet.evaluate(arch, &batches, self.statistics());
+            n_right += evaluation.accuracy.fraction() * steps.len() as f64;
+        }
         // The only place where what was measured is known to be test images.
-        Ok(Accuracy::from_fraction(evaluation.accuracy.fraction()))
+        Ok(Accuracy::from_fraction((n_right / steps.len() as f64).min(1.0)))
     }
 
     fn statistics(&self) -> Statistics<'_> {

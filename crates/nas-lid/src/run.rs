@@ -38,7 +38,7 @@ pub(crate) struct Found {
     pub(crate) valid_accuracy: f64,
 }
 
-/// An architecture that no other of a search beats in accuracy and cost at once.
+/// An architecture that no other of a search beats in accuracy, and in cost if that was weighed.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct OnFront {

@@ -1,7 +1,7 @@
 //! The run directory: every file in it appears whole or not at all.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -87,17 +87,7 @@ impl RunDir {
 
     /// Puts bytes under a name in one instant.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.path(name);
-        let whole = || -> std::io::Result<()> {
-            let folder = path.parent().unwrap_or(Path::new("."));
-            fs::create_dir_all(folder)?;
-            let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-            temporary.write_all(bytes)?;
-            temporary.as_file().sync_all()?;
-            temporary.persist(&path)?;
-            Ok(())
-        };
-        whole().with_context(|| format!("cannot write {}", path.display()))
+        write_whole(&self.path(name), |to| Ok(to.write_all(bytes)?))
     }
 
     pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
@@ -134,4 +124,23 @@ impl RunDir {
 /// SHA-256 in hexadecimal.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+/// Writes a file, whole or not at all.
+pub(crate) fn write_whole(
+    file: &Path,
+    content: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    let whole = || -> Result<()> {
+        let folder = file.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+        let mut buffered = BufWriter::new(&mut temporary);
+        content(&mut buffered)?;
+        buffered.flush()?;
+        drop(buffered);
+        temporary.as_file().sync_all()?;
+        temporary.persist(file)?;
+        Ok(())
+    };
+    whole().with_context(|| format!("cannot write {}", file.display()))
 }

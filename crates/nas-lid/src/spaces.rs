@@ -1,4 +1,4 @@
-//! The search spaces by name; the only place where a new one is added.
+//! The search spaces of configurations, and their networks.
 
 use anyhow::{Result, ensure};
 use burn::tensor::Device;

@@ -122,7 +122,8 @@ impl Summary<'_> {
             row.chosen = Some(self.lab.space.format(&best.arch));
             row.chosen_valid = Some(best.valid_accuracy);
             row.chosen_test = test(best);
-            row.best_of_ten = found.iter().take(TEN).filter_map(test).reduce(f64::max);
+            let ten: Option<Vec<f64>> = found.iter().take(TEN).map(test).collect();
+            row.best_of_ten = ten.and_then(|ten| ten.into_iter().reduce(f64::max));
         }
         let Some(truth) = &self.truth else { return Ok(row) };
         let best = truth.iter().copied().reduce(f64::max);

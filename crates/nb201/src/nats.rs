@@ -45,6 +45,13 @@ pub struct Measurement {
     pub loss: f64,
 }
 
+/// Most bytes of a file that are decompressed; a hundred times what the published ones have.
+const LARGEST: u64 = 1 << 25;
+
+/// The data sets, and the sets of images that are measured.
+const DATASETS: [&str; 4] = ["cifar10-valid", "cifar10", "cifar100", "ImageNet16-120"];
+const SETS: [&str; 4] = ["train", "x-valid", "x-test", "ori-test"];
+
 /// Columns of the table: data set, and the images it is tested on.
 const TESTED: [(&str, &str); 3] =
     [("cifar10", "ori-test"), ("cifar100", "x-test"), ("ImageNet16-120", "x-test")];
@@ -60,7 +67,8 @@ impl Record {
     /// If it is no bzip2, no pickle of plain values, or has another content.
     pub fn read(compressed: impl Read) -> Result<Self, Nb201Error> {
         let mut bytes = Vec::new();
-        bzip2::read::MultiBzDecoder::new(compressed).read_to_end(&mut bytes)?;
+        let decoder = bzip2::read::MultiBzDecoder::new(compressed);
+        decoder.take(LARGEST).read_to_end(&mut bytes)?;
         let pickle = Pickle::read(&bytes)?;
         Self::of(pickle.root())
     }
@@ -106,7 +114,8 @@ impl Training {
         let key: Vec<Item<'_>> = key.members().into_iter().flatten().collect();
         let [dataset, seed] = key[..] else { return Err(NatsFault::Kind("all_results")) };
         let fault = NatsFault::Kind("all_results");
-        let (Some(dataset), Some(seed)) = (dataset.text(), seed.integer()) else {
+        let dataset = dataset.text().filter(|name| DATASETS.contains(name));
+        let (Some(dataset), Some(seed)) = (dataset, seed.integer()) else {
             return Err(fault);
         };
         let epochs = at(training, "epochs")?.integer().and_then(|n| u32::try_from(n).ok());
@@ -127,7 +136,7 @@ impl Training {
     }
 }
 
-/// Adds what two dictionaries with the same keys say of accuracies and losses.
+/// Adds what two dictionaries with the same keys in the same order say of accuracies and losses.
 fn curve(
     training: Item<'_>,
     [accuracies, losses]: [&'static str; 2],
@@ -139,9 +148,12 @@ fn curve(
     if values.len() != losses.len() {
         return Err(NatsFault::Kind(accuracies));
     }
-    for ((key, accuracy), (_, loss)) in values.zip(losses) {
+    for ((key, accuracy), (loss_key, loss)) in values.zip(losses) {
         let read = || {
-            let (set, epoch) = place(key)?;
+            let (set, epoch) = place(key).filter(|(set, _)| SETS.contains(&set.as_str()))?;
+            if place(loss_key)? != (set.clone(), epoch) {
+                return None;
+            }
             let epoch = u32::try_from(epoch).ok()?;
             let accuracy = accuracy.number().filter(|a| (0.0..=100.0).contains(a))?;
             Some(Measurement { set, epoch, accuracy, loss: loss.number()? })
@@ -186,7 +198,7 @@ mod tests {
     }
 
     /// `{"12": {"arch_str": …, "all_results": {("cifar10", 777): {…}}}, "200": …}`, compressed.
-    fn file(arch: &str, loss: u8) -> Vec<u8> {
+    fn file(arch: &str, [accuracy_key, loss_key]: [&str; 2]) -> Vec<u8> {
         let text = |text: &str| [&[0x8c, text.len() as u8], text.as_bytes()].concat();
         let dict = |entries: &[(&[u8], Vec<u8>)]| {
             let entries: Vec<u8> = entries
@@ -200,9 +212,9 @@ mod tests {
         let training = dict(&[
             (&text("epochs"), number(12)),
             (&text("train_acc1es"), curve(number(11), 75)),
-            (&text("train_losses"), curve(number(11), loss)),
-            (&text("eval_acc1es"), curve(text("ori-test@11"), 74)),
-            (&text("eval_losses"), curve(text("ori-test@11"), loss)),
+            (&text("train_losses"), curve(number(11), 1)),
+            (&text("eval_acc1es"), curve(text(accuracy_key), 74)),
+            (&text("eval_losses"), curve(text(loss_key), 1)),
         ]);
         let key = [text("cifar10"), b"M\x09\x03\x86".to_vec()].concat();
         let results = |training: &[u8]| dict(&[(&key, training.to_vec())]);
@@ -222,9 +234,11 @@ mod tests {
 
     const ARCH: &str = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|";
 
+    const KEYS: [&str; 2] = ["ori-test@11"; 2];
+
     #[test]
     fn seeds_and_epochs_are_kept() {
-        let record = Record::read(&file(ARCH, 1)[..]).unwrap();
+        let record = Record::read(&file(ARCH, KEYS)[..]).unwrap();
         assert_eq!(space_of_table().format(&record.arch), ARCH);
         let [training] = &record.trainings[..] else { panic!("{record:?}") };
         assert_eq!((training.epochs, training.seed), (12, 777));
@@ -245,9 +259,11 @@ mod tests {
             let error = Record::read(bytes).map(drop).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
-        refused(b"no bzip2", "");
-        refused(&file("|none~0|", 1), "is no architecture of nb201");
-        let whole = file(ARCH, 1);
-        refused(&whole[..whole.len() / 2], "");
+        refused(b"no bzip2", "bz2 header missing");
+        refused(&file("|none~0|", KEYS), "is no architecture of nb201");
+        refused(&file(ARCH, ["ori-test@11", "ori-test@12"]), "`eval_acc1es` is not of NATS-Bench");
+        refused(&file(ARCH, ["a,b@11"; 2]), "`eval_acc1es` is not of NATS-Bench");
+        let whole = file(ARCH, KEYS);
+        refused(&whole[..whole.len() / 2], "not finished");
     }
 }

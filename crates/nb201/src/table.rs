@@ -157,10 +157,8 @@ mod tests {
     fn a_whole_table_is_looked_up() {
         let space = space_of_table();
         let archs: Vec<Arch> = space.full_mask().archs().collect();
-        let mut text = HEADER.join(",") + "\n";
-        for (i, arch) in archs.iter().enumerate() {
-            text += &format!("{},{},50,20\n", space.format(arch), i as f64 / 200.0);
-        }
+        let rows = (0..).zip(&archs).map(|(i, arch)| (arch, [f64::from(i) / 200.0, 50.0, 20.0]));
+        let text = Table::text(rows);
         let table = read(&text).unwrap();
         let check = |set, expected: f64| {
             let found = table.accuracy(set, &archs[200]).unwrap().fraction();

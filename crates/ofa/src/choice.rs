@@ -6,7 +6,7 @@ use crate::OfaError;
 use crate::stage::{N_BLOCKS, N_STAGES, STAGE_BLOCKS};
 
 /// Sides of the depthwise kernels, the smallest first.
-pub const KERNELS: [usize; 3] = [3, 5, 7];
+pub(crate) const KERNELS: [usize; 3] = [3, 5, 7];
 
 /// The edges of all blocks; those of the depths follow.
 pub(crate) const N_BLOCK_EDGES: usize = 2 * N_BLOCKS;
@@ -19,7 +19,7 @@ pub(crate) const N_EDGES: usize = N_BLOCK_EDGES + N_STAGES;
 /// In the order of the edges: kernel and expansion of the first block, of the second, …, then the depth
 /// of each stage. It is that of published masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
+pub(crate) enum Choice {
     /// The side of a block's kernel.
     Kernel {
         /// The block, from 0.
@@ -43,7 +43,7 @@ impl Choice {
     /// # Panics
     ///
     /// If there is no such edge.
-    pub fn of(edge: EdgeId) -> Self {
+    pub(crate) fn of(edge: EdgeId) -> Self {
         assert!(edge.0 < N_EDGES, "edge {} of {N_EDGES}", edge.0);
         match edge.0.checked_sub(N_BLOCK_EDGES) {
             Some(stage) => Self::Depth { stage },
@@ -53,7 +53,7 @@ impl Choice {
     }
 
     /// The edge on which this is chosen.
-    pub fn edge(self) -> EdgeId {
+    pub(crate) fn edge(self) -> EdgeId {
         EdgeId(match self {
             Self::Kernel { block } => 2 * block,
             Self::Expand { block } => 2 * block + 1,

@@ -28,7 +28,6 @@ mod space_impl;
 mod stage;
 mod text;
 
-pub use choice::{Choice, KERNELS};
 pub use error::OfaError;
 pub use network::OfaNetwork;
 pub use space_impl::{Ofa, OfaConfig};

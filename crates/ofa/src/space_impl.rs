@@ -207,14 +207,6 @@ impl SearchSpace for Ofa {
         self.tally(arch, |_| ())
     }
 
-    fn live_cost(&self, arch: &Arch) -> Cost {
-        self.cost(arch)
-    }
-
-    fn is_connected(&self, _arch: &Arch) -> bool {
-        true
-    }
-
     fn is_inert(&self, arch: &Arch, edge: EdgeId) -> bool {
         match Choice::of(edge) {
             Choice::Kernel { block } | Choice::Expand { block } => {

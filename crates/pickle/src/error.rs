@@ -38,7 +38,10 @@ pub enum Fault {
     /// A text that is no UTF-8.
     #[error("the text is no UTF-8")]
     Text,
-    /// An array of a type, an order or a size that is not read.
+    /// An array in the order of Fortran, or of numbers that are not little-endian.
+    #[error("an array in another order of numbers or bytes is not read")]
+    Order,
+    /// An array of a type that is not read.
     #[error("an array of type `{0}` is not read")]
     Array(String),
 }

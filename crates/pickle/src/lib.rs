@@ -5,7 +5,7 @@
 //! A pickle is a program, and Python runs whatever it names. Here only what makes plain values is
 //! understood: numbers, texts, bytes, lists, tuples, sets, dictionaries, ordered ones too, and NumPy's
 //! scalars and arrays. Any other name or instruction is an error at its byte. A value that a pickle
-//! mentions often is stored once, so what is read is never much larger than the pickle.
+//! mentions often is stored once: memory grows with the length of the pickle, up to some 64 bytes a byte.
 //!
 //! ```
 //! use pickle::Pickle;
@@ -20,7 +20,7 @@
 //! # Ok::<(), pickle::PickleError>(())
 //! ```
 //!
-//! Format: `pickletools.py` of CPython, protocols 2 to 5.
+//! Format: `pickletools.py` of CPython, protocols 2 to 4; texts of Python 2 are texts if they are ASCII.
 
 mod error;
 mod machine;

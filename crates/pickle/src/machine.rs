@@ -167,7 +167,7 @@ impl Machine {
         let arguments = self.pop()?;
         let callee = self.pop()?;
         let Value::Global(global) = self.values[callee] else { return Err(Fault::Operands) };
-        let arguments = self.members(arguments)?.to_vec();
+        let arguments = self.few(arguments)?.to_vec();
         let value = match (global, arguments.as_slice()) {
             (Global::OrderedDict, []) => Value::Dictionary(Vec::new()),
             (Global::Encode, &[text, _]) => Value::Bytes(self.encode(text)?),
@@ -191,15 +191,15 @@ impl Machine {
     /// Sets the state of NumPy's types and arrays.
     fn build(&mut self) -> Result<(), Fault> {
         let state = self.pop()?;
-        let state = self.members(state)?.to_vec();
+        let state = self.few(state)?.to_vec();
         let built = match (self.top()?.clone(), state.as_slice()) {
             (Value::Element(element), &[_, order, ..]) => match self.text(order)? {
                 "<" | "|" => Value::Element(element),
-                order => return Err(Fault::Array(format!("{order}{element:?}"))),
+                _ => return Err(Fault::Order),
             },
             (Value::Array { .. }, &[_, shape, element, order, bytes]) => {
                 if self.values[order] != Value::Bool(false) {
-                    return Err(Fault::Array("order of Fortran".into()));
+                    return Err(Fault::Order);
                 }
                 self.array(shape, element, bytes)?
             }
@@ -214,7 +214,7 @@ impl Machine {
             Value::Integer(side) => usize::try_from(side).map_err(|_| Fault::Operands),
             _ => Err(Fault::Operands),
         };
-        let shape: Vec<usize> = self.members(shape)?.iter().map(side).collect::<Result<_, _>>()?;
+        let shape: Vec<usize> = self.few(shape)?.iter().map(side).collect::<Result<_, _>>()?;
         let element = self.element(element)?;
         let size = shape.iter().try_fold(element.size(), |n, &side| n.checked_mul(side));
         if size != Some(self.bytes(bytes)?.len()) {
@@ -244,6 +244,8 @@ impl Machine {
     fn bytes(&self, id: Id) -> Result<&[u8], Fault> {
         match &self.values[id] {
             Value::Bytes(bytes) => Ok(bytes),
+            // Numbers that Python 2 wrote as a `str` and that happen to be ASCII.
+            Value::Text(text) if text.is_ascii() => Ok(text.as_bytes()),
             _ => Err(Fault::Operands),
         }
     }
@@ -253,6 +255,13 @@ impl Machine {
             Value::Sequence(members) => Ok(members),
             _ => Err(Fault::Operands),
         }
+    }
+
+    /// The members of a tuple that is copied: no more than NumPy has dimensions.
+    fn few(&self, id: Id) -> Result<&[Id], Fault> {
+        const MOST: usize = 64;
+        self.members(id)
+            .and_then(|ids| if ids.len() <= MOST { Ok(ids) } else { Err(Fault::Operands) })
     }
 
     fn element(&self, id: Id) -> Result<Element, Fault> {
@@ -281,13 +290,23 @@ fn constant(code: u8, reader: &mut Reader<'_>) -> Result<Value, Fault> {
         0x8c => text(reader.counted::<1>()?)?,
         b'X' => text(reader.counted::<4>()?)?,
         0x8d => text(reader.counted::<8>()?)?,
-        b'C' | b'U' => Value::Bytes(reader.counted::<1>()?.to_vec()),
-        b'B' | b'T' => Value::Bytes(reader.counted::<4>()?.to_vec()),
+        b'U' => of_python_2(reader.counted::<1>()?),
+        b'T' => of_python_2(reader.counted::<4>()?),
+        b'C' => Value::Bytes(reader.counted::<1>()?.to_vec()),
+        b'B' => Value::Bytes(reader.counted::<4>()?.to_vec()),
         0x8e => Value::Bytes(reader.counted::<8>()?.to_vec()),
         b']' | 0x8f => Value::Sequence(Vec::new()),
         b'}' => Value::Dictionary(Vec::new()),
         _ => return Err(Fault::Instruction(code)),
     })
+}
+
+/// A `str` of Python 2, which is a text or bytes.
+fn of_python_2(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.is_ascii() => Value::Text(text.to_owned()),
+        _ => Value::Bytes(bytes.to_vec()),
+    }
 }
 
 /// A number in two's complement, little-endian.

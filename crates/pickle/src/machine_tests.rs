@@ -98,6 +98,25 @@ fn pickles_do_not_grow() {
     assert!(once < error.at);
 }
 
+/// A tuple of many dimensions, used over and over, would be copied each time.
+#[test]
+fn long_tuples_are_not_copied() {
+    let mut bytes = b"cnumpy\ndtype\n(".to_vec();
+    bytes.extend([b'N'; 65]);
+    bytes.extend(b"tR.");
+    assert_eq!(Pickle::read(&bytes).map(drop).unwrap_err().fault, Fault::Operands);
+}
+
+/// `{'labels': numpy.uint8(65)}` as Python 2 writes it.
+#[test]
+fn texts_of_python_2_are_texts() {
+    let bytes =
+        b"\x80\x02}U\x06labelscnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nU\x02u1K\0K\x01\
+        \x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tbU\x01A\x86Rs.";
+    let pickle = Pickle::read(bytes).unwrap();
+    assert_eq!(pickle.root().get("labels").and_then(|label| label.integer()), Some(65));
+}
+
 /// A list that holds itself is read, and looked at one step at a time.
 #[test]
 fn cycles_are_no_trouble() {

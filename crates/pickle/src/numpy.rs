@@ -27,7 +27,7 @@ impl Element {
     }
 
     /// Bytes of a number.
-    pub fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         match self {
             Self::Signed(size) | Self::Unsigned(size) | Self::Float(size) => size,
         }

@@ -90,11 +90,6 @@ impl<'a> Item<'a> {
         Self { id, ..self }
     }
 
-    /// Whether this is `None`.
-    pub fn is_none(self) -> bool {
-        *self.value() == Value::None
-    }
-
     /// A whole number.
     pub fn integer(self) -> Option<i64> {
         match self.value() {
@@ -120,10 +115,11 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Bytes.
+    /// Bytes, or the text that Python 2 made of them.
     pub fn bytes(self) -> Option<&'a [u8]> {
         match self.value() {
             Value::Bytes(bytes) => Some(bytes),
+            Value::Text(text) if text.is_ascii() => Some(text.as_bytes()),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ pub(crate) const OP_NAMES: [&str; 7] = ["3e3", "3e6", "5e3", "5e6", "7e3", "7e6"
 
 /// An operation of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// 1 × 1 convolution to `expand` times the channels, depthwise convolution, 1 × 1 convolution; the
     /// input is added where it has the same shape.
     Bottleneck {
@@ -37,7 +37,7 @@ impl Operation {
     /// # Panics
     ///
     /// If there is no such operation.
-    pub fn of(op: OpId) -> Self {
+    pub(crate) fn of(op: OpId) -> Self {
         const BOTTLENECKS: [(usize, usize); 6] = [(3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6)];
         match BOTTLENECKS.get(op.0) {
             Some(&(kernel, expand)) => Self::Bottleneck { kernel, expand },

@@ -24,6 +24,5 @@ mod block;
 mod network;
 mod space_impl;
 
-pub use block::Operation;
 pub use network::ProxylessNetwork;
 pub use space_impl::{Proxyless, ProxylessConfig};

@@ -100,7 +100,7 @@ fn conv(n_in: usize, n_out: usize, kernel: usize, stride: usize) -> ConvNormConf
 
 #[cfg(test)]
 mod tests {
-    use space::{Cost, Seed};
+    use space::Seed;
 
     use super::*;
     use crate::ProxylessConfig;
@@ -118,13 +118,11 @@ mod tests {
         assert_eq!(edge("mix.conv.weight"), None);
     }
 
-    /// The widest path of every block together: what is counted is what was built.
     #[test]
     fn shapes_are_those_of_the_space() {
         let space = space(12);
         let device = Device::flex();
         let network = ProxylessNetwork::init(&space, &device, &mut Seed::new(1).rng());
-        let mut total = Cost::default();
         for seed in 0..4 {
             let arch = space.full_mask().sample(&mut Seed::new(seed).rng());
             let mut shapes = Vec::new();
@@ -137,9 +135,7 @@ mod tests {
             let logits = network.forward(images, &arch, &mut pass);
             assert_eq!(logits.dims(), [2, 10]);
             assert_eq!(shapes, space.taps(&arch));
-            total = total.max(space.cost(&arch));
         }
-        assert!(total.parameters < network.num_params() as u64);
     }
 
     /// `golden/proxyless_archs.json`: `supernet_params` at width 1.

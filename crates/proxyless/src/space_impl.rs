@@ -156,15 +156,6 @@ impl SearchSpace for Proxyless {
         self.tally(arch, |_| ())
     }
 
-    /// Every block of a chain is live.
-    fn live_cost(&self, arch: &Arch) -> Cost {
-        self.cost(arch)
-    }
-
-    fn is_connected(&self, _arch: &Arch) -> bool {
-        true
-    }
-
     /// The first block, the 21 blocks, the last convolution, the logits.
     fn taps(&self, arch: &Arch) -> Vec<[usize; 3]> {
         let mut taps = Vec::with_capacity(N_BLOCKS + 3);

@@ -83,7 +83,7 @@ impl<'a> Candidates<'a> {
         generation
     }
 
-    /// Up to `n` architectures, uniform among those never handed out.
+    /// Up to `n` architectures, drawn uniformly, but for those handed out before.
     fn fresh(&mut self, n: usize) -> Vec<Arch> {
         match &mut self.fresh {
             Fresh::Listed(archs) => {

@@ -192,6 +192,15 @@ mod tests {
     }
 
     #[test]
+    fn an_edge_that_changes_nothing_is_not_split() {
+        let toy = Toy::new(&[5, 3, 4]);
+        let groups = [vec![0, 1, 2], vec![3]];
+        let mask = toy.full_mask().split(EdgeId(2), &groups).unwrap().remove(1);
+        let edges = options(2, Sizes::Balanced, EdgeScore::Gap).splittable(&toy, &mask).unwrap();
+        assert_eq!(edges, [EdgeId(1)]);
+    }
+
+    #[test]
     fn one_group_and_too_many_operations_are_refused() {
         let toy = Toy::new(&[13]);
         let refused = |n_groups| {

@@ -45,11 +45,16 @@ pub trait SearchSpace: Send + Sync {
     /// Parameters and multiply-adds of the network that `arch` stands for.
     fn cost(&self, arch: &Arch) -> Cost;
 
-    /// The same, of the edges that lie on a path from input to output alone.
-    fn live_cost(&self, arch: &Arch) -> Cost;
+    /// The same, of the edges that lie on a path from input to output alone; in a chain all do.
+    fn live_cost(&self, arch: &Arch) -> Cost {
+        self.cost(arch)
+    }
 
-    /// Whether anything of the input reaches the output.
-    fn is_connected(&self, arch: &Arch) -> bool;
+    /// Whether anything of the input reaches the output; in a chain it always does.
+    fn is_connected(&self, arch: &Arch) -> bool {
+        let _ = arch;
+        true
+    }
 
     /// Whether `arch` computes the same whatever is chosen on `edge`, as what is chosen for a layer that
     /// the architecture leaves out.

@@ -228,7 +228,7 @@ impl ConvNorm {
     }
 
     /// Applies the part of the block that makes its first `n_out` channels of the first channels of its
-    /// input; the rest of the weight has no gradient.
+    /// input; the gradient of the rest of the weight is zero.
     ///
     /// # Shapes
     ///

@@ -32,7 +32,7 @@ impl Linear {
     }
 
     /// Applies the part of the layer that makes its first `n_out` numbers of the first numbers of its
-    /// input; the rest has no gradient.
+    /// input; the gradient of the rest is zero.
     ///
     /// # Shapes
     ///

@@ -6,10 +6,11 @@ use super::manifest::Sections;
 use super::{Complaint, Member};
 
 /// The floor of each crate.
-const FLOORS: [(&str, i8); 15] = [
+const FLOORS: [(&str, i8); 16] = [
     ("lanes", -1),
     ("lid", 0),
     ("partition", 0),
+    ("pickle", 0),
     ("space", 0),
     ("rank", 0),
     ("data", 1),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use nb201::{Nb201, Nb201Config};
 use ofa::{Ofa, OfaConfig};
@@ -59,8 +59,10 @@ enum SpaceName {
     Ofa,
 }
 
-/// Largest number of channels, pixels or classes that is counted with.
-const LARGEST: usize = 1 << 16;
+/// Most channels, pixels of a side and strides; with these and the next all costs stay below 2⁶⁴.
+const MOST_CHANNELS: usize = 1 << 12;
+const MOST_CELLS: usize = 1 << 8;
+const MOST_CLASSES: usize = 1 << 16;
 
 impl Options {
     fn space(&self) -> Result<Box<dyn SearchSpace>> {
@@ -70,14 +72,23 @@ impl Options {
         };
         let resolution = self.resolution.unwrap_or(resolution);
         let classes = self.classes.unwrap_or(classes);
-        let sizes = [self.channels, self.cells_per_stage, self.stem_stride, resolution, classes];
-        let sizes = sizes.iter().chain(&self.stage_channels);
-        if sizes.into_iter().any(|size| !(1..=LARGEST).contains(size)) {
-            bail!("channels, cells, strides, resolution and classes must lie in 1..={LARGEST}");
+        let stage_channels =
+            self.stage_channels.iter().map(|&n| ("--stage-channels", n, MOST_CHANNELS));
+        let sizes = [
+            ("--channels", self.channels, MOST_CHANNELS),
+            ("--cells-per-stage", self.cells_per_stage, MOST_CELLS),
+            ("--stem-stride", self.stem_stride, MOST_CHANNELS),
+            ("--resolution", resolution, MOST_CHANNELS),
+            ("--classes", classes, MOST_CLASSES),
+        ];
+        for (name, size, most) in sizes.into_iter().chain(stage_channels) {
+            ensure!((1..=most).contains(&size), "{name} must lie between 1 and {most}, got {size}");
         }
-        if !(0.01..=100.0).contains(&self.width) {
-            bail!("--width must lie between 0.01 and 100, got {}", self.width);
-        }
+        let width = self.width;
+        ensure!(
+            (0.01..=10.0).contains(&width),
+            "--width must lie between 0.01 and 10, got {width}"
+        );
         let (width, stem_stride) = (self.width, self.stem_stride);
         Ok(match self.space {
             SpaceName::Nb201 => {

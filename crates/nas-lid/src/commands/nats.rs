@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,6 +13,7 @@ use space::SearchSpace;
 
 use crate::Format;
 use crate::progress::Progress;
+use crate::run_dir::write_whole;
 
 /// What to import.
 #[derive(clap::Args)]
@@ -35,13 +36,12 @@ const N_AT_ONCE: usize = 64;
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let files = files(&options.dir)?;
-    fs::create_dir_all(&options.out).with_context(|| options.out.display().to_string())?;
     let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: true };
     let space = Nb201::new(&config, 3, 32, 10);
     let curves = options.out.join(CURVES);
     let mut means = BTreeMap::new();
     let mut n_measurements = 0_usize;
-    write(&curves, |to| {
+    write_whole(&curves, |to| {
         writeln!(to, "arch,epochs,dataset,seed,set,epoch,accuracy,loss")?;
         let mut progress = Progress::new("nats", 0, files.len() as u64);
         for files in files.chunks(N_AT_ONCE) {
@@ -68,7 +68,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let (n_rows, n_all) = (rows.len(), space.full_mask().n_archs());
     let table = (n_rows as u128 == n_all).then(|| options.out.join(TABLE));
     if let Some(table) = &table {
-        write(table, |to| Ok(to.write_all(Table::text(rows).as_bytes())?))?;
+        write_whole(table, |to| Ok(to.write_all(Table::text(rows).as_bytes())?))?;
     }
     crate::print(match format {
         Format::Json => {
@@ -116,7 +116,7 @@ fn read(file: &Path) -> Result<Record> {
 }
 
 /// Writes all measurements of an architecture; how many there are.
-fn write_lines(to: &mut impl Write, space: &Nb201, record: &Record) -> Result<usize> {
+fn write_lines(to: &mut dyn Write, space: &Nb201, record: &Record) -> Result<usize> {
     let arch = space.format(&record.arch);
     let mut n = 0;
     for training in &record.trainings {
@@ -128,21 +128,4 @@ fn write_lines(to: &mut impl Write, space: &Nb201, record: &Record) -> Result<us
         }
     }
     Ok(n)
-}
-
-/// Writes a file, whole or not at all.
-fn write(
-    file: &Path,
-    content: impl FnOnce(&mut BufWriter<&mut tempfile::NamedTempFile>) -> Result<()>,
-) -> Result<()> {
-    let place = || file.display().to_string();
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).with_context(place)?;
-    let mut buffered = BufWriter::new(&mut temporary);
-    content(&mut buffered)?;
-    buffered.flush().with_context(place)?;
-    drop(buffered);
-    temporary.as_file().sync_all().with_context(place)?;
-    temporary.persist(file).with_context(place)?;
-    Ok(())
 }

@@ -133,6 +133,29 @@ mod tests {
     }
 
     #[test]
+    fn sizes_of_every_space_are_checked() {
+        let proxyless = include_str!("../../../../configs/proxyless-smoke.toml");
+        let ofa = include_str!("../../../../configs/ofa-smoke.toml");
+        let refused = |text: &str, from: &str, to: &str, expected: &str| {
+            let error = Plan::parse(text.replace(from, to), "run.toml").map(drop).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        };
+        refused(SMOKE, "channels = 4", "channels = 0", "`space.nb201.channels` is too small");
+        refused(SMOKE, "cells-per-stage = 1", "cells-per-stage = 0", "cells-per-stage` is too");
+        refused(proxyless, "stem-stride = 1", "stem-stride = 0", "`space.proxyless.stem-stride`");
+        refused(
+            proxyless,
+            "[24, 40",
+            "[0, 40",
+            "`space.proxyless.stage-channels` must lie between 1 and 4096",
+        );
+        refused(proxyless, "width = 0.1", "width = nan", "`space.proxyless.width` must lie");
+        refused(ofa, "width = 0.1", "width = 1e9", "`space.ofa.width` must lie between");
+        let alone = "trained-alone = { epochs = 1, first-lr = 0.1, last-lr = 0.0 }";
+        refused(ofa, alone, "table = \"cifar10\"", "names a table, which only nb201 has");
+    }
+
+    #[test]
     fn overrides_change_the_tree_and_unknown_ones_are_refused() {
         let mut table: toml::Table = toml::from_str(SMOKE).unwrap();
         set(&mut table, "training.momentum=0.5").unwrap();

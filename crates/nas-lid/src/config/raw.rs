@@ -220,15 +220,23 @@ impl RunConfig {
     }
 
     fn check_space(&self) -> Result<(), Fault> {
-        let (key, width) = match &self.space {
-            SpaceConfig::Nb201(_) => return Ok(()),
-            SpaceConfig::Proxyless(sizes) => ("space.proxyless.width", sizes.width),
-            SpaceConfig::Ofa(sizes) => ("space.ofa.width", sizes.width),
-        };
-        if (0.01..=100.0).contains(&width) {
-            Ok(())
-        } else {
-            Err((key, format!("must lie between 0.01 and 100, got {width}")))
+        match &self.space {
+            SpaceConfig::Nb201(sizes) => {
+                positive("space.nb201.channels", sizes.channels)?;
+                positive("space.nb201.cells-per-stage", sizes.cells_per_stage)
+            }
+            SpaceConfig::Proxyless(sizes) => {
+                positive("space.proxyless.stem-stride", sizes.stem_stride)?;
+                if sizes.stage_channels.iter().any(|n| !(1..=4096).contains(n)) {
+                    let fault = "must lie between 1 and 4096".into();
+                    return Err(("space.proxyless.stage-channels", fault));
+                }
+                width("space.proxyless.width", sizes.width)
+            }
+            SpaceConfig::Ofa(sizes) => {
+                positive("space.ofa.stem-stride", sizes.stem_stride)?;
+                width("space.ofa.width", sizes.width)
+            }
         }
     }
 
@@ -277,6 +285,15 @@ impl RunConfig {
 
 fn positive(key: &'static str, value: usize) -> Result<(), Fault> {
     if value == 0 { Err((key, "is too small".into())) } else { Ok(()) }
+}
+
+/// What channels are multiplied by.
+fn width(key: &'static str, value: f64) -> Result<(), Fault> {
+    if (0.01..=10.0).contains(&value) {
+        Ok(())
+    } else {
+        Err((key, format!("must lie between 0.01 and 10, got {value}")))
+    }
 }
 
 fn share(key: &'static str, value: f64) -> Result<(), Fault> {
