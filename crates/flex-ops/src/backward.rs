@@ -11,8 +11,8 @@ use crate::pieces::{Piece, in_pieces};
 use crate::shape::Shape;
 use crate::{Before, Groups, by_channel, dense, depthwise, elementwise};
 
-/// Images whose weight gradients are summed by one thread, at least one stack. Fixed, so that the order of all sums is the
-/// same for any number of threads.
+/// Images whose weight gradients are summed by one thread, at least one stack. Fixed, so that the
+/// order of all sums is the same for any number of threads.
 const CHUNK: usize = 8;
 
 /// What backward needs of forward.

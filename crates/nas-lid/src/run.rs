@@ -243,9 +243,7 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
         lab.training.n_steps(),
         1e3 * step_seconds,
         1e3 * score_seconds,
-        truth
-            .description(config)
-            .map_or("skipped: no table".into(), |truth| format!("against {truth}")),
+        truth.description().map_or("skipped: no table".into(), |truth| format!("against {truth}")),
         seconds / 60.0,
         options.out.display(),
     ));

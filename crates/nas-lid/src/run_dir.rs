@@ -87,7 +87,9 @@ impl RunDir {
 
     /// Puts bytes under a name in one instant.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        write_whole(&self.path(name), |to| Ok(to.write_all(bytes)?))
+        let path = self.path(name);
+        let cannot = || format!("cannot write {}", path.display());
+        write_whole(&path, |to| to.write_all(bytes).with_context(cannot))
     }
 
     pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
@@ -125,22 +127,20 @@ impl RunDir {
 pub(crate) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
-/// Writes a file, whole or not at all.
+/// Writes a file, whole or not at all; what `content` fails with is not taken for a fault of the file.
 pub(crate) fn write_whole(
     file: &Path,
     content: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    let whole = || -> Result<()> {
-        let folder = file.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-        let mut buffered = BufWriter::new(&mut temporary);
-        content(&mut buffered)?;
-        buffered.flush()?;
-        drop(buffered);
-        temporary.as_file().sync_all()?;
-        temporary.persist(file)?;
-        Ok(())
-    };
-    whole().with_context(|| format!("cannot write {}", file.display()))
+    let cannot = || format!("cannot write {}", file.display());
+    let folder = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(cannot)?;
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
+    let mut buffered = BufWriter::new(&mut temporary);
+    content(&mut buffered)?;
+    buffered.flush().with_context(cannot)?;
+    drop(buffered);
+    temporary.as_file().sync_all().with_context(cannot)?;
+    temporary.persist(file).with_context(cannot)?;
+    Ok(())
 }

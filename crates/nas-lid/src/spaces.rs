@@ -1,5 +1,7 @@
 //! The search spaces of configurations, and their networks.
 
+use std::ops::RangeInclusive;
+
 use anyhow::{Result, ensure};
 use burn::tensor::Device;
 use nb201::{Nb201, Nb201Network};
@@ -10,6 +12,12 @@ use space::{SearchSpace, Seed};
 use supernet::{Engine, Network, Supernet};
 
 use crate::config::SpaceConfig;
+
+/// Most channels, pixels of a side and strides, at width 1.
+pub(crate) const MOST_CHANNELS: usize = 1 << 12;
+
+/// What channels may be multiplied by.
+pub(crate) const WIDTHS: RangeInclusive<f64> = 0.01..=10.0;
 
 /// What the networks of a run see and tell apart.
 #[derive(Clone, Copy)]

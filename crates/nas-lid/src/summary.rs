@@ -47,7 +47,7 @@ pub(crate) fn report(
             (method.name().to_owned(), indented(lab.space.as_ref(), &grown.tree, 0))
         })
         .collect();
-    let truth = outcome.truth.description(config);
+    let truth = outcome.truth.description();
     let mut notes = vec![format!(
         "Intervals: bootstrap over architectures, {} resamples, {:.0} %.",
         config.ranking.resamples,

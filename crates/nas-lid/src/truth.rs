@@ -7,13 +7,10 @@ use anyhow::{Context, Result};
 use nb201::{Table, TruthSet};
 use space::{Accuracy, Arch, Mask, Test};
 
-use crate::config::{RunConfig, TruthConfig};
+use crate::config::{AloneConfig, RunConfig, TruthConfig};
 use crate::job::Job;
 use crate::lab::Lab;
 use crate::run_dir::RunDir;
-
-/// The table of true accuracies, as people download it.
-const TABLE: &str = "nb201-test-accuracy-200ep.csv";
 
 /// True test accuracies, to be reported and for nothing else.
 pub(crate) enum Truth {
@@ -22,17 +19,19 @@ pub(crate) enum Truth {
     /// Every architecture of NAS-Bench-201 after 200 epochs.
     Table { table: Table, column: TruthSet },
     /// Architectures trained alone, once they are.
-    Alone(BTreeMap<Arch, Accuracy<Test>>),
+    Alone { training: AloneConfig, known: BTreeMap<Arch, Accuracy<Test>> },
 }
 
 impl Truth {
     /// What is known before a run.
     pub(crate) fn open(config: &RunConfig, archives: Option<&Path>) -> Result<Self> {
         let column = match config.ranking.truth {
-            TruthConfig::TrainedAlone(_) => return Ok(Self::Alone(BTreeMap::new())),
+            TruthConfig::TrainedAlone(training) => {
+                return Ok(Self::Alone { training, known: BTreeMap::new() });
+            }
             TruthConfig::Table(column) => column,
         };
-        let file = archives.map(|folder| folder.join(TABLE)).filter(|file| file.exists());
+        let file = archives.map(|folder| folder.join(Table::FILE)).filter(|file| file.exists());
         let Some(file) = file else { return Ok(Self::Unknown) };
         let table = Table::read(&file).with_context(|| file.display().to_string())?;
         Ok(Self::Table { table, column })
@@ -47,11 +46,7 @@ impl Truth {
         dir: &RunDir,
         sample: &[Arch],
     ) -> Result<()> {
-        let (Self::Alone(known), TruthConfig::TrainedAlone(training)) =
-            (self, config.ranking.truth)
-        else {
-            return Ok(());
-        };
+        let Self::Alone { training, known } = self else { return Ok(()) };
         let mut text = String::from("arch,test_accuracy\n");
         for arch in sample {
             let mask = Mask::of(arch);
@@ -76,22 +71,22 @@ impl Truth {
         match self {
             Self::Unknown => None,
             Self::Table { table, column } => table.accuracy(*column, arch),
-            Self::Alone(known) => known.get(arch).copied(),
+            Self::Alone { known, .. } => known.get(arch).copied(),
         }
     }
 
     /// What scores are held against, for tables; none if nothing is known.
-    pub(crate) fn description(&self, config: &RunConfig) -> Option<String> {
-        match (self, config.ranking.truth) {
-            (Self::Table { column, .. }, _) => {
+    pub(crate) fn description(&self) -> Option<String> {
+        match self {
+            Self::Unknown => None,
+            Self::Table { column, .. } => {
                 let column = serde_json::to_value(column).ok();
                 let column = column.as_ref().and_then(|value| value.as_str()).unwrap_or_default();
                 Some(format!("{column} test accuracy, 200 epochs"))
             }
-            (Self::Alone(_), TruthConfig::TrainedAlone(training)) => {
+            Self::Alone { training, .. } => {
                 Some(format!("test accuracy, trained alone for {} epochs", training.epochs))
             }
-            (Self::Unknown | Self::Alone(_), _) => None,
         }
     }
 }

@@ -25,5 +25,4 @@ pub use error::{NatsFault, Nb201Error};
 pub use nats::{Measurement, Record, Training};
 pub use network::Nb201Network;
 pub use space_impl::{Nb201, Nb201Config};
-use table::space_of_table;
 pub use table::{Table, TruthSet};

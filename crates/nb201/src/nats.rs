@@ -8,7 +8,7 @@ use std::io::Read;
 use pickle::{Item, Pickle};
 use space::{Arch, SearchSpace};
 
-use crate::{NatsFault, Nb201Error, space_of_table};
+use crate::{NatsFault, Nb201Error, Table};
 
 /// All trainings of an architecture.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +95,7 @@ impl Record {
         for epochs in ["12", "200"] {
             let of_epochs = at(root, epochs)?;
             let text = at(of_epochs, "arch_str")?.text().ok_or(NatsFault::Kind("arch_str"))?;
-            let parsed = space_of_table().parse(text).map_err(NatsFault::Arch)?;
+            let parsed = Table::space().parse(text).map_err(NatsFault::Arch)?;
             if arch.get_or_insert_with(|| parsed.clone()) != &parsed {
                 return Err(NatsFault::Kind("arch_str").into());
             }
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn seeds_and_epochs_are_kept() {
         let record = Record::read(&file(ARCH, KEYS)[..]).unwrap();
-        assert_eq!(space_of_table().format(&record.arch), ARCH);
+        assert_eq!(Table::space().format(&record.arch), ARCH);
         let [training] = &record.trainings[..] else { panic!("{record:?}") };
         assert_eq!((training.epochs, training.seed), (12, 777));
         let measurement = |set: &str, accuracy| Measurement {

@@ -26,16 +26,19 @@ pub struct Table {
     rows: HashMap<Arch, [Accuracy<Test>; 3]>,
 }
 
-/// The networks that the accuracies are of.
-pub(crate) fn space_of_table() -> Nb201 {
-    let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: true };
-    Nb201::new(&config, 3, 32, 10)
-}
-
 /// The columns of the file.
 const HEADER: [&str; 4] = ["arch", "cifar10", "cifar100", "imagenet16_120"];
 
 impl Table {
+    /// The name under which people have the file.
+    pub const FILE: &str = "nb201-test-accuracy-200ep.csv";
+
+    /// The networks that the accuracies are of.
+    pub fn space() -> Nb201 {
+        let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: true };
+        Nb201::new(&config, 3, 32, 10)
+    }
+
     /// Reads a file with the header `arch,cifar10,cifar100,imagenet16_120`, accuracies in percent.
     ///
     /// # Errors
@@ -43,7 +46,7 @@ impl Table {
     /// If the file cannot be read, its header differs, a line is no architecture with three
     /// percentages or names one again, or not all architectures are there.
     pub fn read(file: &Path) -> Result<Self, Nb201Error> {
-        let space = space_of_table();
+        let space = Table::space();
         let mut reader = csv::Reader::from_path(file)?;
         if reader.headers()? != HEADER.as_slice() {
             return Err(Nb201Error::Header { expected: HEADER.join(",") });
@@ -79,7 +82,7 @@ impl Table {
     ///
     /// If an architecture is of another space.
     pub fn text<'a>(rows: impl IntoIterator<Item = (&'a Arch, [f64; 3])>) -> String {
-        let space = space_of_table();
+        let space = Table::space();
         let mut text = HEADER.join(",") + "\n";
         for (arch, [cifar10, cifar100, imagenet16]) in rows {
             let arch = space.format(arch);
@@ -155,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_whole_table_is_looked_up() {
-        let space = space_of_table();
+        let space = Table::space();
         let archs: Vec<Arch> = space.full_mask().archs().collect();
         let rows = (0..).zip(&archs).map(|(i, arch)| (arch, [f64::from(i) / 200.0, 50.0, 20.0]));
         let text = Table::text(rows);

@@ -3,22 +3,15 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
-use supernet::{
-    Activation, Affine, ConvNorm, ConvNormConfig, Groups, Pass, SqueezeExcite, plus_input,
-};
+use supernet::{BottleneckConfig, ConvNorm, Pass, SqueezeExcite, plus_input, prefix};
 
-use crate::choice::KERNELS;
 use crate::space_impl::{n_mid, n_squeezed};
 
 /// Sizes of an elastic bottleneck.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockConfig {
-    pub(crate) n_in: usize,
-    pub(crate) n_out: usize,
-    /// The largest expansion.
-    pub(crate) expand: usize,
-    pub(crate) stride: usize,
-    pub(crate) activation: Activation,
+    /// The largest of its bottlenecks.
+    pub(crate) largest: BottleneckConfig,
     pub(crate) squeeze_excite: bool,
 }
 
@@ -35,25 +28,8 @@ pub(crate) struct Block {
 impl BlockConfig {
     /// Draws the weights; kernels are not transformed at first.
     pub(crate) fn init(&self, device: &Device, rng: &mut ChaCha8Rng) -> Block {
-        let &Self { n_in, n_out, stride, activation, .. } = self;
-        let n_mid = n_mid(n_in, self.expand);
-        let expand = ConvNormConfig {
-            n_in,
-            n_out: n_mid,
-            kernel: 1,
-            stride: 1,
-            groups: Groups::One,
-            affine: Affine::Yes,
-            activation,
-        };
-        let depthwise = ConvNormConfig {
-            n_in: n_mid,
-            kernel: KERNELS[KERNELS.len() - 1],
-            stride,
-            groups: Groups::Depthwise,
-            ..expand
-        };
-        let project = ConvNormConfig { n_in: n_mid, n_out, activation: Activation::None, ..expand };
+        let [expand, depthwise, project] = self.largest.layers();
+        let n_mid = self.largest.n_mid;
         let gate = || SqueezeExcite::new(n_mid, n_squeezed(n_mid), device, rng);
         let gate = self.squeeze_excite.then(gate);
         Block {
@@ -82,7 +58,7 @@ impl Block {
         pass: &mut Pass<'_>,
     ) -> Tensor<4> {
         let n_mid = n_mid(x.dims()[1], expand);
-        let weight = self.depthwise.weight().slice(0..n_mid);
+        let weight = prefix(self.depthwise.weight(), &[n_mid]);
         let weight = self.transforms.shrink(weight, kernel);
 
         let y = self.expand.forward_prefix(x.clone(), n_mid, pass); // [b, n_mid, h, w]
@@ -135,19 +111,20 @@ impl KernelTransforms {
 mod tests {
     use burn::tensor::TensorData;
     use space::Seed;
+    use supernet::Activation;
 
     use super::*;
 
     fn block(device: &Device) -> Block {
-        let config = BlockConfig {
+        let largest = BottleneckConfig {
             n_in: 8,
+            n_mid: 48,
             n_out: 8,
-            expand: 6,
+            kernel: 7,
             stride: 1,
             activation: Activation::HardSwish,
-            squeeze_excite: true,
         };
-        config.init(device, &mut Seed::new(4).rng())
+        BlockConfig { largest, squeeze_excite: true }.init(device, &mut Seed::new(4).rng())
     }
 
     #[test]

@@ -12,7 +12,8 @@ use supernet::{
 
 use crate::Ofa;
 use crate::block::{Block, BlockConfig};
-use crate::choice::Choice;
+use crate::choice::{Choice, KERNELS};
+use crate::space_impl::n_mid;
 use crate::stage::{LAST, STAGE_BLOCKS, STEM, Stage};
 
 /// Stem, a fixed block, five stages of elastic blocks, two last convolutions, classifier.
@@ -47,15 +48,16 @@ impl OfaNetwork {
         for stage in Stage::ALL {
             let n_out = space.channels(stage.channels);
             for number in 0..STAGE_BLOCKS {
-                let config = BlockConfig {
+                let largest = BottleneckConfig {
                     n_in,
+                    n_mid: n_mid(n_in, space.largest_expand()),
                     n_out,
-                    expand: space.largest_expand(),
+                    kernel: KERNELS[KERNELS.len() - 1],
                     stride: if number == 0 { stage.stride } else { 1 },
                     activation: stage.activation,
-                    squeeze_excite: stage.squeeze_excite,
                 };
-                blocks.push(config.init(device, rng));
+                let squeeze_excite = stage.squeeze_excite;
+                blocks.push(BlockConfig { largest, squeeze_excite }.init(device, rng));
                 n_in = n_out;
             }
         }

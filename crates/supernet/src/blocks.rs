@@ -9,7 +9,7 @@ use flex_ops::{After, Before, Groups, Options};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Pass;
-use crate::linear::uniform;
+use crate::linear::{prefix, uniform};
 
 /// Whether a norm has a trainable scale and shift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +93,7 @@ impl Norm {
 
     /// Those of the first channels.
     fn scale_and_shift(&self, channels: usize, device: &Device) -> [Tensor<1>; 2] {
-        let first = |param: &Param<Tensor<1>>| {
-            let whole = param.val();
-            if channels == self.channels { whole } else { whole.slice(0..channels) }
-        };
+        let first = |param: &Param<Tensor<1>>| prefix(param.val(), &[channels]);
         let scale = self.scale.as_ref().map(first);
         let shift = self.shift.as_ref().map(first);
         [
@@ -243,7 +240,7 @@ impl ConvNorm {
             Groups::One => x.dims()[1],
             Groups::Depthwise => 1,
         };
-        self.forward_by(self.weight().slice([0..n_out, 0..n_seen]), x, pass)
+        self.forward_by(prefix(self.weight(), &[n_out, n_seen]), x, pass)
     }
 
     /// Applies the block with a weight that was made of its own, for as many channels as that has.

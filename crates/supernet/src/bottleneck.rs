@@ -25,8 +25,8 @@ pub struct BottleneckConfig {
 }
 
 impl BottleneckConfig {
-    /// Draws the weights.
-    pub fn init(&self, device: &Device, rng: &mut ChaCha8Rng) -> Bottleneck {
+    /// The 1 × 1 convolution to more channels, the depthwise one, the 1 × 1 convolution to few.
+    pub fn layers(&self) -> [ConvNormConfig; 3] {
         let &Self { n_in, n_mid, n_out, kernel, stride, activation } = self;
         let pointwise = ConvNormConfig {
             n_in,
@@ -41,8 +41,14 @@ impl BottleneckConfig {
             ConvNormConfig { n_in: n_mid, kernel, stride, groups: Groups::Depthwise, ..pointwise };
         let project =
             ConvNormConfig { n_in: n_mid, n_out, activation: Activation::None, ..pointwise };
+        [pointwise, depthwise, project]
+    }
+
+    /// Draws the weights.
+    pub fn init(&self, device: &Device, rng: &mut ChaCha8Rng) -> Bottleneck {
+        let [expand, depthwise, project] = self.layers();
         Bottleneck {
-            expand: (n_in != n_mid).then(|| pointwise.init(device, rng)),
+            expand: (self.n_in != self.n_mid).then(|| expand.init(device, rng)),
             depthwise: depthwise.init(device, rng),
             project: project.init(device, rng),
         }

@@ -38,7 +38,7 @@ pub use engine::{Engine, Network};
 pub use error::SupernetError;
 pub use features::Features;
 pub use flex_ops::Groups;
-pub use linear::Linear;
+pub use linear::{Linear, prefix};
 pub use pass::{Moments, Pass};
 pub use pool::{avg_pool2, avg_pool3, global_avg_pool};
 pub use squeeze_excite::SqueezeExcite;

@@ -43,9 +43,20 @@ impl Linear {
     ///
     /// If there are fewer numbers in the layer.
     pub fn forward_prefix(&self, x: Tensor<2>, n_out: usize) -> Tensor<2> {
-        let weight = self.weight.val().slice([0..n_out, 0..x.dims()[1]]);
-        x.matmul(weight.transpose()) + self.bias.val().slice(0..n_out).unsqueeze()
+        let weight = prefix(self.weight.val(), &[n_out, x.dims()[1]]);
+        x.matmul(weight.transpose()) + prefix(self.bias.val(), &[n_out]).unsqueeze()
     }
+}
+
+/// The first entries along the first axes; the whole, uncopied, where they are all.
+///
+/// # Panics
+///
+/// If there are fewer.
+pub fn prefix<const D: usize>(whole: Tensor<D>, sizes: &[usize]) -> Tensor<D> {
+    let dims = whole.dims();
+    let wanted: [usize; D] = std::array::from_fn(|i| sizes.get(i).copied().unwrap_or(dims[i]));
+    if wanted == dims { whole } else { whole.slice(wanted.map(|size| 0..size)) }
 }
 
 /// Weights drawn uniformly from ±1/√fan-in, as PyTorch draws them.

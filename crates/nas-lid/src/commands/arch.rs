@@ -10,6 +10,7 @@ use proxyless::{Proxyless, ProxylessConfig};
 use serde_json::json;
 use space::{Arch, SearchSpace};
 
+use crate::spaces::{MOST_CHANNELS, WIDTHS};
 use crate::{Format, mask_file};
 
 /// What to describe.
@@ -59,8 +60,7 @@ enum SpaceName {
     Ofa,
 }
 
-/// Most channels, pixels of a side and strides; with these and the next all costs stay below 2⁶⁴.
-const MOST_CHANNELS: usize = 1 << 12;
+/// With these and [`MOST_CHANNELS`] all costs stay below 2⁶⁴.
 const MOST_CELLS: usize = 1 << 8;
 const MOST_CLASSES: usize = 1 << 16;
 
@@ -84,12 +84,12 @@ impl Options {
         for (name, size, most) in sizes.into_iter().chain(stage_channels) {
             ensure!((1..=most).contains(&size), "{name} must lie between 1 and {most}, got {size}");
         }
-        let width = self.width;
-        ensure!(
-            (0.01..=10.0).contains(&width),
-            "--width must lie between 0.01 and 10, got {width}"
-        );
         let (width, stem_stride) = (self.width, self.stem_stride);
+        let (least, most) = (WIDTHS.start(), WIDTHS.end());
+        ensure!(
+            WIDTHS.contains(&width),
+            "--width must lie between {least} and {most}, got {width}"
+        );
         Ok(match self.space {
             SpaceName::Nb201 => {
                 let (channels, cells_per_stage) = (self.channels, self.cells_per_stage);

@@ -6,7 +6,7 @@ use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use nb201::{Nb201, Nb201Config, Record, Table};
+use nb201::{Nb201, Record, Table};
 use rayon::prelude::*;
 use serde_json::json;
 use space::SearchSpace;
@@ -28,16 +28,12 @@ pub(crate) struct Options {
 /// Every measurement: a line for each seed, set of images and epoch.
 const CURVES: &str = "nats-trainings.csv";
 
-/// Mean test accuracies after 200 epochs.
-const TABLE: &str = "nb201-test-accuracy-200ep.csv";
-
 /// Files that are decompressed before their lines are written.
 const N_AT_ONCE: usize = 64;
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let files = files(&options.dir)?;
-    let config = Nb201Config { channels: 16, cells_per_stage: 5, affine: true };
-    let space = Nb201::new(&config, 3, 32, 10);
+    let space = Table::space();
     let curves = options.out.join(CURVES);
     let mut means = BTreeMap::new();
     let mut n_measurements = 0_usize;
@@ -66,7 +62,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     });
     let rows: Vec<_> = rows.collect();
     let (n_rows, n_all) = (rows.len(), space.full_mask().n_archs());
-    let table = (n_rows as u128 == n_all).then(|| options.out.join(TABLE));
+    let table = (n_rows as u128 == n_all).then(|| options.out.join(Table::FILE));
     if let Some(table) = &table {
         write_whole(table, |to| Ok(to.write_all(Table::text(rows).as_bytes())?))?;
     }

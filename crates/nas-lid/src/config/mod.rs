@@ -6,7 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-pub(crate) use raw::{EvaluationStatistics, Method, RunConfig, SpaceConfig, TruthConfig};
+pub(crate) use raw::{
+    AloneConfig, EvaluationStatistics, Method, RunConfig, SpaceConfig, TruthConfig,
+};
 
 /// A configuration whose values fit together, and its text.
 pub(crate) struct Plan {

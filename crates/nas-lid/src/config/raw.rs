@@ -8,6 +8,8 @@ use search::{CutOptions, Evolution, LidOptions};
 use serde::{Deserialize, Serialize};
 use supernet::Sampling;
 
+use crate::spaces::{MOST_CHANNELS, WIDTHS};
+
 /// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -227,8 +229,8 @@ impl RunConfig {
             }
             SpaceConfig::Proxyless(sizes) => {
                 positive("space.proxyless.stem-stride", sizes.stem_stride)?;
-                if sizes.stage_channels.iter().any(|n| !(1..=4096).contains(n)) {
-                    let fault = "must lie between 1 and 4096".into();
+                if sizes.stage_channels.iter().any(|n| !(1..=MOST_CHANNELS).contains(n)) {
+                    let fault = format!("must lie between 1 and {MOST_CHANNELS}");
                     return Err(("space.proxyless.stage-channels", fault));
                 }
                 width("space.proxyless.width", sizes.width)
@@ -289,10 +291,11 @@ fn positive(key: &'static str, value: usize) -> Result<(), Fault> {
 
 /// What channels are multiplied by.
 fn width(key: &'static str, value: f64) -> Result<(), Fault> {
-    if (0.01..=10.0).contains(&value) {
+    if WIDTHS.contains(&value) {
         Ok(())
     } else {
-        Err((key, format!("must lie between 0.01 and 10, got {value}")))
+        let (least, most) = (WIDTHS.start(), WIDTHS.end());
+        Err((key, format!("must lie between {least} and {most}, got {value}")))
     }
 }
 
