@@ -70,8 +70,13 @@ fn passes(criterion: &mut Criterion) {
         group.bench_function("probe", |bencher| {
             bencher.iter(|| {
                 let mut n_numbers = 0;
-                let mut sink = |_, features: &Features<'_>| n_numbers += features.d();
-                supernet.probe(&arch, black_box(&batch), Taps::Blocks, &mut sink);
+                let mut sink = |_, _, features: &Features<'_>| n_numbers += features.d();
+                supernet.probe(
+                    std::slice::from_ref(&arch),
+                    black_box(&batch),
+                    Taps::Blocks,
+                    &mut sink,
+                );
                 n_numbers
             });
         });

@@ -74,3 +74,63 @@ fn opened<S: SearchSpace + Clone + 'static, N: Network>(
     };
     Opened { space: Box::new(space), untrained: Box::new(untrained) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use data::Batch;
+    use rand::RngExt;
+    use space::Arch;
+    use supernet::Taps;
+
+    use super::*;
+    use crate::config::Plan;
+
+    const SIDE: usize = 8;
+
+    fn small(space: &str) -> Opened {
+        let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+        let plan = Plan::read(&configs.join(format!("{space}-smoke.toml")), &[]).unwrap();
+        let task = Task { image_channels: 1, resolution: SIDE, classes: 3 };
+        open(&plan.config.space, task, &Device::flex(), Seed::new(5)).unwrap()
+    }
+
+    type Shown = Vec<BTreeMap<usize, Vec<f32>>>;
+
+    fn probe(supernet: &dyn Supernet, archs: &[Arch], batch: &Batch) -> Shown {
+        let mut shown = vec![BTreeMap::new(); archs.len()];
+        supernet.probe(archs, batch, Taps::Blocks, &mut |owners, tap, features| {
+            owners.for_each(|owner| assert_eq!(shown[owner].insert(tap, features.to_vec()), None));
+        });
+        shown
+    }
+
+    /// A network that forgets on which edges a part depends would share what differs.
+    #[track_caller]
+    fn check_shared_parts(space: &str) {
+        let Opened { space, untrained } = small(space);
+        let supernet = untrained();
+        let mut rng = Seed::new(9).rng();
+        let images = (0..4 * SIDE * SIDE).map(|_| rng.random()).collect();
+        let batch = Batch { images, labels: vec![0, 1, 2, 0], shape: [4, 1, SIDE, SIDE] };
+        let mask = space.full_mask();
+        for edge in mask.edges() {
+            let context = mask.sample(&mut rng);
+            let archs: Vec<Arch> =
+                mask.ops(edge).iter().map(|&op| context.with(edge, op)).collect();
+            let alone =
+                |arch: &Arch| probe(&*supernet, std::slice::from_ref(arch), &batch).remove(0);
+            let together = probe(&*supernet, &archs, &batch);
+            assert!(archs.iter().map(alone).eq(together), "edge {} of {context}", edge.0);
+        }
+    }
+
+    #[test]
+    fn architectures_probed_together_show_what_they_show_alone() {
+        check_shared_parts("nb201");
+        check_shared_parts("proxyless");
+        check_shared_parts("ofa");
+    }
+}

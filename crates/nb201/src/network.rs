@@ -60,18 +60,35 @@ impl Nb201Network {
 }
 
 impl Network for Nb201Network {
-    fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2> {
-        let mut x = self.stem.forward(images, pass);
-        for (stage, cells) in self.cells.chunks(self.cells_per_stage).enumerate() {
-            if let Some(reduction) = stage.checked_sub(1).and_then(|i| self.reductions.get(i)) {
-                x = reduction.forward(x, pass);
-                pass.tap(Taps::Blocks, &x);
-            }
-            for cell in cells {
-                x = cell.forward(x, arch, pass);
-                pass.tap(Taps::Blocks, &x);
-            }
+    /// The stem, and the cells; a reduction is part of the cell after it.
+    fn n_parts(&self) -> usize {
+        1 + self.cells.len()
+    }
+
+    fn edges_of_part(&self, part: usize) -> Vec<EdgeId> {
+        if part == 0 { Vec::new() } else { (0..EDGES.len()).map(EdgeId).collect() }
+    }
+
+    fn forward_part(
+        &self,
+        part: usize,
+        mut x: Tensor<4>,
+        arch: &Arch,
+        pass: &mut Pass<'_>,
+    ) -> Tensor<4> {
+        let Some(cell) = part.checked_sub(1) else { return self.stem.forward(x, pass) };
+        if cell.is_multiple_of(self.cells_per_stage)
+            && let Some(stage) = (cell / self.cells_per_stage).checked_sub(1)
+        {
+            x = self.reductions[stage].forward(x, pass);
+            pass.tap(Taps::Blocks, &x);
         }
+        let x = self.cells[cell].forward(x, arch, pass);
+        pass.tap(Taps::Blocks, &x);
+        x
+    }
+
+    fn forward_head(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
         let x = relu(self.norm.forward(x, pass));
         self.classifier.forward(global_avg_pool(x))
     }

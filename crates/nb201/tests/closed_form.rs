@@ -255,7 +255,8 @@ fn probe(arch: &Arch) -> (Vec<f64>, Vec<f64>) {
     let device = Device::flex();
     let engine = Engine::new(network(&device.clone().autodiff()), &device);
     let (mut squares, mut lids) = (Vec::new(), Vec::new());
-    engine.probe(arch, &batch(), Taps::Blocks, &mut |tap, features| {
+    let archs = std::slice::from_ref(arch);
+    engine.probe(archs, &batch(), Taps::Blocks, &mut |_, tap, features| {
         assert_eq!(tap, lids.len(), "taps come in order");
         squares.push(features.to_vec().iter().map(|&x| f64::from(x).powi(2)).sum());
         let neighbors = features.neighbors(K).expect("there are more images than K");

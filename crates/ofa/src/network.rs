@@ -77,21 +77,38 @@ impl OfaNetwork {
 }
 
 impl Network for OfaNetwork {
-    fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2> {
-        let mut x = self.first.forward(self.stem.forward(images, pass), pass);
-        for (stage, blocks) in self.blocks.chunks(STAGE_BLOCKS).enumerate() {
-            let depth = self.space.depth(arch, stage);
-            for (number, block) in blocks.iter().enumerate() {
-                if depth <= number {
-                    pass.skip_tap(Taps::Blocks);
-                    continue;
-                }
-                let place = stage * STAGE_BLOCKS + number;
-                let kernel = self.space.kernel(arch, place);
-                x = block.forward(x, kernel, self.space.expand(arch, place), pass);
-                pass.tap(Taps::Blocks, &x);
-            }
+    /// What is fixed, and the blocks.
+    fn n_parts(&self) -> usize {
+        1 + self.blocks.len()
+    }
+
+    fn edges_of_part(&self, part: usize) -> Vec<EdgeId> {
+        let Some(block) = part.checked_sub(1) else { return Vec::new() };
+        let depth = Choice::Depth { stage: block / STAGE_BLOCKS };
+        [depth, Choice::Kernel { block }, Choice::Expand { block }].map(Choice::edge).into()
+    }
+
+    fn forward_part(
+        &self,
+        part: usize,
+        x: Tensor<4>,
+        arch: &Arch,
+        pass: &mut Pass<'_>,
+    ) -> Tensor<4> {
+        let Some(block) = part.checked_sub(1) else {
+            return self.first.forward(self.stem.forward(x, pass), pass);
+        };
+        if self.space.depth(arch, block / STAGE_BLOCKS) <= block % STAGE_BLOCKS {
+            pass.skip_tap(Taps::Blocks);
+            return x;
         }
+        let [kernel, expand] = [self.space.kernel(arch, block), self.space.expand(arch, block)];
+        let x = self.blocks[block].forward(x, kernel, expand, pass);
+        pass.tap(Taps::Blocks, &x);
+        x
+    }
+
+    fn forward_head(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
         let x = self.expand.forward(x, pass);
         pass.tap(Taps::Blocks, &x);
         let x = global_avg_pool(x).unsqueeze_dims(&[2, 3]); // [b, c, 1, 1]

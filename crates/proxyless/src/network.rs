@@ -10,7 +10,7 @@ use supernet::{
 };
 
 use crate::Proxyless;
-use crate::block::{Block, N_BLOCKS, Operation};
+use crate::block::{Block, Operation};
 
 /// Stem, a fixed block, 21 blocks with every operation, a last convolution, pooling, classifier.
 #[derive(Module, Debug)]
@@ -71,16 +71,36 @@ impl ProxylessNetwork {
 }
 
 impl Network for ProxylessNetwork {
-    fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2> {
-        assert_eq!(arch.n_edges(), N_BLOCKS, "blocks of a chain");
-        let mut x = self.first.forward(self.stem.forward(images, pass), pass);
-        pass.tap(Taps::Blocks, &x);
-        for (block, op) in self.blocks.iter().zip(arch.ops()) {
-            if let Some(bottleneck) = block.bottlenecks.get(op.0) {
-                x = bottleneck.forward(x, pass);
+    /// What is fixed, and the blocks.
+    fn n_parts(&self) -> usize {
+        1 + self.blocks.len()
+    }
+
+    fn edges_of_part(&self, part: usize) -> Vec<EdgeId> {
+        part.checked_sub(1).map(EdgeId).into_iter().collect()
+    }
+
+    fn forward_part(
+        &self,
+        part: usize,
+        mut x: Tensor<4>,
+        arch: &Arch,
+        pass: &mut Pass<'_>,
+    ) -> Tensor<4> {
+        match part.checked_sub(1) {
+            None => x = self.first.forward(self.stem.forward(x, pass), pass),
+            Some(block) => {
+                let op = arch.op(EdgeId(block));
+                if let Some(bottleneck) = self.blocks[block].bottlenecks.get(op.0) {
+                    x = bottleneck.forward(x, pass);
+                }
             }
-            pass.tap(Taps::Blocks, &x);
         }
+        pass.tap(Taps::Blocks, &x);
+        x
+    }
+
+    fn forward_head(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
         let x = self.mix.forward(x, pass);
         pass.tap(Taps::Blocks, &x);
         let logits = self.classifier.forward(global_avg_pool(x));

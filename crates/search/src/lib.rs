@@ -62,5 +62,5 @@ pub use evolution::{Constraints, Evolution, best, evolve};
 pub use gradient_criterion::GradientCriterion;
 pub use lid_criterion::{Features, LidCriterion, LidOptions};
 pub use pareto::{Selection, front};
-pub use probe::{TapLids, tap_lids};
+pub use probe::{ProbeFault, TapLids, tap_lids};
 pub use random_criterion::RandomCriterion;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use space::{Mask, SearchSpace, Seed};
 use supernet::{Supernet, Taps};
 
-use crate::probe::{TapLids, tap_lids};
+use crate::probe::{ProbeFault, TapLids, tap_lids};
 use crate::survey::{Comparison, Form, Survey, Vectors};
 use crate::{Criterion, CutOptions, Evidence, Incomparable, SearchError};
 
@@ -107,14 +107,12 @@ pub(crate) fn profiles(
     options: &LidOptions,
     comparison: &Comparison<'_>,
 ) -> Result<Vec<Vectors>, SearchError> {
-    let &Comparison { edge, number: batch, .. } = comparison;
-    let mut profiles = Vec::with_capacity(comparison.archs.len());
-    for arch in &comparison.archs {
-        let lids = tap_lids(supernet, arch, comparison.batch, options);
-        let op = arch.op(edge);
-        let place = |(tap, source)| SearchError::Probe { edge, op, batch, tap, source };
-        profiles.push(lids.map_err(place)?);
-    }
+    let &Comparison { edge, number: batch, ref archs, .. } = comparison;
+    let place = |ProbeFault { arch, tap, source }| {
+        let op = archs[arch].op(edge);
+        SearchError::Probe { edge, op, batch, tap, source }
+    };
+    let profiles = tap_lids(supernet, archs, comparison.batch, options).map_err(place)?;
     let vectors = |features| vectors(&profiles, features, options.aggregate);
     Ok(Features::ALL.map(vectors).into())
 }

@@ -1,4 +1,4 @@
-//! The dimensions of one architecture on one batch.
+//! The dimensions of architectures on one batch.
 
 use std::collections::BTreeMap;
 
@@ -12,34 +12,48 @@ use crate::LidOptions;
 /// The LID of each image at each tap; none where the image's neighbors have no dimension.
 pub type TapLids = BTreeMap<usize, Vec<Option<f64>>>;
 
-/// Passes a batch along an architecture and measures tap by tap; the features of a tap are only
-/// borrowed, so one layer at a time is in memory.
+/// Where features have no dimensions, and why.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("tap {tap}: {source}")]
+pub struct ProbeFault {
+    /// The first of the architectures that have these features.
+    pub arch: usize,
+    /// The number of the tap.
+    pub tap: usize,
+    /// What is wrong there.
+    pub source: LidError,
+}
+
+/// Passes a batch along architectures and measures tap by tap; the features of a tap are only
+/// borrowed, so one layer at a time is in memory. What architectures share is measured once.
 ///
 /// # Errors
 ///
-/// The first tap at which something else is wrong than degenerate images, and what it is.
+/// The first tap at which something else is wrong than degenerate images.
 ///
 /// # Panics
 ///
 /// If the supernet shows a tap twice.
 pub fn tap_lids(
     supernet: &dyn Supernet,
-    arch: &Arch,
+    archs: &[Arch],
     batch: &Batch,
     options: &LidOptions,
-) -> Result<TapLids, (usize, LidError)> {
-    let mut lids = TapLids::new();
+) -> Result<Vec<TapLids>, ProbeFault> {
+    let mut lids = vec![TapLids::new(); archs.len()];
     let mut fault = None;
-    supernet.probe(arch, batch, options.taps, &mut |tap, features| {
+    supernet.probe(archs, batch, options.taps, &mut |owners, tap, features| {
         if fault.is_some() {
             return;
         }
         match image_lids(features, options) {
             Ok(per_image) => {
-                let earlier = lids.insert(tap, per_image);
-                assert!(earlier.is_none(), "tap {tap} of {arch} came twice");
+                for arch in owners {
+                    let earlier = lids[arch].insert(tap, per_image.clone());
+                    assert!(earlier.is_none(), "tap {tap} of {} came twice", archs[arch]);
+                }
             }
-            Err(source) => fault = Some((tap, source)),
+            Err(source) => fault = Some(ProbeFault { arch: owners.start, tap, source }),
         }
     });
     fault.map_or(Ok(lids), Err)

@@ -134,10 +134,13 @@ impl Supernet for ToyNet {
         unimplemented!("the toy has no weights")
     }
 
-    fn probe(&self, arch: &Arch, batch: &Batch, _taps: Taps, sink: &mut TapSink<'_>) {
-        let is_shallow = arch.op(EdgeId(0)) == SHALLOW && !has(arch, NONE_EDGE, 1);
-        for tap in 0..if is_shallow { 3 } else { 4 } {
-            sink(tap, &Features::on_host(&features(arch, batch, tap), N_FEATURES));
+    fn probe(&self, archs: &[Arch], batch: &Batch, _taps: Taps, sink: &mut TapSink<'_>) {
+        for (number, arch) in archs.iter().enumerate() {
+            let is_shallow = arch.op(EdgeId(0)) == SHALLOW && !has(arch, NONE_EDGE, 1);
+            for tap in 0..if is_shallow { 3 } else { 4 } {
+                let features = features(arch, batch, tap);
+                sink(number..number + 1, tap, &Features::on_host(&features, N_FEATURES));
+            }
         }
     }
 

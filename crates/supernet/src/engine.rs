@@ -16,15 +16,47 @@ use crate::{
     Taps,
 };
 
-/// A network of one space that can run along any of its paths.
+/// A network of one space that can run along any of its paths: parts in a row, and a head.
 pub trait Network: Module + 'static {
+    /// How many parts follow one another before the head.
+    fn n_parts(&self) -> usize;
+
+    /// The edges whose operations a part runs, or that decide whether it is there at all.
+    fn edges_of_part(&self, part: usize) -> Vec<EdgeId>;
+
+    /// Computes one part.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[b, c, h, w]`, the images for the first part
+    /// - output: `[b, c′, h′, w′]`
+    fn forward_part(
+        &self,
+        part: usize,
+        x: Tensor<4>,
+        arch: &Arch,
+        pass: &mut Pass<'_>,
+    ) -> Tensor<4>;
+
+    /// Computes the logits from what the last part gives.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[b, c, h, w]`
+    /// - output: `[b, classes]`
+    fn forward_head(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2>;
+
     /// Computes the logits along one path.
     ///
     /// # Shapes
     ///
     /// - `images`: `[b, c, h, w]`
     /// - output: `[b, classes]`
-    fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2>;
+    fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2> {
+        let part = |x, part| self.forward_part(part, x, arch, pass);
+        let x = (0..self.n_parts()).fold(images, part);
+        self.forward_head(x, pass)
+    }
 
     /// The edge that a parameter belongs to, by the path of its name; none for shared layers.
     fn edge_of(parameter: &str) -> Option<EdgeId>;
@@ -102,17 +134,23 @@ impl<N: Network> Supernet for Engine<N> {
         Evaluation { accuracy: Accuracy::from_counts(n_right, n), loss: loss / n as f64 }
     }
 
-    fn probe(&self, arch: &Arch, batch: &Batch, taps: Taps, sink: &mut TapSink<'_>) {
-        let mut see = |tap: usize, features: Tensor<4>| {
-            let [b, c, h, w] = features.dims();
-            if flex_ops::is_supported(&self.device) {
-                sink(tap, &Features::on_host(&to_host(features), c * h * w));
-            } else {
-                sink(tap, &Features::on_device(&features.reshape([b, c * h * w])));
-            }
-        };
+    fn probe(&self, archs: &[Arch], batch: &Batch, taps: Taps, sink: &mut TapSink<'_>) {
+        let Some(first) = archs.first() else { return };
+        let network = self.network.valid();
+        let n_shared = n_shared_parts(&network, archs);
+        let mut see = |tap, x| show(x, |features| sink(0..archs.len(), tap, features));
         let mut pass = Pass::tapped(taps, &mut see);
-        self.network.valid().forward(images(batch, &self.device), arch, &mut pass);
+        let part = |x, part| network.forward_part(part, x, first, &mut pass);
+        let shared = (0..n_shared).fold(images(batch, &self.device), part);
+        let next_tap = pass.next_tap();
+
+        for (number, arch) in archs.iter().enumerate() {
+            let mut see = |tap, x| show(x, |features| sink(number..number + 1, tap, features));
+            let mut pass = Pass::tapped_from(next_tap, taps, &mut see);
+            let part = |x, part| network.forward_part(part, x, arch, &mut pass);
+            let x = (n_shared..network.n_parts()).fold(shared.clone(), part);
+            network.forward_head(x, &mut pass);
+        }
     }
 
     fn shared_gradient(
@@ -140,6 +178,23 @@ impl<N: Network> Supernet for Engine<N> {
         let (network, momentum, note) = checkpoint::load(self.network.clone(), &self.device, file)?;
         (self.network, self.momentum) = (network, momentum);
         Ok(note)
+    }
+}
+
+/// How many of the first parts are the same for all architectures.
+fn n_shared_parts<N: Network>(network: &N, archs: &[Arch]) -> usize {
+    let agree = |edge: &EdgeId| archs.windows(2).all(|pair| pair[0].op(*edge) == pair[1].op(*edge));
+    let is_shared = |part: &usize| network.edges_of_part(*part).iter().all(agree);
+    (0..network.n_parts()).take_while(is_shared).count()
+}
+
+/// Shows an activation `[b, c, h, w]` as features where it lies.
+fn show(x: Tensor<4>, sink: impl FnOnce(&Features<'_>)) {
+    let [b, c, h, w] = x.dims();
+    if flex_ops::is_supported(&x.device()) {
+        sink(&Features::on_host(&to_host(x), c * h * w));
+    } else {
+        sink(&Features::on_device(&x.reshape([b, c * h * w])));
     }
 }
 

@@ -87,7 +87,17 @@ impl<'a> Pass<'a> {
 
     /// Batch norm by the statistics of the batch; `sink` sees the activation at every tap.
     pub fn tapped(taps: Taps, sink: Sink<'a>) -> Self {
-        Self { source: Source::OfBatch, viewer: Some(Viewer { wanted: taps, sink, next: 0 }) }
+        Self::tapped_from(0, taps, sink)
+    }
+
+    /// The same from the middle of a network on, whose next tap has this number.
+    pub fn tapped_from(next: usize, taps: Taps, sink: Sink<'a>) -> Self {
+        Self { source: Source::OfBatch, viewer: Some(Viewer { wanted: taps, sink, next }) }
+    }
+
+    /// The number of the next tap that is looked at; zero if nobody looks.
+    pub fn next_tap(&self) -> usize {
+        self.viewer.as_ref().map_or(0, |viewer| viewer.next)
     }
 
     /// What a recording pass has recorded, norm by norm.

@@ -1,6 +1,7 @@
 //! The object-safe face of a supernet, whatever its space and device.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use data::Batch;
@@ -62,8 +63,8 @@ pub struct Evaluation {
     pub loss: f64,
 }
 
-/// Receives the number of a tap and the features there.
-pub type TapSink<'a> = dyn FnMut(usize, &Features<'_>) + 'a;
+/// Receives which of the architectures have these features, the number of the tap and the features.
+pub type TapSink<'a> = dyn FnMut(Range<usize>, usize, &Features<'_>) + 'a;
 
 /// Weights shared by every architecture of a space.
 pub trait Supernet: Send {
@@ -88,10 +89,11 @@ pub trait Supernet: Send {
     /// If there are no batches.
     fn evaluate(&self, arch: &Arch, batches: &[Batch], statistics: Statistics<'_>) -> Evaluation;
 
-    /// Passes `batch` forward along `arch`, handing out the features of one tap at a time.
+    /// Passes `batch` forward along each of `archs`, handing out the features of one tap at a time.
     ///
-    /// Batch norm uses the statistics of the batch; nothing is changed, no graph is kept.
-    fn probe(&self, arch: &Arch, batch: &Batch, taps: Taps, sink: &mut TapSink<'_>);
+    /// Up to the first place where two of them part, the batch goes once for all. Batch norm uses the
+    /// statistics of the batch; nothing is changed, no graph is kept.
+    fn probe(&self, archs: &[Arch], batch: &Batch, taps: Taps, sink: &mut TapSink<'_>);
 
     /// The gradient of the loss on every parameter of the path but those of `edge`, by name.
     ///

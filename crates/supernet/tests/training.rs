@@ -45,15 +45,31 @@ impl Chain {
 }
 
 impl Network for Chain {
-    fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2> {
-        let mut x = self.stem.forward(images, pass);
-        for (edge, op) in self.edges.iter().zip(arch.ops()) {
-            x = match edge.get(op.0) {
-                Some(conv) => conv.forward(x, pass),
-                None => avg_pool3(x),
-            };
-            pass.tap(Taps::Blocks, &x);
-        }
+    fn n_parts(&self) -> usize {
+        1 + self.edges.len()
+    }
+
+    fn edges_of_part(&self, part: usize) -> Vec<EdgeId> {
+        part.checked_sub(1).map(EdgeId).into_iter().collect()
+    }
+
+    fn forward_part(
+        &self,
+        part: usize,
+        x: Tensor<4>,
+        arch: &Arch,
+        pass: &mut Pass<'_>,
+    ) -> Tensor<4> {
+        let Some(edge) = part.checked_sub(1) else { return self.stem.forward(x, pass) };
+        let x = match self.edges[edge].get(arch.op(EdgeId(edge)).0) {
+            Some(conv) => conv.forward(x, pass),
+            None => avg_pool3(x),
+        };
+        pass.tap(Taps::Blocks, &x);
+        x
+    }
+
+    fn forward_head(&self, x: Tensor<4>, _pass: &mut Pass<'_>) -> Tensor<2> {
         self.head.forward(global_avg_pool(x))
     }
 
@@ -184,7 +200,7 @@ fn probing_and_evaluating_change_nothing_and_repeat() {
     let recalibrated = || engine.evaluate(&path, &batches, Statistics::Recalibrated(&batches));
     assert_eq!(recalibrated(), recalibrated());
     let mut shapes = Vec::new();
-    engine.probe(&path, &batches[0], Taps::Blocks, &mut |tap, features| {
+    engine.probe(&[path], &batches[0], Taps::Blocks, &mut |_, tap, features| {
         shapes.push((tap, features.to_vec().len(), features.d()));
     });
     assert_eq!(
@@ -192,6 +208,35 @@ fn probing_and_evaluating_change_nothing_and_repeat() {
         [(0, 6 * CHANNELS * 20, CHANNELS * 20), (1, 6 * CHANNELS * 20, CHANNELS * 20)]
     );
     assert_eq!(tensors(&engine, folder.path()), before);
+}
+
+/// What several architectures show at their taps, and how many activations were handed out.
+fn shown(engine: &Engine<Chain>, archs: &[Arch]) -> (Vec<Vec<Vec<f32>>>, usize) {
+    let (mut taps, mut n_shown) = (vec![Vec::new(); archs.len()], 0);
+    engine.probe(archs, &batch(7), Taps::Blocks, &mut |owners, tap, features| {
+        n_shown += 1;
+        for owner in owners {
+            assert_eq!(tap, taps[owner].len(), "taps come in order");
+            taps[owner].push(features.to_vec());
+        }
+    });
+    (taps, n_shown)
+}
+
+#[test]
+fn what_architectures_share_is_computed_once_and_equal() {
+    let engine = engine();
+    let alone = |arch: &Arch| shown(&engine, std::slice::from_ref(arch)).0.remove(0);
+    let check = |paths: &[[usize; 2]], expected: usize| {
+        let archs: Vec<Arch> = paths.iter().copied().map(arch).collect();
+        let (together, n_shown) = shown(&engine, &archs);
+        assert_eq!(n_shown, expected);
+        assert!(archs.iter().map(alone).eq(together));
+    };
+    check(&[], 0);
+    check(&[[1, 0], [1, 1], [1, 2]], 1 + 3);
+    check(&[[0, 1], [1, 1]], 2 + 2);
+    check(&[[2, 1], [2, 1]], 2);
 }
 
 #[test]

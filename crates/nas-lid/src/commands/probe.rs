@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use data::Batch;
 use lid::{Aggregate, Estimator};
@@ -123,9 +123,8 @@ impl Work<'_> {
         let arch = self.space.parse(arch)?;
         match self.options.criterion {
             Kind::Lid => {
-                let lids = tap_lids(self.supernet, &arch, batch, &LID);
-                let lids = lids.map_err(|(tap, source)| anyhow!("tap {tap}: {source}"))?;
-                ensure!(!lids.is_empty(), "the architecture has no tap");
+                let lids = tap_lids(self.supernet, &[arch], batch, &LID)?;
+                ensure!(!lids[0].is_empty(), "the architecture has no tap");
             }
             Kind::Gradient => {
                 let gradient = self.supernet.shared_gradient(&arch, batch, EdgeId(0))?;
