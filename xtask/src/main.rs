@@ -12,8 +12,10 @@ mod gpu;
 mod memory;
 mod peers;
 mod process;
+mod python;
 mod reproduce;
 mod tidy;
+mod torch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ enum Command {
     Reproduce(reproduce::Options),
     /// Measure our benchmarks and their peers in Python (PyTorch, scikit-dimension) in turns.
     BenchPeers(peers::Options),
+    /// Take weights from PyTorch to the program and back, and compare.
+    Torch(torch::Options),
     /// Say how to build and run on a GPU, and check that the code for it compiles.
     Gpu,
 }
@@ -63,6 +67,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Data(options) => data::run(&root, &options),
         Command::Reproduce(options) => reproduce::run(&root, &options),
         Command::BenchPeers(options) => peers::run(&root, &options),
+        Command::Torch(options) => torch::run(&root, &options),
         Command::Gpu => gpu::run(&root),
     }
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::process;
+use crate::{process, python};
 
 /// Arguments of `cargo xtask bench-peers`.
 #[derive(Debug, Args)]
@@ -31,6 +31,9 @@ struct Pair {
     script: &'static str,
 }
 
+/// What the scripts need.
+const REQUIREMENTS: &str = "benches/peers/requirements.txt";
+
 const PAIRS: [Pair; 3] = [
     Pair { bench: "lid", filter: "nearest", script: "lid.py" },
     Pair { bench: "flex_ops", filter: "mbconv", script: "mbconv.py" },
@@ -49,7 +52,8 @@ const OURS: &str = "ours";
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let target = process::target_directory(root)?;
-    let python = environment(root, &target, &options.python)?;
+    let python =
+        python::environment(&options.python, &target.join("peers"), &root.join(REQUIREMENTS))?;
     let mut found = Seconds::new();
     let measured = (1..=options.rounds).try_for_each(|round| {
         PAIRS.iter().try_for_each(|pair| {
@@ -70,29 +74,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The Python of an environment under the target folder with what the scripts need.
-fn environment(root: &Path, target: &Path, python: &str) -> Result<PathBuf> {
-    let folder = target.join("peers");
-    let inside = folder.join("bin/python");
-    complete(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
-    let needed = root.join("benches/peers/requirements.txt");
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-    complete(Command::new(&inside).args(install).arg(needed))?;
-    Ok(inside)
-}
-
-fn complete(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("failed to start {command:?}"))?;
-    ensure!(status.success(), "{command:?} failed");
-    Ok(())
-}
-
 /// Runs a benchmark of ours and takes its fastest call from what criterion keeps.
 fn ours(root: &Path, target: &Path, pair: &Pair, found: &mut Seconds) -> Result<()> {
     let mut command = process::cargo(root);
     command.args(["bench", "--quiet", "-p", "benches", "--bench", pair.bench, "--", "--quiet"]);
     let started = SystemTime::now();
-    complete(command.arg(pair.filter).envs(ALLOCATOR))?;
+    process::complete(command.arg(pair.filter).envs(ALLOCATOR))?;
     for (name, file) in samples_in(&target.join("criterion"))? {
         // Others are of an earlier program.
         if file.metadata()?.modified()? < started {

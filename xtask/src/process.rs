@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cargo_metadata::MetadataCommand;
 
 /// A cargo command in the workspace, colored as this process is.
@@ -24,6 +24,13 @@ pub(crate) fn cargo(root: &Path) -> Command {
 fn color() -> &'static str {
     let wanted = env::var_os("NO_COLOR").is_none() && io::stderr().is_terminal();
     if wanted { "always" } else { "never" }
+}
+
+/// Runs a command that has to succeed.
+pub(crate) fn complete(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("failed to start {command:?}"))?;
+    ensure!(status.success(), "{command:?} failed");
+    Ok(())
 }
 
 /// Where cargo builds.

@@ -88,6 +88,9 @@ impl Job<'_> {
             epoch = load(supernet.as_mut(), &file, &self.name, self.mask, None)?;
         }
         if epoch == self.epochs {
+            if !file.exists() {
+                supernet.save(&file, &self.note(epoch)?)?;
+            }
             return Ok(supernet);
         }
         let training = self.training(lab, config);
@@ -99,8 +102,7 @@ impl Job<'_> {
                 .epoch(supernet.as_mut(), epoch, || progress.step())
                 .with_context(|| format!("training {} stopped", self.name))?;
             epoch += 1;
-            let note = Note { job: self.name.clone(), mask: self.mask.clone(), epoch };
-            let note = serde_json::to_string(&note)?;
+            let note = self.note(epoch)?;
             if self.keep.contains(&epoch) {
                 supernet.save(&kept(dir, &self.name, epoch), &note)?;
             }
@@ -110,6 +112,11 @@ impl Job<'_> {
             supernet.save(&file, &note)?;
         }
         Ok(supernet)
+    }
+
+    fn note(&self, epoch: u64) -> Result<String> {
+        let note = Note { job: self.name.clone(), mask: self.mask.clone(), epoch };
+        Ok(serde_json::to_string(&note)?)
     }
 
     /// Seconds of a training step and of scoring an architecture, by doing a few of each.

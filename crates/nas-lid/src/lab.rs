@@ -8,8 +8,11 @@ use burn::tensor::Device;
 use data::{Augment, Batch, Batches, Dataset, Images, Normalization};
 use space::{Accuracy, Arch, SearchSpace, Seed, Test};
 use supernet::{Statistics, Supernet};
+use weights::Weights;
 
-use crate::config::{EvaluationStatistics, RunConfig, TruthConfig};
+use crate::commands::weights::listed;
+use crate::config::{EvaluationStatistics, FirstWeights, RunConfig, TruthConfig};
+use crate::run_dir::digest;
 use crate::spaces::{self, Opened, Task};
 
 /// Space, images, and the way to make a supernet of untrained weights.
@@ -20,11 +23,19 @@ pub(crate) struct Lab {
     pub(crate) data_digest: String,
     pub(crate) training: Batches,
     pub(crate) probes: Vec<Batch>,
+    pub(crate) normalization: Normalization,
+    /// SHA-256 of the weights that the supernet starts from, or that they are drawn.
+    pub(crate) weights_digest: String,
     evaluation: Vec<Batch>,
+    /// Training images as they are.
+    plain: Batches,
+    /// Batches of these that statistics are taken of.
+    n_recalibration: usize,
     recalibration: Option<Vec<Batch>>,
     /// Where networks trained alone are the truth.
     test: Option<Batches>,
     untrained: Box<dyn Fn() -> Box<dyn Supernet>>,
+    published: Option<Weights>,
 }
 
 impl Lab {
@@ -53,22 +64,29 @@ impl Lab {
         let plain =
             |images: &Arc<Images>, size| Batches::new(images.clone(), &norm, Augment::NONE, size);
         let evaluation = plain(&valid, e.batch_size)?;
-        let recalibration = plain(&train, e.batch_size)?;
+        let plain_train = plain(&train, e.batch_size)?;
+        let n_recalibration = e.recalibration_batches.max(1);
         let probes = plain(&train, config.split.probe_batch_size)?;
         let n_evaluation = e.images / e.batch_size;
         let recalibration = match e.statistics {
             EvaluationStatistics::OfBatch => None,
-            EvaluationStatistics::Recalibrated => Some(take(
-                &recalibration,
-                e.recalibration_batches,
-                seed.child("data/recalibration"),
-            )?),
+            EvaluationStatistics::Recalibrated => {
+                Some(take(&plain_train, n_recalibration, seed.child(RECALIBRATION))?)
+            }
         };
         let test = match config.ranking.truth {
             TruthConfig::Table(_) => None,
             TruthConfig::TrainedAlone(_) => {
                 let test = Arc::new(dataset.test.downscaled(resolution)?);
                 Some(plain(&test, e.batch_size)?)
+            }
+        };
+        let (published, weights_digest) = match &config.training.first_weights {
+            FirstWeights::Drawn => (None, "drawn".to_owned()),
+            FirstWeights::Published(file) => {
+                let published = Weights::read(file)?;
+                let digest = digest(&published.to_safetensors());
+                (Some(published), digest)
             }
         };
         Ok(Self {
@@ -79,15 +97,39 @@ impl Lab {
             training,
             probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
             evaluation: take(&evaluation, n_evaluation, seed.child("data/evaluation"))?,
+            normalization: norm,
+            weights_digest,
+            plain: plain_train,
+            n_recalibration,
             recalibration,
             test,
             untrained,
+            published,
         })
     }
 
-    /// A supernet with initial weights; the same every time.
+    /// A supernet with weights that are drawn; the same every time.
     pub(crate) fn untrained(&self) -> Box<dyn Supernet> {
         (self.untrained)()
+    }
+
+    /// The supernet that a run starts from.
+    pub(crate) fn first(&self) -> Result<Box<dyn Supernet>> {
+        let mut supernet = self.untrained();
+        if let Some(published) = &self.published {
+            let imported = supernet.import(published).context("`training.first-weights`")?;
+            let [unused, kept] = [&imported.unused, &imported.kept].map(|names| listed(names));
+            tracing::info!(
+                "published weights: {} tensors taken, unused {unused}, kept {kept}",
+                imported.n_taken
+            );
+        }
+        Ok(supernet)
+    }
+
+    /// Training images that the statistics of batch norm are taken of, to be kept with weights.
+    pub(crate) fn statistics_batches(&self) -> Result<Vec<Batch>> {
+        take(&self.plain, self.n_recalibration, self.seed.child(RECALIBRATION))
     }
 
     /// Validation accuracy and loss of an architecture with the weights of a supernet.
@@ -122,6 +164,9 @@ impl Lab {
         }
     }
 }
+
+/// The name of the stream that chooses batches for statistics.
+const RECALIBRATION: &str = "data/recalibration";
 
 /// Where imported images are kept: the user's cache, never the folder that holds the archives.
 fn cache() -> PathBuf {

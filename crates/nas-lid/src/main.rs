@@ -18,6 +18,7 @@ mod run;
 mod run_dir;
 mod scores;
 mod separation;
+mod space_options;
 mod spaces;
 mod summary;
 mod truth;
@@ -73,6 +74,10 @@ enum Command {
     Rank(commands::rank::Options),
     /// The trainings of NATS-Bench as tables, with every seed and epoch
     Nats(commands::nats::Options),
+    /// The weights of a network that a run has found, for PyTorch
+    Export(commands::export::Options),
+    /// How published weights fit the network of a space
+    Weights(commands::weights::Options),
     /// Time and memory of one probe, or of one split decision
     Probe(commands::probe::Options),
     /// Make the report of a finished run again; one table of several runs that differ in their seed
@@ -100,14 +105,15 @@ struct RunArguments {
     place: Place,
 }
 
+/// Where work is done and data lie.
 #[derive(clap::Args)]
-struct Place {
+pub(crate) struct Place {
     /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
-    device: String,
+    pub(crate) device: String,
     /// Where archives of images and the table of accuracies lie
     #[arg(long, env = "NASLID_DATA", value_name = "DIR")]
-    data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -148,6 +154,8 @@ fn execute(arguments: Arguments) -> Result<()> {
         Command::Arch(arch) => commands::arch::run(&arch, format),
         Command::Rank(rank) => commands::rank::run(&rank, format),
         Command::Nats(nats) => commands::nats::run(&nats, format),
+        Command::Export(export) => commands::export::run(&export, format),
+        Command::Weights(weights) => commands::weights::run(&weights, format),
         Command::Probe(probe) => commands::probe::run(&probe, format),
         Command::Report { dirs } => commands::report::run(&dirs, format),
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use search::{Criterion, Evidence, GradientCriterion, LidCriterion, RandomCriterion, choose};
 use serde::{Deserialize, Serialize};
-use space::{NodeId, SplitTree};
+use space::{Arch, NodeId, SplitTree};
 use supernet::Supernet;
 
 use crate::config::{Method, RunConfig};
@@ -64,7 +64,7 @@ impl Arm<'_> {
             last_lr: warm_up.last_lr,
             keep: Vec::new(),
         };
-        job.run(self.lab, self.config, self.dir, self.lab.untrained().as_ref())
+        job.run(self.lab, self.config, self.dir, self.lab.first()?.as_ref())
     }
 
     /// Decides the splits level by level, warming up the new leaves in between.
@@ -216,6 +216,24 @@ impl Arm<'_> {
         nodes(&grown.tree, &mut all);
         let warm: u64 = all.iter().filter_map(|node| warm_up.get(depth(&node.id))).sum();
         warm + self.fine_tune_epochs() * grown.tree.leaves().len() as u64
+    }
+
+    /// The weights of the leaf that holds an architecture, as they are at the end of its training.
+    pub(crate) fn fine_tuned(&self, arch: &Arch) -> Result<Box<dyn Supernet>> {
+        let name = self.method.name();
+        let tree = match trees(self.dir)?.remove(name) {
+            Some(grown) => grown.tree,
+            None if self.method == Method::OneShot => SplitTree::root(self.lab.space.full_mask()),
+            None => bail!("the run has not split by {name}"),
+        };
+        let holds = |leaf: &&SplitTree<Evidence>| leaf.mask.contains(arch);
+        let leaf = tree.leaves().into_iter().find(holds).context("no leaf holds it")?;
+        let name = self.job(&leaf.id, "fine-tune");
+        let mut supernet = self.lab.untrained();
+        let epochs = self.fine_tune_epochs();
+        let file = job::kept(self.dir, &name, epochs);
+        job::load(supernet.as_mut(), &file, &name, &leaf.mask, Some(epochs))?;
+        Ok(supernet)
     }
 
     /// The name of a training of this method.

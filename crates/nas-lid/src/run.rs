@@ -79,6 +79,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let manifest = Manifest {
         config_sha256: digest(plan.text.as_bytes()),
         data_sha256: lab.data_digest.clone(),
+        weights_sha256: lab.weights_digest.clone(),
         commit: env!("NASLID_COMMIT").into(),
         device: options.device.clone(),
     };
@@ -208,7 +209,7 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let peak = Peak::start();
     let lab = Lab::open(config, options.archives.as_deref(), &device)?;
     let truth = Truth::open(config, options.archives.as_deref())?;
-    let mut supernet = lab.untrained();
+    let mut supernet = lab.first()?;
     let mask = lab.space.full_mask();
     let (step_seconds, score_seconds) =
         Job::measure(&lab, config, supernet.as_mut(), &mask, N_MEASURED)?;

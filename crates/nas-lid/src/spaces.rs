@@ -33,6 +33,20 @@ pub(crate) struct Opened {
     pub(crate) untrained: Box<dyn Fn() -> Box<dyn Supernet>>,
 }
 
+/// The space of a configuration.
+pub(crate) fn space(config: &SpaceConfig, task: Task) -> Result<Box<dyn SearchSpace>> {
+    let Task { image_channels, resolution, classes } = task;
+    Ok(match config {
+        SpaceConfig::Nb201(sizes) => {
+            Box::new(Nb201::new(sizes, image_channels, resolution, classes))
+        }
+        SpaceConfig::Proxyless(sizes) => {
+            Box::new(Proxyless::new(sizes, image_channels, resolution, classes))
+        }
+        SpaceConfig::Ofa(sizes) => Box::new(Ofa::new(sizes, image_channels, resolution, classes)?),
+    })
+}
+
 /// The space of a configuration, its networks on `device` and their weights drawn from `seed`.
 pub(crate) fn open(
     config: &SpaceConfig,

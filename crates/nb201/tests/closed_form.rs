@@ -158,8 +158,8 @@ fn values(path: &[&str], shape: &[usize]) -> Vec<f32> {
     let n = shape.iter().product();
     match path {
         ["classifier", "weight"] => (0..n).map(|t| (0.2 * (0.7 * t as f64).sin()) as f32).collect(),
-        [.., "shift"] | ["classifier", "bias"] => vec![0.0; n],
-        [.., "scale"] => vec![1.0; n],
+        [.., "shift" | "mean"] | ["classifier", "bias"] => vec![0.0; n],
+        [.., "scale" | "variance"] => vec![1.0; n],
         _ => kernel(shape, offset(path)),
     }
 }

@@ -1,11 +1,10 @@
 //! Parameters, taps and paths of the network against what its space says of it.
 
-use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use data::Batch;
 use nb201::{Nb201, Nb201Config, Nb201Network, live_edges};
 use space::{Arch, EdgeId, OpId, SearchSpace, Seed};
-use supernet::{Engine, Lookahead, Network, Pass, StepOptions, Supernet, Taps};
+use supernet::{Engine, Lookahead, Network, Pass, StepOptions, Supernet, Taps, parameters};
 
 const CLASSES: usize = 10;
 const RESOLUTION: usize = 8;
@@ -34,33 +33,6 @@ fn images(device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(batch.images, batch.shape), device)
 }
 
-/// Names and sizes of all parameters.
-#[derive(Default)]
-struct Sizes {
-    path: Vec<String>,
-    found: Vec<(String, u64)>,
-}
-
-impl ModuleVisitor for Sizes {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.push((self.path.join("."), param.val().shape().num_elements() as u64));
-    }
-}
-
-fn sizes(network: &Nb201Network) -> Vec<(String, u64)> {
-    let mut sizes = Sizes::default();
-    network.visit(&mut sizes);
-    sizes.found
-}
-
 /// Whether a parameter is shared by all paths or of an operation on this one.
 fn on_path(name: &str, arch: &Arch) -> bool {
     let Some(edge) = Nb201Network::edge_of(name) else { return true };
@@ -75,7 +47,7 @@ fn on_path(name: &str, arch: &Arch) -> bool {
 fn parameters_are_as_many_as_the_space_says() {
     for affine in [true, false] {
         let space = space(8, 2, affine);
-        let sizes = sizes(&network(&space, &Device::flex()));
+        let sizes = parameters(&network(&space, &Device::flex()));
         for ops in [[0; 6], [1; 6], [2; 6], [3; 6], [4; 6], [2, 3, 0, 1, 3, 2]] {
             let arch = arch(ops);
             let path = sizes.iter().filter(|(name, _)| on_path(name, &arch));
@@ -88,13 +60,13 @@ fn parameters_are_as_many_as_the_space_says() {
 #[test]
 fn the_published_supernet_has_1_699_546_parameters() {
     // `golden/nb201_archs.json`: all registered parameters of the PyTorch network.
-    let sizes = sizes(&network(&space(16, 5, true), &Device::flex()));
-    assert_eq!(sizes.iter().map(|(_, n)| n).sum::<u64>(), 1_699_546);
+    let sizes = parameters(&network(&space(16, 5, true), &Device::flex()));
+    assert_eq!(sizes.values().sum::<u64>(), 1_699_546);
 }
 
 #[test]
 fn every_edge_has_the_parameters_of_two_convolutions() {
-    let sizes = sizes(&network(&space(4, 1, true), &Device::flex()));
+    let sizes = parameters(&network(&space(4, 1, true), &Device::flex()));
     for edge in 0..6 {
         let of_edge =
             sizes.iter().filter(|(name, _)| Nb201Network::edge_of(name) == Some(EdgeId(edge)));

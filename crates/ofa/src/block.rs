@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
-use supernet::{BottleneckConfig, ConvNorm, Pass, SqueezeExcite, plus_input, prefix};
+use supernet::{BottleneckConfig, ConvNorm, Pass, SqueezeExcite, prefix};
 
 use crate::space_impl::{n_mid, n_squeezed};
 
@@ -23,6 +23,7 @@ pub(crate) struct Block {
     transforms: KernelTransforms,
     gate: Option<SqueezeExcite>,
     project: ConvNorm,
+    adds_input: bool,
 }
 
 impl BlockConfig {
@@ -38,13 +39,13 @@ impl BlockConfig {
             transforms: KernelTransforms::identity(device),
             gate,
             project: project.init(device, rng),
+            adds_input: self.largest.adds_input(),
         }
     }
 }
 
 impl Block {
-    /// Applies the block of one kernel and expansion; the input is added where it has the shape of the
-    /// output.
+    /// Applies the block of one kernel and expansion.
     ///
     /// # Shapes
     ///
@@ -67,7 +68,8 @@ impl Block {
             y = gate.forward_prefix(y, n_squeezed(n_mid));
         }
         let n_out = self.project.weight().dims()[0];
-        plus_input(self.project.forward_prefix(y, n_out, pass), x)
+        let y = self.project.forward_prefix(y, n_out, pass);
+        if self.adds_input { y + x } else { y }
     }
 }
 
@@ -111,7 +113,7 @@ impl KernelTransforms {
 mod tests {
     use burn::tensor::TensorData;
     use space::Seed;
-    use supernet::Activation;
+    use supernet::{Activation, Shortcut};
 
     use super::*;
 
@@ -123,6 +125,7 @@ mod tests {
             kernel: 7,
             stride: 1,
             activation: Activation::HardSwish,
+            shortcut: Shortcut::IfItFits,
         };
         BlockConfig { largest, squeeze_excite: true }.init(device, &mut Seed::new(4).rng())
     }

@@ -7,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use space::{Arch, EdgeId};
 use supernet::{
     Activation, Affine, Bottleneck, BottleneckConfig, Conv, ConvConfig, ConvNorm, ConvNormConfig,
-    Groups, Linear, Network, Pass, Taps, global_avg_pool,
+    Groups, Linear, Network, Pass, Shortcut, Taps, global_avg_pool, published_bottleneck,
+    published_conv_norm,
 };
 
 use crate::Ofa;
@@ -41,6 +42,7 @@ impl OfaNetwork {
             kernel: 3,
             stride: 1,
             activation: Activation::Relu,
+            shortcut: Shortcut::IfItFits,
         };
         let first = first.init(device, rng);
         let mut n_in = channels;
@@ -55,6 +57,7 @@ impl OfaNetwork {
                     kernel: KERNELS[KERNELS.len() - 1],
                     stride: if number == 0 { stage.stride } else { 1 },
                     activation: stage.activation,
+                    shortcut: Shortcut::IfItFits,
                 };
                 let squeeze_excite = stage.squeeze_excite;
                 blocks.push(BlockConfig { largest, squeeze_excite }.init(device, rng));
@@ -129,6 +132,36 @@ impl Network for OfaNetwork {
         let choice = if of_kernel { Choice::Kernel { block } } else { Choice::Expand { block } };
         Some(choice.edge())
     }
+
+    /// As in <https://github.com/mit-han-lab/once-for-all>; what is fixed first is a block there.
+    fn published_name(tensor: &str) -> String {
+        let (module, part) = tensor.split_once('.').unwrap_or((tensor, ""));
+        match module {
+            "stem" => format!("first_conv.{}", published_conv_norm(part)),
+            "first" => format!("blocks.0.{BLOCK}.{}", published_bottleneck(part, false)),
+            "blocks" => published_block(part),
+            "expand" => format!("final_expand_layer.{}", published_conv_norm(part)),
+            "mix" => format!("feature_mix_layer.conv.{part}"),
+            "classifier" => format!("classifier.linear.{part}"),
+            _ => tensor.to_owned(),
+        }
+    }
+}
+
+/// What the bottleneck of a block is called.
+const BLOCK: &str = "mobile_inverted_conv";
+
+/// The published name of a tensor in the list of the elastic blocks.
+fn published_block(part: &str) -> String {
+    let (number, part) = part.split_once('.').unwrap_or((part, ""));
+    let number = number.parse().map_or(0, |number: usize| number + 1);
+    let part = match part.split_once('.') {
+        Some(("transforms", "to_5")) => "depth_conv.conv.7to5_matrix".to_owned(),
+        Some(("transforms", "to_3")) => "depth_conv.conv.5to3_matrix".to_owned(),
+        Some(("gate", tensor)) => format!("depth_conv.se.fc.{tensor}"),
+        _ => published_bottleneck(part, true),
+    };
+    format!("blocks.{number}.{BLOCK}.{part}")
 }
 
 fn conv(n_in: usize, n_out: usize, kernel: usize, stride: usize) -> ConvNormConfig {
@@ -195,7 +228,7 @@ mod tests {
         let largest = mask.edges().map(|edge| mask.ops(edge)[mask.ops(edge).len() - 1]).collect();
         let largest = Arch::new(largest);
         let transforms = 20 * (25 * 25 + 9 * 9);
-        let counted = space.cost(&largest).parameters as usize;
-        assert_eq!(network.num_params(), counted + transforms);
+        let built: u64 = supernet::parameters(&network).values().sum();
+        assert_eq!(built, space.cost(&largest).parameters + transforms);
     }
 }

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use space::{Arch, EdgeId, SearchSpace};
 use supernet::{
     Activation, Affine, Bottleneck, BottleneckConfig, ConvNorm, ConvNormConfig, Groups, Linear,
-    Network, Pass, Taps, global_avg_pool,
+    Network, Pass, Shortcut, Taps, global_avg_pool, published_bottleneck, published_conv_norm,
 };
 
 use crate::Proxyless;
@@ -39,11 +39,15 @@ impl ProxylessNetwork {
             kernel,
             stride,
             activation: Activation::Relu6,
+            shortcut: Shortcut::IfItFits,
         };
         let mut n_in = first;
         let stem_block = conv(space.image_channels, stem, 3, space.config.stem_stride);
         let stem_block = stem_block.init(device, rng);
-        let first_block = bottleneck(stem, stem, first, 3, 1).init(device, rng);
+        // Where widths are small, its input would fit.
+        let first_block =
+            BottleneckConfig { shortcut: Shortcut::Never, ..bottleneck(stem, stem, first, 3, 1) };
+        let first_block = first_block.init(device, rng);
         let mask = space.full_mask();
         let blocks = Block::all().zip(mask.edges()).map(|(block, edge)| {
             let n_out = space.stage_channels(block.stage);
@@ -111,6 +115,31 @@ impl Network for ProxylessNetwork {
     fn edge_of(parameter: &str) -> Option<EdgeId> {
         parameter.strip_prefix("blocks.")?.split('.').next()?.parse().ok().map(EdgeId)
     }
+
+    /// As in <https://github.com/mit-han-lab/proxylessnas>; what is fixed first is a block there.
+    fn published_name(tensor: &str) -> String {
+        let (module, part) = tensor.split_once('.').unwrap_or((tensor, ""));
+        match module {
+            "stem" => format!("first_conv.{}", published_conv_norm(part)),
+            "first" => format!("blocks.0.{BLOCK}.{}", published_bottleneck(part, false)),
+            "blocks" => published_block(part),
+            "mix" => format!("feature_mix_layer.{}", published_conv_norm(part)),
+            "classifier" => format!("classifier.linear.{part}"),
+            _ => tensor.to_owned(),
+        }
+    }
+}
+
+/// What the bottleneck of a block is called.
+const BLOCK: &str = "mobile_inverted_conv";
+
+/// The published name of a tensor in the list of the blocks with operations.
+fn published_block(part: &str) -> String {
+    let mut parts = part.splitn(4, '.');
+    let mut next = || parts.next().unwrap_or_default();
+    let (block, _bottlenecks, op, tensor) = (next(), next(), next(), next());
+    let number = block.parse().map_or(0, |block: usize| block + 1);
+    format!("blocks.{number}.{BLOCK}.candidate_ops.{op}.{}", published_bottleneck(tensor, false))
 }
 
 fn conv(n_in: usize, n_out: usize, kernel: usize, stride: usize) -> ConvNormConfig {
@@ -165,6 +194,6 @@ mod tests {
         let config = ProxylessConfig { width: 1.0, stage_channels, stem_stride: 2 };
         let space = Proxyless::new(&config, 3, 224, 1000);
         let network = ProxylessNetwork::init(&space, &Device::flex(), &mut Seed::new(1).rng());
-        assert_eq!(network.num_params(), 16_034_168);
+        assert_eq!(supernet::parameters(&network).values().sum::<u64>(), 16_034_168);
     }
 }

@@ -7,8 +7,9 @@ use data::Batch;
 use rand::RngExt;
 use space::{Arch, Cost, EdgeId, Mask, OpId, SearchSpace, Seed, SpaceError};
 use supernet::{
-    Evaluation, Features, Statistics, StepOptions, Supernet, SupernetError, TapSink, Taps,
+    Evaluation, Features, Imported, Statistics, StepOptions, Supernet, SupernetError, TapSink, Taps,
 };
+use weights::Weights;
 
 /// The edge whose operations are of two kinds.
 pub(crate) const PLANTED_EDGE: EdgeId = EdgeId(1);
@@ -177,6 +178,18 @@ impl Supernet for ToyNet {
     }
 
     fn load(&mut self, _file: &Path) -> Result<String, SupernetError> {
+        unimplemented!("the toy has no weights")
+    }
+
+    fn import(&mut self, _published: &Weights) -> Result<Imported, SupernetError> {
+        unimplemented!("the toy has no weights")
+    }
+
+    fn export(&self) -> Weights {
+        unimplemented!("the toy has no weights")
+    }
+
+    fn store_statistics(&mut self, _arch: &Arch, _batches: &[Batch]) {
         unimplemented!("the toy has no weights")
     }
 }

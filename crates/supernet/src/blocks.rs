@@ -1,6 +1,6 @@
 //! Convolutions and norms that the networks of all spaces are made of.
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::activation::{hard_swish, relu, relu6};
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
@@ -53,17 +53,21 @@ impl Activation {
     }
 }
 
-/// Batch norm without statistics of its own: they belong to the [`Pass`].
+/// Batch norm; the [`Pass`] says which statistics it takes.
 #[derive(Module, Debug)]
 pub struct Norm {
     scale: Option<Param<Tensor<1>>>,
     shift: Option<Param<Tensor<1>>>,
+    /// Kept for [`Pass::stored`], never trained.
+    pub(crate) mean: Param<Tensor<1>>,
+    pub(crate) variance: Param<Tensor<1>>,
     channels: usize,
 }
 
 impl Norm {
-    /// Scale 1 and shift 0.
+    /// Scale 1 and shift 0, and it keeps mean 0 and variance 1.
     pub fn new(channels: usize, affine: Affine, device: &Device) -> Self {
+        let kept = |value: Tensor<1>| Param::from_tensor(value).set_require_grad(false);
         let param = |value: Tensor<1>| match affine {
             Affine::Yes => Some(Param::from_tensor(value)),
             Affine::No => None,
@@ -71,6 +75,8 @@ impl Norm {
         Self {
             scale: param(Tensor::ones([channels], device)),
             shift: param(Tensor::zeros([channels], device)),
+            mean: kept(Tensor::zeros([channels], device)),
+            variance: kept(Tensor::ones([channels], device)),
             channels,
         }
     }
@@ -87,8 +93,13 @@ impl Norm {
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
         let [b, _, h, w] = x.dims();
         assert_shape!(x, [b, self.channels, h, w]);
-        let [scale, shift] = self.scale_and_shift(self.channels, &x.device());
-        pass.normalize(x, scale, shift)
+        let affine = self.scale_and_shift(self.channels, &x.device());
+        pass.normalize(self, x, affine)
+    }
+
+    /// What tells this norm's statistics from those of others.
+    pub(crate) fn places(&self) -> [ParamId; 2] {
+        [self.mean.id, self.variance.id]
     }
 
     /// Those of the first channels.
@@ -261,8 +272,7 @@ impl ConvNorm {
             return self.fused(weight, affine, x, pass);
         }
         let x = if self.activation.before() == Before::Relu { relu(x) } else { x };
-        let [scale, shift] = affine;
-        let x = pass.normalize(self.conv.forward_by(weight, x), scale, shift);
+        let x = pass.normalize(&self.norm, self.conv.forward_by(weight, x), affine);
         match self.activation.after() {
             After::Nothing => x,
             After::Relu => relu(x),
@@ -289,12 +299,13 @@ impl ConvNorm {
             before: self.activation.before(),
             after: self.activation.after(),
         };
-        if let Some(given) = pass.next_given() {
+        let [channels, ..] = weight.dims();
+        if let Some(given) = pass.next_given(&self.norm, channels) {
             return flex_ops::conv_norm_given(x, weight, affine, given, options);
         }
         let [scale, shift] = affine;
         let fused = flex_ops::conv_norm(x, weight, scale, shift, options);
-        pass.observe(fused.mean, fused.variance);
+        pass.observe(&self.norm, fused.mean, fused.variance);
         fused.output
     }
 }

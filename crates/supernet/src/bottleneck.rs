@@ -22,12 +22,23 @@ pub struct BottleneckConfig {
     pub stride: usize,
     /// The activation of the channels in between.
     pub activation: Activation,
+    /// Whether the input is added.
+    pub shortcut: Shortcut,
+}
+
+/// Whether the input of a block is added to its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortcut {
+    /// It never is.
+    Never,
+    /// It is if the block keeps the channels, and height and width by its stride of 1.
+    IfItFits,
 }
 
 impl BottleneckConfig {
     /// The 1 × 1 convolution to more channels, the depthwise one, the 1 × 1 convolution to few.
     pub fn layers(&self) -> [ConvNormConfig; 3] {
-        let &Self { n_in, n_mid, n_out, kernel, stride, activation } = self;
+        let &Self { n_in, n_mid, n_out, kernel, stride, activation, .. } = self;
         let pointwise = ConvNormConfig {
             n_in,
             n_out: n_mid,
@@ -51,7 +62,13 @@ impl BottleneckConfig {
             expand: (self.n_in != self.n_mid).then(|| expand.init(device, rng)),
             depthwise: depthwise.init(device, rng),
             project: project.init(device, rng),
+            adds_input: self.adds_input(),
         }
+    }
+
+    /// Whether the input is added to the output.
+    pub fn adds_input(&self) -> bool {
+        self.shortcut == Shortcut::IfItFits && self.stride == 1 && self.n_in == self.n_out
     }
 }
 
@@ -62,10 +79,11 @@ pub struct Bottleneck {
     expand: Option<ConvNorm>,
     depthwise: ConvNorm,
     project: ConvNorm,
+    adds_input: bool,
 }
 
 impl Bottleneck {
-    /// Applies the block; the input is added where it has the shape of the output.
+    /// Applies the block.
     ///
     /// # Shapes
     ///
@@ -77,16 +95,6 @@ impl Bottleneck {
             None => x.clone(),
         };
         let y = self.project.forward(self.depthwise.forward(y, pass), pass);
-        plus_input(y, x)
+        if self.adds_input { y + x } else { y }
     }
-}
-
-/// The sum of a block's output and its input, where they have one shape.
-///
-/// # Shapes
-///
-/// - `y` and output: `[b, n_out, h′, w′]`
-/// - `x`: `[b, n_in, h, w]`
-pub fn plus_input(y: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
-    if y.dims() == x.dims() { y + x } else { y }
 }

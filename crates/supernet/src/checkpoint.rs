@@ -1,12 +1,11 @@
 //! Weights and momentum in a safetensors file.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use weights::Weights;
 
 use crate::SupernetError;
 use crate::sgd::Momentum;
@@ -17,11 +16,11 @@ const MOMENTUM: &str = "momentum/";
 /// The key of the metadata under which the caller's note lies.
 const NOTE: &str = "note";
 
-/// Named numbers with their shapes.
-type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+/// Tensors by name.
+pub(crate) type Tensors = BTreeMap<String, weights::Tensor>;
 
-/// Every parameter of a module by its path.
-pub(crate) fn parameters<M: Module>(module: &M) -> Tensors {
+/// Every tensor of a module by its path: parameters, and the statistics that norms keep.
+pub(crate) fn tensors<M: Module>(module: &M) -> Tensors {
     struct Collect(Vec<String>, Tensors);
     impl ModuleVisitor for Collect {
         fn enter_module(&mut self, name: &str, _container: &str) {
@@ -31,8 +30,7 @@ pub(crate) fn parameters<M: Module>(module: &M) -> Tensors {
             self.0.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let value = param.val();
-            self.1.insert(self.0.join("."), (value.dims().to_vec(), to_host(value)));
+            self.1.insert(self.0.join("."), on_host(param.val()));
         }
     }
     let mut collect = Collect(Vec::new(), Tensors::new());
@@ -40,9 +38,26 @@ pub(crate) fn parameters<M: Module>(module: &M) -> Tensors {
     collect.1
 }
 
+/// The ends of the names of statistics.
+const STATISTICS: [&str; 2] = [".norm.mean", ".norm.variance"];
+
+/// Names and sizes of what is trained: all tensors but the statistics that norms keep.
+pub fn parameters<M: Module>(module: &M) -> BTreeMap<String, u64> {
+    let is_trained = |name: &String| {
+        let inside = format!(".{name}");
+        !STATISTICS.iter().any(|end| inside.ends_with(end))
+    };
+    let tensors = tensors(module).into_iter().filter(|(name, _)| is_trained(name));
+    tensors.map(|(name, tensor)| (name, tensor.values.len() as u64)).collect()
+}
+
 /// The numbers of a tensor in row-major order.
 pub(crate) fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.try_into_vec_as().expect("networks are made of 32-bit floats")
+}
+
+fn on_host<const D: usize>(tensor: Tensor<D>) -> weights::Tensor {
+    weights::Tensor { shape: tensor.dims().to_vec(), values: to_host(tensor) }
 }
 
 /// Writes a checkpoint, whole or not at all.
@@ -52,38 +67,12 @@ pub(crate) fn save<M: Module>(
     note: &str,
     file: &Path,
 ) -> Result<(), SupernetError> {
-    let mut tensors = parameters(network);
+    let mut tensors = tensors(network);
     for (name, value) in momentum {
-        tensors
-            .insert(format!("{MOMENTUM}{name}"), (value.dims().to_vec(), to_host(value.clone())));
+        tensors.insert(format!("{MOMENTUM}{name}"), on_host(value.clone()));
     }
-    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, (shape, values))| {
-            (name, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        })
-        .collect();
-    let views: Result<Vec<_>, _> = bytes
-        .iter()
-        .map(|(name, shape, bytes)| {
-            TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (name.as_str(), view))
-        })
-        .collect();
-    let metadata = HashMap::from([(NOTE.to_owned(), note.to_owned())]);
-    let whole = views
-        .and_then(|views| safetensors::serialize(views, Some(metadata)))
-        .expect("shapes and lengths come from the same tensors");
-    write_whole(file, &whole).map_err(|source| SupernetError::Io { file: file.to_owned(), source })
-}
-
-/// Puts bytes under a name in one instant: a reader sees the old file or the new one.
-fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-    temporary.write_all(bytes)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(file)?;
-    Ok(())
+    let metadata = BTreeMap::from([(NOTE.to_owned(), note.to_owned())]);
+    Ok(Weights { tensors, metadata }.write(file)?)
 }
 
 /// Reads a checkpoint of the same network: the network, its momentum and the note.
@@ -92,46 +81,47 @@ pub(crate) fn load<M: Module>(
     device: &Device,
     file: &Path,
 ) -> Result<(M, Momentum, String), SupernetError> {
-    let bytes = std::fs::read(file)
-        .map_err(|source| SupernetError::Io { file: file.to_owned(), source })?;
-    let damaged = |source| SupernetError::Damaged { file: file.to_owned(), source };
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-    let note = metadata.metadata().as_ref().and_then(|map| map.get(NOTE)).cloned();
-    let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-    let expected = parameters(&network);
+    let Weights { tensors: found, mut metadata } = Weights::read(file)?;
+    let note = metadata.remove(NOTE).unwrap_or_default();
+    let mut expected = tensors(&network);
     let mismatch =
         |tensor: &str| SupernetError::Mismatch { file: file.to_owned(), tensor: tensor.to_owned() };
 
-    let mut weights = BTreeMap::new();
-    for (name, (shape, _)) in &expected {
-        let view = tensors.tensor(name).ok().filter(|view| view.shape() == shape);
-        weights.insert(name.clone(), floats(&view.ok_or_else(|| mismatch(name))?));
-    }
-    let mut momentum = Momentum::new();
-    for (name, view) in tensors.iter() {
+    let lengths: BTreeMap<String, usize> =
+        expected.iter().map(|(name, tensor)| (name.clone(), tensor.values.len())).collect();
+    let (mut weights, mut momentum) = (Tensors::new(), Momentum::new());
+    for (name, tensor) in found {
         let Some(parameter) = name.strip_prefix(MOMENTUM) else {
-            expected.get(name).ok_or_else(|| mismatch(name))?;
+            let place = expected.remove(&name);
+            place.filter(|place| place.shape == tensor.shape).ok_or_else(|| mismatch(&name))?;
+            weights.insert(name, tensor);
             continue;
         };
-        let n = expected.get(parameter).ok_or_else(|| mismatch(name))?.1.len();
-        if view.shape() != [n] {
-            return Err(mismatch(name));
+        let n = *lengths.get(parameter).ok_or_else(|| mismatch(&name))?;
+        if tensor.shape != [n] {
+            return Err(mismatch(&name));
         }
-        let data = TensorData::new(floats(&view), [n]);
+        let data = TensorData::new(tensor.values, [n]);
         momentum.insert(parameter.to_owned(), Tensor::from_data(data, device));
     }
-    let network = network.map(&mut Replace { path: Vec::new(), weights });
-    Ok((network, momentum, note.unwrap_or_default()))
+    if let Some((missing, _)) = expected.first_key_value() {
+        return Err(mismatch(missing));
+    }
+    Ok((replace(network, weights), momentum, note))
 }
 
-fn floats(view: &TensorView<'_>) -> Vec<f32> {
-    let number = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes);
-    view.data().as_chunks::<4>().0.iter().map(number).collect()
+/// The network with other numbers in the tensors of these names.
+///
+/// # Panics
+///
+/// If a tensor has not as many numbers as that of the network.
+pub(crate) fn replace<M: Module>(network: M, weights: Tensors) -> M {
+    network.map(&mut Replace { path: Vec::new(), weights })
 }
 
 struct Replace {
     path: Vec<String>,
-    weights: BTreeMap<String, Vec<f32>>,
+    weights: Tensors,
 }
 
 impl ModuleMapper for Replace {
@@ -144,10 +134,10 @@ impl ModuleMapper for Replace {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let values = self.weights.remove(&self.path.join(".")).expect("every name was checked");
+        let Some(tensor) = self.weights.remove(&self.path.join(".")) else { return param };
         param.map(|old| {
-            let data = TensorData::new(values, old.dims());
-            Tensor::from_data(data, &old.device()).require_grad()
+            let data = TensorData::new(tensor.values, old.dims());
+            Tensor::from_data(data, &old.device()).set_require_grad(old.is_require_grad())
         })
     }
 }

@@ -1,19 +1,21 @@
 //! The supernet of any network made of burn modules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use data::Batch;
 use space::{Accuracy, Arch, EdgeId};
+use weights::Weights;
 
 use crate::checkpoint::{self, to_host};
+use crate::published;
 use crate::sgd::{self, Momentum};
 use crate::{
-    Evaluation, Features, Moments, Pass, Statistics, StepOptions, Supernet, SupernetError, TapSink,
-    Taps,
+    Evaluation, Features, Imported, Moments, Pass, Statistics, StepOptions, Supernet,
+    SupernetError, TapSink, Taps,
 };
 
 /// A network of one space that can run along any of its paths: parts in a row, and a head.
@@ -60,6 +62,11 @@ pub trait Network: Module + 'static {
 
     /// The edge that a parameter belongs to, by the path of its name; none for shared layers.
     fn edge_of(parameter: &str) -> Option<EdgeId>;
+
+    /// The name of a tensor in the published PyTorch network; its own name if none was published.
+    fn published_name(tensor: &str) -> String {
+        tensor.to_owned()
+    }
 }
 
 /// A network, the device it lives on and the momentum of its weights.
@@ -73,6 +80,11 @@ impl<N: Network> Engine<N> {
     /// Takes a network whose parameters live on `device.autodiff()`.
     pub fn new(network: N, device: &Device) -> Self {
         Self { network, device: device.clone(), momentum: Momentum::new() }
+    }
+
+    /// The network with the weights as they are.
+    pub fn network(&self) -> &N {
+        &self.network
     }
 
     /// The gradient of the loss along one path, or the loss that is no number.
@@ -90,6 +102,17 @@ impl<N: Network> Engine<N> {
             return Err(SupernetError::Loss { loss: value, arch: arch.to_string() });
         }
         Ok((value, loss.backward()))
+    }
+
+    /// The average over the batches of the statistics at every norm on the path.
+    fn moments(&self, arch: &Arch, batches: &[Batch]) -> Vec<Moments> {
+        let network = self.network.valid();
+        let record = |batch| {
+            let mut pass = Pass::recording();
+            network.forward(images(batch, &self.device), arch, &mut pass);
+            pass.into_moments()
+        };
+        Moments::average(batches.iter().map(record).collect())
     }
 }
 
@@ -109,19 +132,16 @@ impl<N: Network> Supernet for Engine<N> {
         assert!(!batches.is_empty(), "nothing to evaluate on");
         let network = self.network.valid();
         let moments = match statistics {
-            Statistics::OfBatch => None,
-            Statistics::Recalibrated(training) => {
-                let record = |batch| {
-                    let mut pass = Pass::recording();
-                    network.forward(images(batch, &self.device), arch, &mut pass);
-                    pass.into_moments()
-                };
-                Some(Moments::average(training.iter().map(record).collect()))
-            }
+            Statistics::OfBatch | Statistics::Stored => None,
+            Statistics::Recalibrated(training) => Some(self.moments(arch, training)),
+        };
+        let without = || match statistics {
+            Statistics::Stored => Pass::stored(),
+            Statistics::OfBatch | Statistics::Recalibrated(_) => Pass::of_batch(),
         };
         let (mut n, mut n_right, mut loss) = (0, 0, 0.0);
         for batch in batches {
-            let mut pass = moments.clone().map_or_else(Pass::of_batch, Pass::given);
+            let mut pass = moments.clone().map_or_else(without, Pass::given);
             let logits = network.forward(images(batch, &self.device), arch, &mut pass);
             let labels = labels(batch, &self.device);
             let [b, _] = logits.dims();
@@ -178,6 +198,35 @@ impl<N: Network> Supernet for Engine<N> {
         let (network, momentum, note) = checkpoint::load(self.network.clone(), &self.device, file)?;
         (self.network, self.momentum) = (network, momentum);
         Ok(note)
+    }
+
+    fn import(&mut self, published: &Weights) -> Result<Imported, SupernetError> {
+        let (network, imported) = published::import(self.network.clone(), published)?;
+        (self.network, self.momentum) = (network, Momentum::new());
+        Ok(imported)
+    }
+
+    fn export(&self) -> Weights {
+        published::export(&self.network)
+    }
+
+    fn store_statistics(&mut self, arch: &Arch, batches: &[Batch]) {
+        let parts = self.moments(arch, batches).into_iter().flat_map(Moments::into_parts);
+        self.network = self.network.clone().map(&mut Store(parts.collect()));
+    }
+}
+
+/// Puts statistics of the first channels where norms keep them.
+struct Store(HashMap<ParamId, Tensor<1>>);
+
+impl ModuleMapper for Store {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(new) = self.0.remove(&param.id) else { return param };
+        param.map(|old| {
+            let mut values = to_host(old.clone());
+            values[..new.dims()[0]].copy_from_slice(&to_host(new));
+            Tensor::from_data(TensorData::new(values, old.dims()), &old.device())
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use thiserror::Error;
+use weights::WeightsError;
 
 /// What can go wrong with a supernet.
 #[derive(Debug, Error)]
@@ -15,22 +16,9 @@ pub enum SupernetError {
         /// The path, one operation number per edge.
         arch: String,
     },
-    /// A checkpoint could not be read or written.
-    #[error("checkpoint {}", file.display())]
-    Io {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file that is no checkpoint.
-    #[error("checkpoint {} is damaged", file.display())]
-    Damaged {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: safetensors::SafeTensorError,
-    },
+    /// A file that could not be read or written.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// A checkpoint of another network.
     #[error("checkpoint {} does not fit: tensor `{tensor}` is missing or has another shape", file.display())]
     Mismatch {
@@ -38,5 +26,13 @@ pub enum SupernetError {
         file: PathBuf,
         /// The first tensor that does not fit.
         tensor: String,
+    },
+    /// Published weights that are not of this network.
+    #[error("{n} tensors of the network are missing: {tensors}")]
+    Missing {
+        /// How many.
+        n: usize,
+        /// Their published names; shapes where they are there in others.
+        tensors: String,
     },
 }

@@ -1,16 +1,20 @@
 //! One forward pass: where batch norm takes its statistics from, and who looks at the features.
 
+use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
 use burn::tensor::module::{batch_norm, batch_norm_train};
 
-use crate::Taps;
+use crate::linear::prefix;
+use crate::{Norm, Taps};
 
 /// Added to a variance before its root is taken, as in PyTorch.
 const EPSILON: f64 = 1e-5;
 
-/// Mean and biased variance of each channel.
+/// Mean and biased variance of each channel at one norm.
 #[derive(Clone, Debug)]
 pub struct Moments {
+    /// Where the norm keeps its mean and variance.
+    places: [ParamId; 2],
     mean: Tensor<1>,
     variance: Tensor<1>,
 }
@@ -25,15 +29,24 @@ impl Moments {
         let n = passes.len();
         let sum = passes.into_iter().reduce(|sum, pass| {
             assert_eq!(sum.len(), pass.len(), "passes of different architectures");
-            let add = |(a, b): (Self, Self)| Self {
-                mean: a.mean + b.mean,
-                variance: a.variance + b.variance,
+            let add = |(a, b): (Self, Self)| {
+                let (mean, variance) = (a.mean + b.mean, a.variance + b.variance);
+                Self { mean, variance, ..a }
             };
             sum.into_iter().zip(pass).map(add).collect()
         });
         let scale = 1.0 / n as f64;
-        let divide = |m: Self| Self { mean: m.mean * scale, variance: m.variance * scale };
+        let divide = |m: Self| {
+            let (mean, variance) = (m.mean * scale, m.variance * scale);
+            Self { mean, variance, ..m }
+        };
         sum.expect("at least one pass").into_iter().map(divide).collect()
+    }
+
+    /// Each of the two with the place where its norm keeps it.
+    pub(crate) fn into_parts(self) -> [(ParamId, Tensor<1>); 2] {
+        let [mean, variance] = self.places;
+        [(mean, self.mean), (variance, self.variance)]
     }
 }
 
@@ -41,7 +54,12 @@ impl Moments {
 enum Source {
     OfBatch,
     Recording(Vec<Moments>),
-    Given { moments: Vec<Moments>, next: usize },
+    Given {
+        moments: Vec<Moments>,
+        next: usize,
+    },
+    /// What each norm keeps.
+    Stored,
 }
 
 /// Receives the number of a tap and the activation `[b, c, h, w]` there.
@@ -62,8 +80,8 @@ impl Viewer<'_> {
 
 /// One forward pass through a network along one path.
 ///
-/// The norms of a path are met in the same order on every pass, so statistics are kept in that
-/// order and never in the network: probing and recalibration change no weight and no statistic.
+/// The norms of a path are met in the same order on every pass, so recorded statistics are kept in
+/// that order: probing and recalibration change no weight, and nothing that a norm keeps.
 pub struct Pass<'a> {
     source: Source,
     viewer: Option<Viewer<'a>>,
@@ -85,6 +103,11 @@ impl<'a> Pass<'a> {
         Self { source: Source::Given { moments, next: 0 }, viewer: None }
     }
 
+    /// Batch norm by the statistics that every norm keeps.
+    pub fn stored() -> Self {
+        Self { source: Source::Stored, viewer: None }
+    }
+
     /// Batch norm by the statistics of the batch; `sink` sees the activation at every tap.
     pub fn tapped(taps: Taps, sink: Sink<'a>) -> Self {
         Self::tapped_from(0, taps, sink)
@@ -104,7 +127,7 @@ impl<'a> Pass<'a> {
     pub fn into_moments(self) -> Vec<Moments> {
         match self.source {
             Source::Recording(moments) => moments,
-            Source::OfBatch | Source::Given { .. } => Vec::new(),
+            Source::OfBatch | Source::Given { .. } | Source::Stored => Vec::new(),
         }
     }
 
@@ -127,26 +150,35 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Mean and variance for the next norm, if this pass was given them.
+    /// Mean and variance of the first channels for the next norm, if this pass takes none of the batch.
     ///
     /// # Panics
     ///
     /// If they are of another path.
-    pub(crate) fn next_given(&mut self) -> Option<[Tensor<1>; 2]> {
-        let Source::Given { moments, next } = &mut self.source else { return None };
-        let Moments { mean, variance } = moments[*next].clone();
-        *next += 1;
-        Some([mean, variance])
-    }
-
-    /// Keeps statistics of the batch if this pass records.
-    pub(crate) fn observe(&mut self, mean: Tensor<1>, variance: Tensor<1>) {
-        if let Source::Recording(moments) = &mut self.source {
-            moments.push(Moments { mean, variance });
+    pub(crate) fn next_given(&mut self, norm: &Norm, channels: usize) -> Option<[Tensor<1>; 2]> {
+        match &mut self.source {
+            Source::OfBatch | Source::Recording(_) => None,
+            Source::Stored => {
+                let first = |param: &Param<Tensor<1>>| prefix(param.val(), &[channels]);
+                Some([first(&norm.mean), first(&norm.variance)])
+            }
+            Source::Given { moments, next } => {
+                let Moments { places, mean, variance } = moments[*next].clone();
+                assert_eq!(places, norm.places(), "statistics of another path");
+                *next += 1;
+                Some([mean, variance])
+            }
         }
     }
 
-    /// Batch norm.
+    /// Keeps statistics of the batch if this pass records.
+    pub(crate) fn observe(&mut self, norm: &Norm, mean: Tensor<1>, variance: Tensor<1>) {
+        if let Source::Recording(moments) = &mut self.source {
+            moments.push(Moments { places: norm.places(), mean, variance });
+        }
+    }
+
+    /// Batch norm of as many channels as there are scales.
     ///
     /// # Shapes
     ///
@@ -158,15 +190,16 @@ impl<'a> Pass<'a> {
     /// If given statistics are of another path.
     pub(crate) fn normalize(
         &mut self,
+        norm: &Norm,
         x: Tensor<4>,
-        scale: Tensor<1>,
-        shift: Tensor<1>,
+        [scale, shift]: [Tensor<1>; 2],
     ) -> Tensor<4> {
-        if let Some([mean, variance]) = self.next_given() {
+        let [channels] = scale.dims();
+        if let Some([mean, variance]) = self.next_given(norm, channels) {
             return batch_norm(x, scale, shift, mean, variance, EPSILON);
         }
         let normalized = batch_norm_train(x, scale, shift, EPSILON);
-        self.observe(normalized.mean, normalized.variance);
+        self.observe(norm, normalized.mean, normalized.variance);
         normalized.output
     }
 }

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use data::Batch;
 use space::{Accuracy, Arch, EdgeId, Valid};
+use weights::Weights;
 
-use crate::{Features, SupernetError};
+use crate::{Features, Imported, SupernetError};
 
 /// How one step changes the weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +53,8 @@ pub enum Statistics<'a> {
     OfBatch,
     /// The average over these batches, measured anew for the architecture at hand.
     Recalibrated(&'a [Batch]),
+    /// What the norms keep: of published weights, or of [`Supernet::store_statistics`].
+    Stored,
 }
 
 /// How well an architecture does with inherited weights.
@@ -123,4 +126,23 @@ pub trait Supernet: Send {
     ///
     /// If the file cannot be read or is of another network; the weights are then unchanged.
     fn load(&mut self, file: &Path) -> Result<String, SupernetError>;
+
+    /// Takes the weights of a published PyTorch network; training starts anew, without momentum.
+    ///
+    /// A classifier for other classes is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// If a tensor is missing or has another shape; the weights are then unchanged.
+    fn import(&mut self, published: &Weights) -> Result<Imported, SupernetError>;
+
+    /// All weights and kept statistics under the names of the published PyTorch network.
+    fn export(&self) -> Weights;
+
+    /// Keeps at every norm of `arch` the average statistics over these batches.
+    ///
+    /// # Panics
+    ///
+    /// If there are no batches.
+    fn store_statistics(&mut self, arch: &Arch, batches: &[Batch]);
 }

@@ -12,6 +12,7 @@ use supernet::{
     Activation, Affine, ConvNorm, ConvNormConfig, Engine, Groups, Linear, Lookahead, Network, Pass,
     Statistics, StepOptions, Supernet, Taps, avg_pool3, global_avg_pool,
 };
+use weights::Weights;
 
 /// Two edges in a row, each with a choice of 3 × 3 convolution, 1 × 1 convolution or pooling.
 #[derive(Module, Debug)]
@@ -104,12 +105,10 @@ const STEP: StepOptions = StepOptions {
 };
 
 /// Every tensor of a supernet, as its checkpoint holds them.
-fn tensors(supernet: &dyn Supernet, folder: &Path) -> BTreeMap<String, Vec<u8>> {
+fn tensors(supernet: &dyn Supernet, folder: &Path) -> BTreeMap<String, weights::Tensor> {
     let file = folder.join("tensors.safetensors");
     supernet.save(&file, "").expect("the folder is ours");
-    let bytes = std::fs::read(file).expect("it was just written");
-    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("it was just written");
-    tensors.iter().map(|(name, view)| (name.to_owned(), view.data().to_vec())).collect()
+    Weights::read(&file).expect("it was just written").tensors
 }
 
 #[test]
@@ -125,7 +124,8 @@ fn parameters_off_the_path_do_not_move() {
     let after = tensors(&engine, folder.path());
     for (name, value) in &before {
         let off_path = name.contains("edges.0.1.") || name.contains("edges.1.0.");
-        assert_eq!(after[name] == *value, off_path, "{name}");
+        let is_kept = name.ends_with("norm.mean") || name.ends_with("norm.variance");
+        assert_eq!(after[name] == *value, off_path || is_kept, "{name}");
     }
 }
 
@@ -176,14 +176,10 @@ fn the_gradient_norm_is_clipped_as_a_whole() {
     let before = tensors(&engine, folder.path());
     engine.train_step(&batch(1), &arch([0, 0]), &options).unwrap();
     let after = tensors(&engine, folder.path());
-    let floats = |bytes: &[u8]| -> Vec<f64> {
-        bytes.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect()
-    };
     let moved: f64 = before
         .iter()
-        .flat_map(|(name, old)| {
-            floats(old).into_iter().zip(floats(&after[name])).map(|(a, b)| (a - b).powi(2))
-        })
+        .flat_map(|(name, old)| old.values.iter().zip(&after[name].values))
+        .map(|(&old, &new)| (f64::from(old) - f64::from(new)).powi(2))
         .sum();
     // Weights near 1 are rounded to 1e-7, a ten-thousandth of the step.
     assert!((moved.sqrt() / 1e-3 - 1.0).abs() < 1e-2, "{}", moved.sqrt());
@@ -240,6 +236,28 @@ fn what_architectures_share_is_computed_once_and_equal() {
 }
 
 #[test]
+fn statistics_can_be_kept() {
+    let mut engine = engine();
+    let batches = [batch(7), batch(8)];
+    let path = arch([0, 2]);
+    let recalibrated = engine.evaluate(&path, &batches, Statistics::Recalibrated(&batches));
+    let fresh = engine.evaluate(&path, &batches, Statistics::Stored);
+    assert_ne!(fresh, recalibrated);
+    engine.store_statistics(&path, &batches);
+    assert_eq!(engine.evaluate(&path, &batches, Statistics::Stored), recalibrated);
+    // They travel with the weights.
+    let mut other = self::engine();
+    other.import(&engine.export()).unwrap();
+    assert_eq!(other.evaluate(&path, &batches, Statistics::Stored), recalibrated);
+    // Training leaves them alone.
+    let folder = tempfile::tempdir().unwrap();
+    let mean = |engine: &Engine<Chain>| tensors(engine, folder.path())["stem.norm.mean"].clone();
+    let before = mean(&engine);
+    engine.train_step(&batches[0], &path, &STEP).unwrap();
+    assert_eq!(mean(&engine), before);
+}
+
+#[test]
 fn recalibration_on_the_evaluated_batch_equals_its_own_statistics() {
     let engine = engine();
     let batches = [batch(7)];
@@ -275,21 +293,21 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     let file = folder.path().join("c.safetensors");
     let refused = |engine: &mut Engine<Chain>| engine.load(&file).unwrap_err().to_string();
     let mut engine = engine();
-    assert!(refused(&mut engine).starts_with("checkpoint "));
+    assert!(refused(&mut engine).starts_with("weights "));
     engine.save(&file, "").unwrap();
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(refused(&mut engine).contains("is damaged"));
-    let foreign = safetensors::serialize(
-        [(
-            "w",
-            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1], &[0; 4])
-                .unwrap(),
-        )],
-        None,
-    );
-    std::fs::write(&file, foreign.unwrap()).unwrap();
-    assert!(refused(&mut engine).contains("does not fit"));
+    assert!(refused(&mut engine).starts_with("weights "));
+
+    let mut whole = Weights::from_safetensors(&bytes).unwrap();
+    let name = "stem.norm.mean".to_owned();
+    let tensor = whole.tensors.remove(&name).unwrap();
+    whole.write(&file).unwrap();
+    assert!(refused(&mut engine).contains("tensor `stem.norm.mean` is missing"));
+    whole.tensors.insert(name, tensor.clone());
+    whole.tensors.insert("another".to_owned(), tensor);
+    whole.write(&file).unwrap();
+    assert!(refused(&mut engine).contains("does not fit: tensor `another`"));
 }
 
 #[test]

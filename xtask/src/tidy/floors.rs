@@ -6,13 +6,14 @@ use super::manifest::Sections;
 use super::{Complaint, Member};
 
 /// The floor of each crate.
-const FLOORS: [(&str, i8); 16] = [
+const FLOORS: [(&str, i8); 17] = [
     ("lanes", -1),
     ("lid", 0),
     ("partition", 0),
     ("pickle", 0),
     ("space", 0),
     ("rank", 0),
+    ("weights", 0),
     ("data", 1),
     ("flex-ops", 1),
     ("supernet", 2),

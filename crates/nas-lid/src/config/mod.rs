@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 pub(crate) use raw::{
-    AloneConfig, EvaluationStatistics, Method, RunConfig, SpaceConfig, TruthConfig,
+    AloneConfig, EvaluationStatistics, FirstWeights, Method, RunConfig, SpaceConfig, TruthConfig,
 };
 
 /// A configuration whose values fit together, and its text.

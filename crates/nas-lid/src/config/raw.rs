@@ -1,5 +1,8 @@
 //! The configuration file, key by key; what each means stands beside it in `configs/`.
 
+use std::path::PathBuf;
+
+use clap::ValueEnum;
 use data::{Augment, Source};
 use nb201::{Nb201Config, TruthSet};
 use ofa::OfaConfig;
@@ -45,6 +48,7 @@ pub(crate) struct DataConfig {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct TrainingConfig {
+    pub(crate) first_weights: FirstWeights,
     pub(crate) batch_size: usize,
     pub(crate) sampling: Sampling,
     pub(crate) momentum: f64,
@@ -54,6 +58,15 @@ pub(crate) struct TrainingConfig {
     pub(crate) max_gradient_norm: f64,
     pub(crate) warm_up: WarmUpConfig,
     pub(crate) fine_tune: FineTuneConfig,
+}
+
+/// What the supernet starts from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum FirstWeights {
+    Drawn,
+    /// Those of a published supernet.
+    Published(PathBuf),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,12 +122,18 @@ pub(crate) struct GradientConfig {
 }
 
 /// How the supernet is divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Method {
+    /// Not at all
     OneShot,
+    /// At random
     Random,
+    /// By gradients
     Gradient,
+    /// By local intrinsic dimension
     Lid,
 }
 
