@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use data::{Augment, Batch, Batches, Dataset, Images, Normalization};
-use space::{Accuracy, Arch, SearchSpace, Seed, Test};
+use space::{Accuracy, Arch, LatencyTable, SearchSpace, Seed, Test};
 use supernet::{Statistics, Supernet};
 use weights::Weights;
 
 use crate::commands::weights::listed;
-use crate::config::{EvaluationStatistics, FirstWeights, RunConfig, TruthConfig};
+use crate::config::{EvaluationStatistics, FirstWeights, LatencyConfig, RunConfig, TruthConfig};
 use crate::run_dir::digest;
 use crate::spaces::{self, Opened, Task};
 
@@ -24,8 +24,10 @@ pub(crate) struct Lab {
     pub(crate) training: Batches,
     pub(crate) probes: Vec<Batch>,
     pub(crate) normalization: Normalization,
-    /// SHA-256 of the weights that the supernet starts from, or that they are drawn.
-    pub(crate) weights_digest: String,
+    /// How long networks take, if that is known.
+    pub(crate) latency: Option<LatencyTable>,
+    /// SHA-256 of the other files that the configuration names.
+    pub(crate) inputs_digest: String,
     evaluation: Vec<Batch>,
     /// Training images as they are.
     plain: Batches,
@@ -81,14 +83,16 @@ impl Lab {
                 Some(plain(&test, e.batch_size)?)
             }
         };
-        let (published, weights_digest) = match &config.training.first_weights {
-            FirstWeights::Drawn => (None, "drawn".to_owned()),
-            FirstWeights::Published(file) => {
-                let published = Weights::read(file)?;
-                let digest = digest(&published.to_safetensors());
-                (Some(published), digest)
-            }
+        let published = match &config.training.first_weights {
+            FirstWeights::Drawn => None,
+            FirstWeights::Published(file) => Some(Weights::read(file)?),
         };
+        let latency = match &config.search.latency {
+            LatencyConfig::Unknown => None,
+            LatencyConfig::Table(file) => Some(latency(file, space.as_ref())?),
+        };
+        let mut inputs = published.as_ref().map(Weights::to_safetensors).unwrap_or_default();
+        serde_json::to_writer(&mut inputs, &latency)?;
         Ok(Self {
             space,
             seed,
@@ -98,7 +102,8 @@ impl Lab {
             probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
             evaluation: take(&evaluation, n_evaluation, seed.child("data/evaluation"))?,
             normalization: norm,
-            weights_digest,
+            latency,
+            inputs_digest: digest(&inputs),
             plain: plain_train,
             n_recalibration,
             recalibration,
@@ -163,6 +168,15 @@ impl Lab {
             None => Statistics::OfBatch,
         }
     }
+}
+
+/// Times that cover the whole space.
+fn latency(file: &Path, space: &dyn SearchSpace) -> Result<LatencyTable> {
+    let place = || format!("latency table {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(place)?;
+    let table: LatencyTable = serde_json::from_str(&text).with_context(place)?;
+    table.check(&space.full_mask()).with_context(place)?;
+    Ok(table)
 }
 
 /// The name of the stream that chooses batches for statistics.

@@ -76,6 +76,8 @@ enum Command {
     Nats(commands::nats::Options),
     /// The weights of a network that a run has found, for PyTorch
     Export(commands::export::Options),
+    /// How long the parts of a space's networks take on this machine
+    Latency(commands::latency::Options),
     /// How published weights fit the network of a space
     Weights(commands::weights::Options),
     /// Time and memory of one probe, or of one split decision
@@ -155,6 +157,7 @@ fn execute(arguments: Arguments) -> Result<()> {
         Command::Rank(rank) => commands::rank::run(&rank, format),
         Command::Nats(nats) => commands::nats::run(&nats, format),
         Command::Export(export) => commands::export::run(&export, format),
+        Command::Latency(latency) => commands::latency::run(&latency, format),
         Command::Weights(weights) => commands::weights::run(&weights, format),
         Command::Probe(probe) => commands::probe::run(&probe, format),
         Command::Report { dirs } => commands::report::run(&dirs, format),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use search::{Constraints, evolve};
+use search::{Constraints, Prices, evolve};
 use serde::{Deserialize, Serialize};
 use space::{Accuracy, Arch, Cost, Valid, stratified_sample};
 use supernet::Evaluation;
@@ -48,13 +48,16 @@ struct OnFront {
     valid_accuracy: f64,
     parameters: u64,
     macs: u64,
+    /// By the table, if there is one.
+    seconds: Option<f64>,
 }
 
 impl OnFront {
-    fn new(lab: &Lab, (arch, accuracy): &(Arch, Accuracy<Valid>)) -> Self {
-        let Cost { parameters, macs } = lab.space.cost(arch);
-        let (arch, valid_accuracy) = (lab.space.format(arch), accuracy.fraction());
-        Self { arch, valid_accuracy, parameters, macs }
+    fn new(lab: &Lab, (of, accuracy): &(Arch, Accuracy<Valid>)) -> Self {
+        let Cost { parameters, macs } = lab.space.cost(of);
+        let (arch, valid_accuracy) = (lab.space.format(of), accuracy.fraction());
+        let seconds = lab.latency.as_ref().map(|table| table.seconds(of));
+        Self { arch, valid_accuracy, parameters, macs, seconds }
     }
 }
 
@@ -79,7 +82,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let manifest = Manifest {
         config_sha256: digest(plan.text.as_bytes()),
         data_sha256: lab.data_digest.clone(),
-        weights_sha256: lab.weights_digest.clone(),
+        inputs_sha256: lab.inputs_digest.clone(),
         commit: env!("NASLID_COMMIT").into(),
         device: options.device.clone(),
     };
@@ -135,6 +138,7 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
         max_parameters: limit(options.max_parameters),
         max_macs: limit(options.max_macs),
     };
+    let prices = Prices { space: arm.lab.space.as_ref(), latency: arm.lab.latency.as_ref() };
     let mut book = ScoreBook::open(arm, grown)?;
     let mut history = Vec::new();
     for leaf in grown.tree.leaves() {
@@ -143,7 +147,7 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
         let most = evolution.population * evolution.generations;
         let mut progress = Progress::new(&name, 0, most as u64);
         let evaluated = evolve(
-            arm.lab.space.as_ref(),
+            &prices,
             &leaf.mask,
             evolution,
             &constraints,
@@ -161,7 +165,7 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
         .into_iter()
         .map(|(arch, accuracy)| Found { arch, valid_accuracy: accuracy.fraction() })
         .collect();
-    let front = search::front(arm.lab.space.as_ref(), options.evolution.selection, &history);
+    let front = search::front(&prices, options.evolution.selection, &history);
     let front: Vec<OnFront> = front.iter().map(|found| OnFront::new(arm.lab, found)).collect();
     arm.dir.write_json(&format!("search/{}-front.json", arm.method.name()), &front)?;
     arm.dir.write_json(&file, &found)?;

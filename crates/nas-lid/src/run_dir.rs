@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Manifest {
     pub(crate) config_sha256: String,
     pub(crate) data_sha256: String,
-    /// Of the weights that it starts from, or that they are drawn.
-    pub(crate) weights_sha256: String,
+    /// Of the other files that the configuration names.
+    pub(crate) inputs_sha256: String,
     pub(crate) commit: String,
     pub(crate) device: String,
 }
@@ -67,7 +67,7 @@ impl RunDir {
         let parts = [
             ("configuration", &found.config_sha256, &expected.config_sha256),
             ("data", &found.data_sha256, &expected.data_sha256),
-            ("first weights", &found.weights_sha256, &expected.weights_sha256),
+            ("first weights or latency table", &found.inputs_sha256, &expected.inputs_sha256),
             ("commit", &found.commit, &expected.commit),
             ("device", &found.device, &expected.device),
         ];

@@ -2,7 +2,7 @@
 
 use lid::LidError;
 use partition::PartitionError;
-use space::{EdgeId, OpId};
+use space::{EdgeId, OpId, SpaceError};
 use supernet::SupernetError;
 use thiserror::Error;
 
@@ -95,7 +95,7 @@ pub enum Incomparable {
 }
 
 /// What is wrong with the options of evolution.
-#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 pub enum EvolutionFault {
     /// A number that must not be zero.
     #[error("`{0}` must be at least 1")]
@@ -115,6 +115,12 @@ pub enum EvolutionFault {
     /// A number that is no probability.
     #[error("`mutation-probability` must lie in [0, 1], got {0}")]
     Probability(f64),
+    /// Times are weighed, and there is no table of them.
+    #[error("`selection` weighs times, but there is no latency table")]
+    NoTable,
+    /// A table of times that does not fit the space.
+    #[error("the latency table does not fit: {0}")]
+    Table(SpaceError),
 }
 
 #[cfg(test)]

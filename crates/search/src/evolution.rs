@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use space::{Accuracy, Arch, Mask, SearchSpace, Seed, Valid};
 
 use crate::candidates::Candidates;
-use crate::{EvolutionFault, SearchError, Selection, pareto};
+use crate::{EvolutionFault, Prices, SearchError, Selection, pareto};
 
 /// How architectures are bred: Guo et al. 2020, algorithm 1.
 ///
@@ -97,10 +97,11 @@ impl Constraints {
 /// # Examples
 ///
 /// ```
-/// use search::{Constraints, Evolution, SearchError, Selection, best, evolve};
+/// use search::{Constraints, Evolution, Prices, SearchError, Selection, best, evolve};
 /// use space::{Accuracy, Mask, SearchSpace, Seed, Valid};
 ///
 /// fn search(space: &dyn SearchSpace, mask: &Mask) -> Result<String, SearchError> {
+///     let prices = Prices { space, latency: None };
 ///     let options = Evolution {
 ///         population: 50,
 ///         n_parents: 10,
@@ -112,7 +113,7 @@ impl Constraints {
 ///     };
 ///     let mut score = |_: &_| Ok::<_, SearchError>(Accuracy::<Valid>::from_fraction(0.5));
 ///     let limits = Constraints::default();
-///     let history = evolve(space, mask, &options, &limits, Seed::new(666), &mut score)?;
+///     let history = evolve(&prices, mask, &options, &limits, Seed::new(666), &mut score)?;
 ///     Ok(space.format(&best(&history, 1)[0].0))
 /// }
 /// ```
@@ -120,17 +121,17 @@ impl Constraints {
 /// Test accuracy does not type-check:
 ///
 /// ```compile_fail,E0271
-/// use search::{Constraints, Evolution, SearchError, evolve};
-/// use space::{Accuracy, Mask, SearchSpace, Seed, Test};
+/// use search::{Constraints, Evolution, Prices, SearchError, evolve};
+/// use space::{Accuracy, Mask, Seed, Test};
 ///
-/// fn peek(space: &dyn SearchSpace, mask: &Mask, options: &Evolution) -> Result<(), SearchError> {
+/// fn peek(prices: &Prices<'_>, mask: &Mask, options: &Evolution) -> Result<(), SearchError> {
 ///     let mut score = |_: &_| Ok::<_, SearchError>(Accuracy::<Test>::from_fraction(0.5));
-///     evolve(space, mask, options, &Constraints::default(), Seed::new(666), &mut score)?;
+///     evolve(prices, mask, options, &Constraints::default(), Seed::new(666), &mut score)?;
 ///     Ok(())
 /// }
 /// ```
 pub fn evolve<E: From<SearchError>>(
-    space: &dyn SearchSpace,
+    prices: &Prices<'_>,
     mask: &Mask,
     options: &Evolution,
     constraints: &Constraints,
@@ -138,10 +139,15 @@ pub fn evolve<E: From<SearchError>>(
     score: &mut dyn FnMut(&Arch) -> Result<Accuracy<Valid>, E>,
 ) -> Result<Vec<(Arch, Accuracy<Valid>)>, E> {
     options.check().map_err(SearchError::from)?;
-    let mut candidates = Candidates::new(space, mask, constraints, seed.child("evolution/fresh"));
+    if options.selection == Selection::ParetoLatency {
+        let table = prices.latency.ok_or(SearchError::from(EvolutionFault::NoTable))?;
+        table.check(mask).map_err(|fault| SearchError::from(EvolutionFault::Table(fault)))?;
+    }
+    let mut candidates =
+        Candidates::new(prices.space, mask, constraints, seed.child("evolution/fresh"));
     let mut history = Vec::new();
     for number in 0..options.generations {
-        let parents = pareto::select(space, options.selection, &history, options.n_parents);
+        let parents = pareto::select(prices, options.selection, &history, options.n_parents);
         let stream = seed.child(&format!("evolution/generation-{number}"));
         let generation = candidates.generation(&parents, options, stream);
         if generation.is_empty() {

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use space::{EdgeId, OpId};
+use space::{EdgeId, LatencyTable, OpId, PartLatency};
 
 use super::*;
 use crate::toy::Toy;
@@ -23,11 +23,15 @@ fn accuracy(space: &Toy, arch: &Arch) -> Accuracy<Valid> {
     Accuracy::from_counts(right, most)
 }
 
+fn prices(space: &Toy) -> Prices<'_> {
+    Prices { space, latency: None }
+}
+
 type History = Vec<(Arch, Accuracy<Valid>)>;
 
 fn run(space: &Toy, mask: &Mask, limits: Constraints, seed: u64) -> Result<History, SearchError> {
     let mut score = |arch: &Arch| Ok(accuracy(space, arch));
-    evolve(space, mask, &OPTIONS, &limits, Seed::new(seed), &mut score)
+    evolve(&prices(space), mask, &OPTIONS, &limits, Seed::new(seed), &mut score)
 }
 
 fn archs(history: &History) -> BTreeSet<Arch> {
@@ -47,6 +51,40 @@ fn the_optimum_is_found_and_nothing_is_evaluated_twice() {
     }
 }
 
+/// What is most accurate takes longest, by a table in which operation 2 of edge 1 is the fastest of all.
+#[test]
+fn nsga_2_weighs_the_times_of_a_table() {
+    let toy = Toy::new(&[3; 4]);
+    let part = |edge: usize| {
+        let seconds = (0..3).map(|op| {
+            let seconds = if (edge, op) == (1, 2) { 0.0 } else { 1.0 + op as f64 };
+            (op.to_string(), seconds)
+        });
+        PartLatency { edges: vec![EdgeId(edge)], seconds: seconds.collect() }
+    };
+    let table = LatencyTable { parts: (0..4).map(part).collect() };
+    let prices = Prices { space: &toy, latency: Some(&table) };
+    let options = Evolution { selection: Selection::ParetoLatency, ..OPTIONS };
+    let mut score = |arch: &Arch| Ok::<_, SearchError>(accuracy(&toy, arch));
+    let (mask, limits) = (toy.full_mask(), Constraints::default());
+    let history = evolve(&prices, &mask, &options, &limits, Seed::new(3), &mut score).unwrap();
+    let front = crate::front(&prices, options.selection, &history);
+    assert!(front.iter().all(|(arch, _)| arch.op(EdgeId(1)) == OpId(2)));
+
+    let mut refused = |latency| {
+        let prices = Prices { space: &toy, latency };
+        evolve(&prices, &mask, &options, &limits, Seed::new(3), &mut score).unwrap_err()
+    };
+    let fault = |error| match error {
+        SearchError::Evolution(fault) => fault.to_string(),
+        other => other.to_string(),
+    };
+    assert!(fault(refused(None)).contains("no latency table"));
+    let other = LatencyTable { parts: vec![part(7)] };
+    let expected = "part 0 of the latency table has no time for edge 7";
+    assert!(fault(refused(Some(&other))).ends_with(expected));
+}
+
 #[test]
 fn architectures_that_differ_in_inert_edges_alone_are_one() {
     let toy = Toy::new(&[5, 2, 4]);
@@ -62,8 +100,9 @@ fn nsga_2_finds_both_ends_of_the_front() {
     let options = Evolution { selection: Selection::ParetoMacs, generations: 40, ..OPTIONS };
     let mut score = |arch: &Arch| Ok::<_, SearchError>(accuracy(&toy, arch));
     let (mask, limits) = (toy.full_mask(), Constraints::default());
-    let history = evolve(&toy, &mask, &options, &limits, Seed::new(3), &mut score).unwrap();
-    let front = crate::front(&toy, options.selection, &history);
+    let history =
+        evolve(&prices(&toy), &mask, &options, &limits, Seed::new(3), &mut score).unwrap();
+    let front = crate::front(&prices(&toy), options.selection, &history);
     let ops = |arch: &Arch| arch.ops().iter().map(|op| op.0).sum::<usize>();
     let sums: BTreeSet<usize> = front.iter().map(|(arch, _)| ops(arch)).collect();
     // Every step between the best of each costs as much as it gains; operation 0 of edge 2 disconnects.
@@ -78,7 +117,8 @@ fn evolution_beats_chance() {
         let top = |options: Evolution| {
             let mut score = |arch: &Arch| Ok::<_, SearchError>(accuracy(&toy, arch));
             let (mask, limits, seed) = (toy.full_mask(), Constraints::default(), Seed::new(seed));
-            let history = evolve(&toy, &mask, &options, &limits, seed, &mut score).unwrap();
+            let history =
+                evolve(&prices(&toy), &mask, &options, &limits, seed, &mut score).unwrap();
             best(&history, 1)[0].1
         };
         let chance = Evolution { n_crossover: 0, n_mutation: 0, ..OPTIONS };
@@ -105,7 +145,8 @@ fn a_search_with_a_memory_replays_identically() {
         Ok::<_, SearchError>(*memory.entry(arch.clone()).or_insert_with(measure))
     };
     let limits = Constraints::default();
-    let resumed = evolve(&toy, &mask, &OPTIONS, &limits, Seed::new(11), &mut score).unwrap();
+    let resumed =
+        evolve(&prices(&toy), &mask, &OPTIONS, &limits, Seed::new(11), &mut score).unwrap();
     assert_eq!(resumed, whole);
     assert_eq!(n_new, 170);
 }
@@ -161,7 +202,8 @@ fn errors_of_the_score_end_the_search() {
         Err(SearchError::NoBatches)
     };
     let limits = Constraints::default();
-    let ended = evolve(&toy, &toy.full_mask(), &OPTIONS, &limits, Seed::new(7), &mut score);
+    let ended =
+        evolve(&prices(&toy), &toy.full_mask(), &OPTIONS, &limits, Seed::new(7), &mut score);
     assert!(matches!(ended, Err(SearchError::NoBatches)));
     assert_eq!(n, 1);
 }

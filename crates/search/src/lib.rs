@@ -61,6 +61,6 @@ pub use evidence::{Evidence, Reading, choose};
 pub use evolution::{Constraints, Evolution, best, evolve};
 pub use gradient_criterion::GradientCriterion;
 pub use lid_criterion::{Features, LidCriterion, LidOptions};
-pub use pareto::{Selection, front};
+pub use pareto::{Prices, Selection, front};
 pub use probe::{ProbeFault, TapLids, tap_lids};
 pub use random_criterion::RandomCriterion;

@@ -4,7 +4,7 @@
 //! objectives: fronts are peeled from the points in the order of accuracy.
 
 use serde::{Deserialize, Serialize};
-use space::{Accuracy, Arch, Cost, SearchSpace, Valid};
+use space::{Accuracy, Arch, LatencyTable, SearchSpace, Valid};
 
 use crate::best;
 
@@ -18,15 +18,33 @@ pub enum Selection {
     ParetoParameters,
     /// NSGA-II on accuracy and multiply-adds.
     ParetoMacs,
+    /// NSGA-II on accuracy and the time that a table says.
+    ParetoLatency,
 }
 
-impl Selection {
-    /// The cost that is weighed against accuracy; none if there is none.
-    fn of(self, cost: Cost) -> Option<u64> {
-        match self {
-            Self::Accuracy => None,
-            Self::ParetoParameters => Some(cost.parameters),
-            Self::ParetoMacs => Some(cost.macs),
+/// What architectures cost.
+#[derive(Clone, Copy)]
+pub struct Prices<'a> {
+    /// Counts parameters and multiply-adds.
+    pub space: &'a dyn SearchSpace,
+    /// Says how long they take.
+    pub latency: Option<&'a LatencyTable>,
+}
+
+impl Prices<'_> {
+    /// What is weighed against accuracy; nothing costs 0.
+    ///
+    /// # Panics
+    ///
+    /// If there is no table of times, and they are asked for.
+    fn of(&self, selection: Selection, arch: &Arch) -> f64 {
+        match selection {
+            Selection::Accuracy => 0.0,
+            Selection::ParetoParameters => self.space.cost(arch).parameters as f64,
+            Selection::ParetoMacs => self.space.cost(arch).macs as f64,
+            Selection::ParetoLatency => {
+                self.latency.expect("evolution checks that there is a table").seconds(arch)
+            }
         }
     }
 }
@@ -35,7 +53,7 @@ impl Selection {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Point {
     accuracy: f64,
-    cost: u64,
+    cost: f64,
 }
 
 /// The architectures of a history that no other beats: none is as accurate and as cheap, and better in
@@ -46,19 +64,23 @@ struct Point {
 /// # Examples
 ///
 /// ```
-/// use search::{Selection, front};
-/// use space::{Accuracy, Arch, SearchSpace, Valid};
+/// use search::{Prices, Selection, front};
+/// use space::{Accuracy, Arch, Valid};
 ///
-/// fn cheapest(space: &dyn SearchSpace, history: &[(Arch, Accuracy<Valid>)]) -> Option<Arch> {
-///     front(space, Selection::ParetoMacs, history).pop().map(|(arch, _)| arch)
+/// fn cheapest(prices: &Prices<'_>, history: &[(Arch, Accuracy<Valid>)]) -> Option<Arch> {
+///     front(prices, Selection::ParetoMacs, history).pop().map(|(arch, _)| arch)
 /// }
 /// ```
+///
+/// # Panics
+///
+/// If times are asked for, and there is no table of them.
 pub fn front(
-    space: &dyn SearchSpace,
+    prices: &Prices<'_>,
     selection: Selection,
     history: &[(Arch, Accuracy<Valid>)],
 ) -> Vec<(Arch, Accuracy<Valid>)> {
-    let points = points(space, selection, history);
+    let points = points(prices, selection, history);
     let first = fronts(&points).into_iter().next().unwrap_or_default();
     first.into_iter().map(|i| history[i].clone()).collect()
 }
@@ -66,7 +88,7 @@ pub fn front(
 /// The `n` best: the most accurate, or as NSGA-II selects them, by front and within a front the least
 /// crowded first; in a tie the one evaluated first.
 pub(crate) fn select(
-    space: &dyn SearchSpace,
+    prices: &Prices<'_>,
     selection: Selection,
     history: &[(Arch, Accuracy<Valid>)],
     n: usize,
@@ -74,7 +96,7 @@ pub(crate) fn select(
     if selection == Selection::Accuracy {
         return best(history, n).into_iter().map(|(arch, _)| arch).collect();
     }
-    let points = points(space, selection, history);
+    let points = points(prices, selection, history);
     let of_front = |front: Vec<usize>| {
         let crowding = crowding(&points, &front);
         let mut order: Vec<(f64, usize)> = crowding.into_iter().zip(front).collect();
@@ -86,13 +108,13 @@ pub(crate) fn select(
 }
 
 fn points(
-    space: &dyn SearchSpace,
+    prices: &Prices<'_>,
     selection: Selection,
     history: &[(Arch, Accuracy<Valid>)],
 ) -> Vec<Point> {
     let point = |(arch, accuracy): &(Arch, Accuracy<Valid>)| Point {
         accuracy: accuracy.fraction(),
-        cost: selection.of(space.cost(arch)).unwrap_or(0),
+        cost: prices.of(selection, arch),
     };
     history.iter().map(point).collect()
 }
@@ -103,7 +125,7 @@ fn fronts(points: &[Point]) -> Vec<Vec<usize>> {
     let mut rest: Vec<usize> = (0..points.len()).collect();
     let key = |i: usize| points[i];
     rest.sort_by(|&i, &j| {
-        key(j).accuracy.total_cmp(&key(i).accuracy).then(key(i).cost.cmp(&key(j).cost))
+        key(j).accuracy.total_cmp(&key(i).accuracy).then(key(i).cost.total_cmp(&key(j).cost))
     });
     let mut fronts = Vec::new();
     while !rest.is_empty() {
@@ -129,7 +151,7 @@ fn crowding(points: &[Point], front: &[usize]) -> Vec<f64> {
     let [first, .., last] = front else { return vec![f64::INFINITY; front.len()] };
     let extent = |from: usize, to: usize| {
         let accuracy = points[from].accuracy - points[to].accuracy;
-        [accuracy, points[from].cost.abs_diff(points[to].cost) as f64]
+        [accuracy, (points[from].cost - points[to].cost).abs()]
     };
     let whole = extent(*first, *last);
     let mut distances = vec![f64::INFINITY; front.len()];
@@ -152,9 +174,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fronts_are_what_is_left_unbeaten(raw in prop::collection::vec((0u8..6, 0u64..6), 0..24)) {
+        fn fronts_are_what_is_left_unbeaten(raw in prop::collection::vec((0u8..6, 0u8..6), 0..24)) {
             let points: Vec<Point> =
-                raw.iter().map(|&(a, cost)| Point { accuracy: f64::from(a) / 8.0, cost }).collect();
+                raw.iter().map(|&(a, cost)| Point { accuracy: f64::from(a) / 8.0, cost: f64::from(cost) }).collect();
             let mut rest: Vec<usize> = (0..points.len()).collect();
             for front in fronts(&points) {
                 let unbeaten = |i: &usize| !rest.iter().any(|&j| beats(points[j], points[*i]));
@@ -171,7 +193,7 @@ mod tests {
 
     #[test]
     fn crowding_by_hand() {
-        let points = [(1.0, 10), (0.75, 4), (0.5, 3), (0.0, 0)]
+        let points = [(1.0, 10.0), (0.75, 4.0), (0.5, 3.0), (0.0, 0.0)]
             .map(|(accuracy, cost)| Point { accuracy, cost });
         let [a, b, c, d] = crowding(&points, &[0, 1, 2, 3])[..] else { panic!("four points") };
         assert!(a.is_infinite() && d.is_infinite());

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use data::Batch;
 use rand::RngExt;
-use space::{Arch, Cost, EdgeId, Mask, OpId, SearchSpace, Seed, SpaceError};
+use space::{Arch, Cost, EdgeId, LatencyTable, Mask, OpId, SearchSpace, Seed, SpaceError};
 use supernet::{
     Evaluation, Features, Imported, Statistics, StepOptions, Supernet, SupernetError, TapSink, Taps,
 };
@@ -191,6 +191,19 @@ impl Supernet for ToyNet {
 
     fn store_statistics(&mut self, _arch: &Arch, _batches: &[Batch]) {
         unimplemented!("the toy has no weights")
+    }
+
+    fn measure_parts(
+        &self,
+        _mask: &Mask,
+        _batch: &Batch,
+        _repeats: usize,
+    ) -> Result<LatencyTable, SupernetError> {
+        unimplemented!("the toy takes no time")
+    }
+
+    fn measure(&self, _arch: &Arch, _batch: &Batch, _repeats: usize) -> f64 {
+        unimplemented!("the toy takes no time")
     }
 }
 

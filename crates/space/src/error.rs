@@ -21,6 +21,14 @@ pub enum SpaceError {
         /// The edge.
         edge: EdgeId,
     },
+    /// A table of times that lacks one.
+    #[error("part {part} of the latency table has no time for {choice}")]
+    Latency {
+        /// The number of the part.
+        part: usize,
+        /// The operations, or the edge that the space does not have.
+        choice: String,
+    },
     /// A text that is no architecture of the space.
     #[error("`{text}` is no architecture of {space}: {reason}")]
     Arch {

@@ -15,6 +15,7 @@
 
 mod accuracy;
 mod error;
+mod latency;
 mod mask;
 mod search_space;
 mod seed;
@@ -23,6 +24,7 @@ mod tree;
 
 pub use accuracy::{Accuracy, Test, Valid};
 pub use error::{ArchFault, SpaceError};
+pub use latency::{LatencyTable, PartLatency, choices};
 pub use mask::{Arch, EdgeId, Mask, OpId};
 pub use search_space::{Cost, SearchSpace, sample_connected, stratified_sample};
 pub use seed::Seed;

@@ -104,6 +104,11 @@ impl Mask {
         Self { allowed: arch.ops().iter().map(|&op| vec![op]).collect() }
     }
 
+    /// The architecture with the first operation of every edge.
+    pub fn first(&self) -> Arch {
+        Arch::new(self.allowed.iter().map(|ops| ops[0]).collect())
+    }
+
     /// The number of edges.
     pub fn n_edges(&self) -> usize {
         self.allowed.len()

@@ -7,16 +7,16 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use data::Batch;
-use space::{Accuracy, Arch, EdgeId};
+use space::{Accuracy, Arch, EdgeId, LatencyTable, Mask};
 use weights::Weights;
 
 use crate::checkpoint::{self, to_host};
-use crate::published;
 use crate::sgd::{self, Momentum};
 use crate::{
     Evaluation, Features, Imported, Moments, Pass, Statistics, StepOptions, Supernet,
     SupernetError, TapSink, Taps,
 };
+use crate::{latency, published};
 
 /// A network of one space that can run along any of its paths: parts in a row, and a head.
 pub trait Network: Module + 'static {
@@ -213,6 +213,22 @@ impl<N: Network> Supernet for Engine<N> {
     fn store_statistics(&mut self, arch: &Arch, batches: &[Batch]) {
         let parts = self.moments(arch, batches).into_iter().flat_map(Moments::into_parts);
         self.network = self.network.clone().map(&mut Store(parts.collect()));
+    }
+
+    fn measure_parts(
+        &self,
+        mask: &Mask,
+        batch: &Batch,
+        repeats: usize,
+    ) -> Result<LatencyTable, SupernetError> {
+        latency::measure(&self.network.valid(), mask, images(batch, &self.device), repeats)
+    }
+
+    fn measure(&self, arch: &Arch, batch: &Batch, repeats: usize) -> f64 {
+        let (network, images) = (self.network.valid(), images(batch, &self.device));
+        latency::fastest(&self.device, repeats, || {
+            network.forward(images.clone(), arch, &mut Pass::stored())
+        })
     }
 }
 

@@ -27,6 +27,18 @@ pub enum SupernetError {
         /// The first tensor that does not fit.
         tensor: String,
     },
+    /// A part of a network with too many choices to measure each.
+    #[error(
+        "part {part} of the network has {n} choices of operations, at most {most} are measured"
+    )]
+    Choices {
+        /// The number of the part.
+        part: usize,
+        /// Choices that it has.
+        n: usize,
+        /// Most choices.
+        most: usize,
+    },
     /// Published weights that are not of this network.
     #[error("{n} tensors of the network are missing: {tensors}")]
     Missing {

@@ -24,6 +24,7 @@ mod checkpoint;
 mod engine;
 mod error;
 mod features;
+mod latency;
 mod linear;
 mod pass;
 mod pool;

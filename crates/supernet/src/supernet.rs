@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use data::Batch;
-use space::{Accuracy, Arch, EdgeId, Valid};
+use space::{Accuracy, Arch, EdgeId, LatencyTable, Mask, Valid};
 use weights::Weights;
 
 use crate::{Features, Imported, SupernetError};
@@ -145,4 +145,20 @@ pub trait Supernet: Send {
     ///
     /// If there are no batches.
     fn store_statistics(&mut self, arch: &Arch, batches: &[Batch]);
+
+    /// Seconds of every part with every choice of its operations under a mask, the fastest of `repeats`
+    /// runs each; batch norm by what norms keep.
+    ///
+    /// # Errors
+    ///
+    /// If a part has more choices than can be measured one by one, as a cell of many edges has.
+    fn measure_parts(
+        &self,
+        mask: &Mask,
+        batch: &Batch,
+        repeats: usize,
+    ) -> Result<LatencyTable, SupernetError>;
+
+    /// Seconds of a forward pass along `arch`, as [`Supernet::measure_parts`] measures.
+    fn measure(&self, arch: &Arch, batch: &Batch, repeats: usize) -> f64;
 }

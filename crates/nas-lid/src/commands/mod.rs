@@ -2,6 +2,7 @@
 
 pub(crate) mod arch;
 pub(crate) mod export;
+pub(crate) mod latency;
 pub(crate) mod lid;
 pub(crate) mod nats;
 pub(crate) mod partition;

@@ -108,7 +108,7 @@ mod tests {
         let manifest = Manifest {
             config_sha256: String::new(),
             data_sha256: "images".into(),
-            weights_sha256: "drawn".into(),
+            inputs_sha256: "inputs".into(),
             commit: if seed == 9 { "later" } else { "now" }.into(),
             device: "cpu".into(),
         };

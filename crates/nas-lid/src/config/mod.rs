@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 pub(crate) use raw::{
-    AloneConfig, EvaluationStatistics, FirstWeights, Method, RunConfig, SpaceConfig, TruthConfig,
+    AloneConfig, EvaluationStatistics, FirstWeights, LatencyConfig, Method, RunConfig, SpaceConfig,
+    TruthConfig,
 };
 
 /// A configuration whose values fit together, and its text.

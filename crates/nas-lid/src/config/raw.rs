@@ -7,7 +7,7 @@ use data::{Augment, Source};
 use nb201::{Nb201Config, TruthSet};
 use ofa::OfaConfig;
 use proxyless::ProxylessConfig;
-use search::{CutOptions, Evolution, LidOptions};
+use search::{CutOptions, Evolution, LidOptions, Selection};
 use serde::{Deserialize, Serialize};
 use supernet::Sampling;
 
@@ -155,6 +155,16 @@ pub(crate) struct SearchConfig {
     pub(crate) evolution: Evolution,
     pub(crate) max_parameters: u64,
     pub(crate) max_macs: u64,
+    pub(crate) latency: LatencyConfig,
+}
+
+/// How long networks take.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum LatencyConfig {
+    Unknown,
+    /// As `nas-lid latency` has measured.
+    Table(PathBuf),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -230,6 +240,11 @@ impl RunConfig {
         }
         let evolution = &self.search.evolution;
         positive("search.evolution.population", evolution.population)?;
+        if let (Selection::ParetoLatency, LatencyConfig::Unknown) =
+            (evolution.selection, &self.search.latency)
+        {
+            return Err(("search.latency", "must be a table, which the selection weighs".into()));
+        }
         if evolution.population < evolution.n_crossover + evolution.n_mutation {
             let fault = "must not be below the children of a generation".into();
             return Err(("search.evolution.population", fault));
