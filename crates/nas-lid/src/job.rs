@@ -12,12 +12,15 @@ use crate::config::RunConfig;
 use crate::lab::Lab;
 use crate::progress::Progress;
 use crate::run_dir::{Metric, RunDir};
+use crate::shrinking::Shrinking;
 
 /// A training to be done.
 pub(crate) struct Job<'a> {
     /// Method, node and phase, such as `lid/0.1/fine-tune`: the name of its random streams.
     pub(crate) name: String,
     pub(crate) mask: &'a Mask,
+    /// Which part of the mask is trained until when.
+    pub(crate) shrinking: &'a Shrinking,
     pub(crate) epochs: u64,
     pub(crate) first_lr: f64,
     pub(crate) last_lr: f64,
@@ -93,12 +96,13 @@ impl Job<'_> {
             }
             return Ok(supernet);
         }
-        let training = self.training(lab, config);
         let n_steps = lab.training.n_steps() as u64;
         let mut progress = Progress::new(&self.name, epoch * n_steps, self.epochs * n_steps);
         while epoch < self.epochs {
             let clock = Instant::now();
-            let loss = training
+            let mask = self.shrinking.of_epoch(epoch, self.epochs, self.mask);
+            let loss = self
+                .training(lab, config, mask)
                 .epoch(supernet.as_mut(), epoch, || progress.step())
                 .with_context(|| format!("training {} stopped", self.name))?;
             epoch += 1;
@@ -129,30 +133,32 @@ impl Job<'_> {
     ) -> Result<(f64, f64)> {
         let lr = config.training.warm_up.first_lr;
         let name = "dry-run".to_owned();
-        let job = Job { name, mask, epochs: 1, first_lr: lr, last_lr: lr, keep: Vec::new() };
-        let training = job.training(lab, config);
+        let shrinking = &Shrinking::NONE;
+        let keep = Vec::new();
+        let job = Job { name, mask, shrinking, epochs: 1, first_lr: lr, last_lr: lr, keep };
+        let training = job.training(lab, config, mask);
         let order = lab.training.epoch(training.seed, 0);
-        let path = |step| training.sampling.path(training.space, mask, training.seed, 0, step);
+        let paths = training.paths();
         let n = n.min(lab.training.n_steps());
         let clock = Instant::now();
         for step in 0..n {
             let batch = lab.training.batch(&order, step);
-            supernet.train_step(&batch, &path(step), &training.options)?;
+            paths.train(supernet, &batch, (0, step), &training.options)?;
         }
         let step_seconds = clock.elapsed().as_secs_f64() / n as f64;
         let clock = Instant::now();
         for step in 0..n {
-            lab.evaluate(supernet, &path(step));
+            lab.evaluate(supernet, &paths.of_step(0, step)[0]);
         }
         Ok((step_seconds, clock.elapsed().as_secs_f64() / n as f64))
     }
 
-    fn training<'a>(&'a self, lab: &'a Lab, config: &RunConfig) -> Training<'a> {
+    fn training<'a>(&'a self, lab: &'a Lab, config: &RunConfig, mask: &'a Mask) -> Training<'a> {
         let t = &config.training;
         let max_norm = t.max_gradient_norm;
         Training {
             space: lab.space.as_ref(),
-            mask: self.mask,
+            mask,
             batches: &lab.training,
             sampling: t.sampling,
             schedule: Schedule {

@@ -13,6 +13,7 @@ use weights::Weights;
 use crate::commands::weights::listed;
 use crate::config::{EvaluationStatistics, FirstWeights, LatencyConfig, RunConfig, TruthConfig};
 use crate::run_dir::digest;
+use crate::shrinking::Shrinking;
 use crate::spaces::{self, Opened, Task};
 
 /// Space, images, and the way to make a supernet of untrained weights.
@@ -24,6 +25,8 @@ pub(crate) struct Lab {
     pub(crate) training: Batches,
     pub(crate) probes: Vec<Batch>,
     pub(crate) normalization: Normalization,
+    /// Which part of the space the first warm-up trains until when.
+    pub(crate) shrinking: Shrinking,
     /// How long networks take, if that is known.
     pub(crate) latency: Option<LatencyTable>,
     /// SHA-256 of the other files that the configuration names.
@@ -91,6 +94,8 @@ impl Lab {
             LatencyConfig::Unknown => None,
             LatencyConfig::Table(file) => Some(latency(file, space.as_ref())?),
         };
+        let shrinking = Shrinking::new(&t.warm_up.shrinking, space.as_ref())
+            .context("`training.warm-up.shrinking`")?;
         let mut inputs = published.as_ref().map(Weights::to_safetensors).unwrap_or_default();
         serde_json::to_writer(&mut inputs, &latency)?;
         Ok(Self {
@@ -102,6 +107,7 @@ impl Lab {
             probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
             evaluation: take(&evaluation, n_evaluation, seed.child("data/evaluation"))?,
             normalization: norm,
+            shrinking,
             latency,
             inputs_digest: digest(&inputs),
             plain: plain_train,

@@ -18,6 +18,7 @@ mod run;
 mod run_dir;
 mod scores;
 mod separation;
+mod shrinking;
 mod space_options;
 mod spaces;
 mod summary;

@@ -15,6 +15,7 @@ use crate::lab::Lab;
 use crate::memory::Peak;
 use crate::progress::Progress;
 use crate::run_dir::RunDir;
+use crate::shrinking::Shrinking;
 
 /// The file of all split trees.
 const TREES: &str = "split-tree.json";
@@ -59,6 +60,7 @@ impl Arm<'_> {
         let job = Job {
             name: PARENT.into(),
             mask: &mask,
+            shrinking: &self.lab.shrinking,
             epochs: warm_up.epochs[0],
             first_lr: warm_up.first_lr,
             last_lr: warm_up.last_lr,
@@ -151,6 +153,7 @@ impl Arm<'_> {
         let job = Job {
             name: self.job(&leaf.id, "warm-up"),
             mask: &leaf.mask,
+            shrinking: &Shrinking::NONE,
             epochs: warm_up.epochs[level],
             first_lr: warm_up.first_lr,
             last_lr: warm_up.last_lr,
@@ -167,6 +170,7 @@ impl Arm<'_> {
             let job = Job {
                 name: self.job(&leaf.id, "fine-tune"),
                 mask: &leaf.mask,
+                shrinking: &Shrinking::NONE,
                 epochs: self.fine_tune_epochs(),
                 first_lr: fine_tune.first_lr,
                 last_lr: fine_tune.last_lr,

@@ -11,6 +11,7 @@ use crate::config::{AloneConfig, RunConfig, TruthConfig};
 use crate::job::Job;
 use crate::lab::Lab;
 use crate::run_dir::RunDir;
+use crate::shrinking::Shrinking;
 
 /// True test accuracies, to be reported and for nothing else.
 pub(crate) enum Truth {
@@ -53,6 +54,7 @@ impl Truth {
             let job = Job {
                 name: format!("alone/{arch}"),
                 mask: &mask,
+                shrinking: &Shrinking::NONE,
                 epochs: training.epochs,
                 first_lr: training.first_lr,
                 last_lr: training.last_lr,

@@ -312,4 +312,16 @@ mod tests {
         assert!(space.is_connected(&dead));
         assert!(!space.is_connected(&arch([2, 0, 0, 0, 0, 2])));
     }
+
+    #[test]
+    fn extremes_are_those_of_all_architectures() {
+        let space = space(16, 5);
+        let mask = space.full_mask();
+        let [cheapest, costliest] = space::extremes(&space, &mask);
+        let macs = |arch: &Arch| space.cost(arch).macs;
+        let connected = mask.archs().filter(|arch| space.is_connected(arch));
+        assert_eq!(connected.map(|arch| macs(&arch)).min(), Some(macs(&cheapest)));
+        assert!(space.is_connected(&cheapest));
+        assert_eq!(mask.archs().map(|arch| macs(&arch)).max(), Some(macs(&costliest)));
+    }
 }

@@ -268,6 +268,14 @@ mod tests {
         check(1.2, drawn(), 7_657_232, 537_538_976);
     }
 
+    #[test]
+    fn the_extremes_take_the_ends_of_every_choice() {
+        let space = space(1.0);
+        let [cheapest, costliest] = space::extremes(&space, &space.full_mask());
+        assert_eq!(cheapest, arch([0; 20], [0; 20], [0; 5]));
+        assert_eq!(costliest, arch([2; 20], [1; 20], [1; 5]));
+    }
+
     /// `golden/ofa_archs.json`.
     #[test]
     fn taps_follow_the_depths() {

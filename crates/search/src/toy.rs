@@ -122,10 +122,11 @@ fn features(arch: &Arch, batch: &Batch, tap: usize) -> Vec<f32> {
 }
 
 impl Supernet for ToyNet {
-    fn train_step(
+    fn train_together(
         &mut self,
         _batch: &Batch,
-        _arch: &Arch,
+        _archs: &[Arch],
+        _distillation: f64,
         _options: &StepOptions,
     ) -> Result<f64, SupernetError> {
         unimplemented!("the toy has no weights")

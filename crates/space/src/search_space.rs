@@ -84,6 +84,41 @@ pub fn sample_connected(space: &dyn SearchSpace, mask: &Mask, rng: &mut ChaCha8R
     arch
 }
 
+/// How often every edge is reconsidered in search of extremes.
+const SWEEPS: usize = 4;
+
+/// The cheapest connected and the costliest architecture under a mask, in multiply-adds.
+///
+/// Edge by edge, which finds them where the cost of an edge does not depend on others but for whether
+/// it counts. Of operations that cost the same, the cheapest has the first and the costliest the last.
+pub fn extremes(space: &dyn SearchSpace, mask: &Mask) -> [Arch; 2] {
+    let macs = |arch: &Arch| space.cost(arch).macs;
+    let costliest = improved(mask, mask.first(), &|old, new| macs(old) <= macs(new));
+    let is_cheaper =
+        |old: &Arch, new: &Arch| space.is_connected(new) && (macs(new), new) < (macs(old), old);
+    let cheapest = improved(mask, costliest.clone(), &is_cheaper);
+    [cheapest, costliest]
+}
+
+/// Takes every operation of every edge in turn where it is better, until none is.
+fn improved(mask: &Mask, mut arch: Arch, is_better: &dyn Fn(&Arch, &Arch) -> bool) -> Arch {
+    for _ in 0..SWEEPS {
+        let before = arch.clone();
+        for edge in mask.edges() {
+            for &op in mask.ops(edge) {
+                let other = arch.with(edge, op);
+                if is_better(&arch, &other) {
+                    arch = other;
+                }
+            }
+        }
+        if arch == before {
+            break;
+        }
+    }
+    arch
+}
+
 /// `n` architectures of the whole space in equal shares of `n` strata of equal numbers by cost.
 ///
 /// The strata are cut from `20 n` uniform draws sorted by parameters and multiply-adds; the sample

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::activation::log_softmax;
+use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use data::Batch;
 use space::{Accuracy, Arch, EdgeId, LatencyTable, Mask};
@@ -87,21 +87,22 @@ impl<N: Network> Engine<N> {
         &self.network
     }
 
-    /// The gradient of the loss along one path, or the loss that is no number.
+    /// The loss along one path and its gradient, and the logits; an error if the loss is no number.
     fn backward(
         &self,
         batch: &Batch,
         arch: &Arch,
-        label_smoothing: f64,
-    ) -> Result<(f64, Gradients), SupernetError> {
+        lesson: &Lesson<'_>,
+    ) -> Result<Backward, SupernetError> {
         let device = self.device.clone().autodiff();
         let logits = self.network.forward(images(batch, &device), arch, &mut Pass::of_batch());
-        let loss = cross_entropy(logits, labels(batch, &device), label_smoothing);
-        let value = f64::from(loss.clone().inner().into_scalar::<f32>());
-        if !value.is_finite() {
-            return Err(SupernetError::Loss { loss: value, arch: arch.to_string() });
+        let value = logits.clone().inner();
+        let loss = lesson.loss(logits, labels(batch, &device));
+        let number = f64::from(loss.clone().inner().into_scalar::<f32>());
+        if !number.is_finite() {
+            return Err(SupernetError::Loss { loss: number, arch: arch.to_string() });
         }
-        Ok((value, loss.backward()))
+        Ok(Backward { loss: number, gradients: loss.backward(), logits: value })
     }
 
     /// The average over the batches of the statistics at every norm on the path.
@@ -117,15 +118,28 @@ impl<N: Network> Engine<N> {
 }
 
 impl<N: Network> Supernet for Engine<N> {
-    fn train_step(
+    fn train_together(
         &mut self,
         batch: &Batch,
-        arch: &Arch,
+        archs: &[Arch],
+        distillation: f64,
         options: &StepOptions,
     ) -> Result<f64, SupernetError> {
-        let (loss, gradients) = self.backward(batch, arch, options.label_smoothing)?;
-        self.network = sgd::step(self.network.clone(), gradients, &mut self.momentum, options);
-        Ok(loss)
+        let (mut sum, mut total) = (sgd::Sum::new(), 0.0);
+        let mut teacher: Option<Tensor<2>> = None;
+        for arch in archs {
+            let answers = teacher.as_ref().filter(|_| 0.0 < distillation);
+            let lesson = Lesson {
+                label_smoothing: options.label_smoothing,
+                teacher: answers.map(|probabilities| (probabilities, distillation)),
+            };
+            let Backward { loss, gradients, logits } = self.backward(batch, arch, &lesson)?;
+            sgd::add(&mut sum, &self.network, gradients);
+            total += loss;
+            teacher.get_or_insert_with(|| softmax(logits, 1));
+        }
+        self.network = sgd::step(self.network.clone(), sum, &mut self.momentum, options);
+        Ok(total / archs.len() as f64)
     }
 
     fn evaluate(&self, arch: &Arch, batches: &[Batch], statistics: Statistics<'_>) -> Evaluation {
@@ -179,7 +193,8 @@ impl<N: Network> Supernet for Engine<N> {
         batch: &Batch,
         edge: EdgeId,
     ) -> Result<BTreeMap<String, Vec<f32>>, SupernetError> {
-        let (_, gradients) = self.backward(batch, arch, 0.0)?;
+        let lesson = Lesson { label_smoothing: 0.0, teacher: None };
+        let gradients = self.backward(batch, arch, &lesson)?.gradients;
         let shared = |name: &str| N::edge_of(name) != Some(edge);
         let mut collect = Collect { path: Vec::new(), gradients, shared, found: BTreeMap::new() };
         self.network.visit(&mut collect);
@@ -229,6 +244,33 @@ impl<N: Network> Supernet for Engine<N> {
         latency::fastest(&self.device, repeats, || {
             network.forward(images.clone(), arch, &mut Pass::stored())
         })
+    }
+}
+
+/// What a pass back gives.
+struct Backward {
+    loss: f64,
+    gradients: Gradients,
+    /// Without a graph, `[b, classes]`.
+    logits: Tensor<2>,
+}
+
+/// What a network is to answer.
+struct Lesson<'a> {
+    label_smoothing: f64,
+    /// The probabilities that another network answers, `[b, classes]`, and their share of the loss.
+    teacher: Option<(&'a Tensor<2>, f64)>,
+}
+
+impl Lesson<'_> {
+    /// In nats, the mean over the images.
+    fn loss(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+        let Some((probabilities, share)) = self.teacher else {
+            return cross_entropy(logits, labels, self.label_smoothing);
+        };
+        let probabilities = Tensor::from_inner(probabilities.clone());
+        let soft = -(log_softmax(logits.clone(), 1) * probabilities).sum_dim(1).mean();
+        cross_entropy(logits, labels, self.label_smoothing) * (1.0 - share) + soft * share
     }
 }
 

@@ -47,4 +47,4 @@ pub use pool::{avg_pool2, avg_pool3, global_avg_pool};
 pub use published::{Imported, published_bottleneck, published_conv_norm};
 pub use squeeze_excite::SqueezeExcite;
 pub use supernet::{Evaluation, Lookahead, Statistics, StepOptions, Supernet, TapSink, Taps};
-pub use training::{Sampling, Schedule, Training, TrainingError};
+pub use training::{Paths, Sampling, Sandwich, Schedule, Training, TrainingError};

@@ -1,8 +1,8 @@
 //! Stochastic gradient descent over the parameters that a path has touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor};
 
 use crate::{Lookahead, StepOptions};
@@ -10,13 +10,34 @@ use crate::{Lookahead, StepOptions};
 /// The last update of every parameter that was ever trained, by name and flat.
 pub(crate) type Momentum = BTreeMap<String, Tensor<1>>;
 
+/// The gradients of the parameters that some paths have touched, flat.
+pub(crate) type Sum = HashMap<ParamId, Tensor<1>>;
+
+/// Adds the gradients of one path.
+pub(crate) fn add<N: Module>(sum: &mut Sum, network: &N, gradients: Gradients) {
+    struct Add<'a>(&'a mut Sum, Gradients);
+    impl ModuleVisitor for Add<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let Some(gradient) = param.val().grad_remove(&mut self.1) else { return };
+            let n = gradient.shape().num_elements();
+            let gradient = gradient.reshape([n]);
+            let sum = match self.0.remove(&param.id) {
+                Some(others) => others + gradient,
+                None => gradient,
+            };
+            self.0.insert(param.id, sum);
+        }
+    }
+    network.visit(&mut Add(sum, gradients));
+}
+
 /// The network after one step.
 ///
 /// burn's optimizer clips each parameter by itself and keys its state by numbers drawn at random;
 /// here the norm is of the whole gradient, and the state has names that a checkpoint can hold.
 pub(crate) fn step<N: Module>(
     network: N,
-    mut gradients: Gradients,
+    mut gradients: Sum,
     momentum: &mut Momentum,
     options: &StepOptions,
 ) -> N {
@@ -29,13 +50,13 @@ pub(crate) fn step<N: Module>(
     network.map(&mut update)
 }
 
-/// The L2 norm of the whole gradient.
-fn norm<N: Module>(network: &N, gradients: &Gradients) -> f64 {
-    struct Squares<'a>(&'a Gradients, f64);
+/// The L2 norm of the whole gradient, summed in the order of the network.
+fn norm<N: Module>(network: &N, gradients: &Sum) -> f64 {
+    struct Squares<'a>(&'a Sum, f64);
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = param.val().grad(self.0) {
-                self.1 += f64::from(gradient.square().sum().into_scalar::<f32>());
+            if let Some(gradient) = self.0.get(&param.id) {
+                self.1 += f64::from(gradient.clone().square().sum().into_scalar::<f32>());
             }
         }
     }
@@ -46,7 +67,7 @@ fn norm<N: Module>(network: &N, gradients: &Gradients) -> f64 {
 
 struct Update<'a> {
     path: Vec<String>,
-    gradients: &'a mut Gradients,
+    gradients: &'a mut Sum,
     momentum: &'a mut Momentum,
     clip: f64,
     options: &'a StepOptions,
@@ -63,14 +84,13 @@ impl ModuleMapper for Update<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, weight, mapper) = param.consume();
-        let Some(gradient) = weight.grad_remove(self.gradients) else {
+        let Some(mut gradient) = self.gradients.remove(&id) else {
             return Param::from_mapped_value(id, weight, mapper);
         };
         let StepOptions { lr, momentum, lookahead, weight_decay, .. } = *self.options;
         let shape = weight.shape();
         let n = shape.num_elements();
         let weight = weight.inner().reshape([n]);
-        let mut gradient = gradient.reshape([n]);
         if self.clip < 1.0 {
             gradient = gradient * self.clip;
         }

@@ -83,6 +83,26 @@ pub trait Supernet: Send {
         batch: &Batch,
         arch: &Arch,
         options: &StepOptions,
+    ) -> Result<f64, SupernetError> {
+        self.train_together(batch, std::slice::from_ref(arch), 0.0, options)
+    }
+
+    /// One step of gradient descent on the sum of the losses along several paths.
+    ///
+    /// All but the first learn from what the first answers, too: their loss is, by the share
+    /// `distillation`, the cross-entropy with its probabilities instead of the labels (in-place
+    /// distillation, Yu and Huang 2019; OFA and BigNAS distil from their largest network). Returns the
+    /// mean loss before the step, in nats.
+    ///
+    /// # Errors
+    ///
+    /// If a loss is not finite; the weights are then unchanged.
+    fn train_together(
+        &mut self,
+        batch: &Batch,
+        archs: &[Arch],
+        distillation: f64,
+        options: &StepOptions,
     ) -> Result<f64, SupernetError>;
 
     /// Accuracy and loss of `arch` on `batches`; changes nothing.

@@ -2,52 +2,99 @@
 
 use std::f64::consts::PI;
 
-use data::Batches;
+use data::{Batch, Batches};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use space::{Arch, Mask, SearchSpace, Seed, sample_connected};
+use space::{Arch, EdgeId, Mask, SearchSpace, Seed, extremes, sample_connected};
 
 use crate::{StepOptions, Supernet, SupernetError};
 
-/// How the path of a step is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// How the paths of a step are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Sampling {
-    /// Uniformly from the connected architectures of the mask.
+    /// One, uniformly from the connected architectures of the mask.
     Uniform,
-    /// Each edge runs through a fresh permutation of its operations, so that all of them are
+    /// One; each edge runs through a fresh permutation of its operations, so that all of them are
     /// trained equally often (FairNAS, Chu et al. 2021).
     StrictFair,
+    /// The costliest, the cheapest and some between (Yu and Huang 2019).
+    Sandwich(Sandwich),
 }
 
-impl Sampling {
-    /// The path of one step: a function of the arguments alone.
-    pub fn path(
-        self,
-        space: &dyn SearchSpace,
-        mask: &Mask,
-        seed: Seed,
-        epoch: u64,
-        step: usize,
-    ) -> Arch {
-        let seed = seed.child(&format!("epoch/{epoch}"));
-        match self {
-            Self::Uniform => {
-                sample_connected(space, mask, &mut seed.child(&format!("step/{step}")).rng())
+/// The networks of a step under the sandwich rule.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Sandwich {
+    /// Networks beside the costliest and the cheapest, drawn uniformly.
+    pub between: usize,
+    /// Share of their loss, and of the cheapest's, that is against the answers of the costliest.
+    pub distillation: f64,
+}
+
+/// The paths of every step of a training.
+pub struct Paths<'a> {
+    space: &'a dyn SearchSpace,
+    mask: &'a Mask,
+    sampling: Sampling,
+    seed: Seed,
+    /// The costliest and the cheapest, if each step trains them.
+    ends: Vec<Arch>,
+}
+
+impl<'a> Paths<'a> {
+    /// Paths under a mask; `seed` is their stream.
+    pub fn new(space: &'a dyn SearchSpace, mask: &'a Mask, sampling: Sampling, seed: Seed) -> Self {
+        let ends = match sampling {
+            Sampling::Uniform | Sampling::StrictFair => Vec::new(),
+            Sampling::Sandwich(_) => extremes(space, mask).into_iter().rev().collect(),
+        };
+        Self { space, mask, sampling, seed, ends }
+    }
+
+    /// The paths of one step: a function of the arguments alone. The first teaches the others.
+    pub fn of_step(&self, epoch: u64, step: usize) -> Vec<Arch> {
+        let seed = self.seed.child(&format!("epoch/{epoch}"));
+        let mut rng = seed.child(&format!("step/{step}")).rng();
+        match self.sampling {
+            Sampling::Uniform => vec![sample_connected(self.space, self.mask, &mut rng)],
+            Sampling::StrictFair => vec![strict_fair(self.mask, seed, step)],
+            Sampling::Sandwich(Sandwich { between, .. }) => {
+                let drawn = |_| sample_connected(self.space, self.mask, &mut rng);
+                self.ends.iter().cloned().chain((0..between).map(drawn)).collect()
             }
-            Self::StrictFair => Arch::new(
-                mask.edges()
-                    .map(|edge| {
-                        let mut ops = mask.ops(edge).to_vec();
-                        let (round, turn) = (step / ops.len(), step % ops.len());
-                        let stream = format!("edge/{}/round/{round}", edge.0);
-                        ops.shuffle(&mut seed.child(&stream).rng());
-                        ops[turn]
-                    })
-                    .collect(),
-            ),
         }
     }
+
+    /// Trains one step and returns its loss in nats.
+    ///
+    /// # Errors
+    ///
+    /// If a loss is not finite.
+    pub fn train(
+        &self,
+        supernet: &mut dyn Supernet,
+        batch: &Batch,
+        (epoch, step): (u64, usize),
+        options: &StepOptions,
+    ) -> Result<f64, SupernetError> {
+        let distillation = match self.sampling {
+            Sampling::Uniform | Sampling::StrictFair => 0.0,
+            Sampling::Sandwich(sandwich) => sandwich.distillation,
+        };
+        supernet.train_together(batch, &self.of_step(epoch, step), distillation, options)
+    }
+}
+
+fn strict_fair(mask: &Mask, seed: Seed, step: usize) -> Arch {
+    let op = |edge: EdgeId| {
+        let mut ops = mask.ops(edge).to_vec();
+        let (round, turn) = (step / ops.len(), step % ops.len());
+        let stream = format!("edge/{}/round/{round}", edge.0);
+        ops.shuffle(&mut seed.child(&stream).rng());
+        ops[turn]
+    };
+    Arch::new(mask.edges().map(op).collect())
 }
 
 /// A learning rate that falls along half a cosine from `first` to `last`.
@@ -103,6 +150,11 @@ pub struct TrainingError {
 }
 
 impl Training<'_> {
+    /// The paths of its steps.
+    pub fn paths(&self) -> Paths<'_> {
+        Paths::new(self.space, self.mask, self.sampling, self.seed.child("paths"))
+    }
+
     /// Trains one epoch and returns the mean loss of its steps in nats.
     ///
     /// The weights afterwards depend on the weights before, the seed and `epoch` alone.
@@ -118,14 +170,13 @@ impl Training<'_> {
     ) -> Result<f64, TrainingError> {
         let n_steps = self.batches.n_steps();
         let order = self.batches.epoch(self.seed.child("images"), epoch);
+        let paths = self.paths();
         let mut total = 0.0;
         for (step, batch) in self.batches.prefetch(order, 0..n_steps, N_AHEAD).enumerate() {
-            let arch =
-                self.sampling.path(self.space, self.mask, self.seed.child("paths"), epoch, step);
             let lr = self.schedule.lr(epoch as usize * n_steps + step);
             let options = StepOptions { lr, ..self.options };
-            total += supernet
-                .train_step(&batch, &arch, &options)
+            total += paths
+                .train(supernet, &batch, (epoch, step), &options)
                 .map_err(|source| TrainingError { epoch, step, source })?;
             after_step();
         }

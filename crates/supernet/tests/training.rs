@@ -130,6 +130,55 @@ fn parameters_off_the_path_do_not_move() {
 }
 
 #[test]
+fn several_paths_take_one_step_on_the_sum_of_their_losses() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = StepOptions {
+        lr: 0.05,
+        momentum: 0.0,
+        lookahead: Lookahead::None,
+        weight_decay: 0.0,
+        max_gradient_norm: None,
+        label_smoothing: 0.0,
+    };
+    let paths = [arch([0, 0]), arch([1, 1])];
+    let mut together = engine();
+    together.train_together(&batch(1), &paths, 0.0, &options).unwrap();
+    let together = tensors(&together, folder.path());
+    let start = tensors(&engine(), folder.path());
+    let alone = paths.map(|path| {
+        let mut engine = engine();
+        engine.train_step(&batch(1), &path, &options).unwrap();
+        tensors(&engine, folder.path())
+    });
+    for (name, start) in &start {
+        for (at, (&got, start)) in together[name].values.iter().zip(&start.values).enumerate() {
+            let [a, b] = [0, 1].map(|path| alone[path][name].values[at]);
+            let expected = a + b - start;
+            assert!((got - expected).abs() < 1e-5, "{name}: {got} for {expected}");
+        }
+    }
+}
+
+#[test]
+fn distillation_learns_from_the_first_alone() {
+    // With nothing but the answers of the same path to learn, there is nothing to learn.
+    let folder = tempfile::tempdir().unwrap();
+    let path = arch([0, 1]);
+    let options = StepOptions { weight_decay: 0.0, label_smoothing: 0.0, ..STEP };
+    let step = |archs: &[Arch]| {
+        let mut engine = engine();
+        engine.train_together(&batch(1), archs, 1.0, &options).unwrap();
+        tensors(&engine, folder.path())
+    };
+    let (once, twice) = (step(std::slice::from_ref(&path)), step(&[path.clone(), path]));
+    for (name, tensor) in &once {
+        for (a, b) in tensor.values.iter().zip(&twice[name].values) {
+            assert!((a - b).abs() < 1e-6, "{name}: {a} and {b}");
+        }
+    }
+}
+
+#[test]
 fn gradients_agree_with_finite_differences() {
     let engine = engine();
     let (path, images) = (arch([0, 1]), batch(5));

@@ -9,8 +9,9 @@ use ofa::OfaConfig;
 use proxyless::ProxylessConfig;
 use search::{CutOptions, Evolution, LidOptions, Selection};
 use serde::{Deserialize, Serialize};
-use supernet::Sampling;
+use supernet::{Sampling, Sandwich};
 
+use crate::shrinking::Stage;
 use crate::spaces::{MOST_CHANNELS, WIDTHS};
 
 /// A whole run.
@@ -73,6 +74,7 @@ pub(crate) enum FirstWeights {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct WarmUpConfig {
     pub(crate) epochs: Vec<u64>,
+    pub(crate) shrinking: Vec<Stage>,
     pub(crate) first_lr: f64,
     pub(crate) last_lr: f64,
 }
@@ -217,6 +219,7 @@ impl RunConfig {
         ] {
             not_negative(key, lr)?;
         }
+        self.check_together()?;
         share("training.fine-tune.late-span", t.fine_tune.late_span)?;
         positive("training.fine-tune.late-checkpoints", t.fine_tune.late_checkpoints as usize)?;
         if t.fine_tune.epochs < t.fine_tune.late_checkpoints {
@@ -253,6 +256,23 @@ impl RunConfig {
         self.check_truth()?;
         positive("ranking.resamples", self.ranking.resamples)?;
         share("ranking.confidence", self.ranking.confidence)
+    }
+
+    /// What trains several networks in turn or at once.
+    fn check_together(&self) -> Result<(), Fault> {
+        if let Sampling::Sandwich(Sandwich { distillation, .. }) = self.training.sampling
+            && !(0.0..=1.0).contains(&distillation)
+        {
+            let fault = format!("distils a share of {distillation}, which must lie in [0, 1]");
+            return Err(("training.sampling", fault));
+        }
+        let stages = &self.training.warm_up.shrinking;
+        let is_ascending = stages.windows(2).all(|pair| pair[0].until < pair[1].until);
+        if !is_ascending || stages.iter().any(|stage| !(0.0..=1.0).contains(&stage.until)) {
+            let fault = "must end its stages one after another, within [0, 1]".into();
+            return Err(("training.warm-up.shrinking", fault));
+        }
+        Ok(())
     }
 
     fn check_space(&self) -> Result<(), Fault> {
