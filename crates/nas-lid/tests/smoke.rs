@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use weights::Weights;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -103,6 +105,36 @@ fn networks_trained_alone_survive_interruptions() {
         let [a, b] = [&undisturbed, &disturbed].map(|out| std::fs::read(out.join(file)).unwrap());
         assert_eq!(a, b, "{file}");
     }
+    goes_out_and_in_again(&undisturbed);
+}
+
+/// The best network that a run has found becomes the first weights of another.
+#[track_caller]
+fn goes_out_and_in_again(run: &Path) {
+    let export = |method: &str| {
+        let mut command = program();
+        command.arg("export").arg(run).args(["--method", method, "--format", "json"]);
+        command.output().expect("the program starts")
+    };
+    refused(&export("lid"), 1, "the run has not searched by lid yet");
+    let output = export("one-shot");
+    succeeds(&output);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    let file = Path::new(json["file"].as_str().unwrap_or_default());
+    let exported = Weights::read(file).expect("it was just written");
+    assert_eq!(exported.metadata["arch"], json["arch"]);
+
+    let again = |weights: &str| {
+        let mut command = chain(&run.join("never"));
+        let first = format!("training.first-weights={{ published = {weights} }}");
+        command.args(["--dry-run", "--set", &first]).output().expect("the program starts")
+    };
+    let output = again(&json["file"].to_string());
+    succeeds(&output);
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    let expected = format!("{} tensors taken, unused 0, kept 0", exported.tensors.len());
+    assert!(log.contains(&expected), "{log}");
+    refused(&again("\"nowhere.pth\""), 1, "weights nowhere.pth: ");
 }
 
 #[track_caller]
@@ -178,6 +210,30 @@ fn a_published_mask_is_described() {
     refused(&arch(&["--stage-channels", "8,8"]), 1, "--stage-channels: expected six");
     std::fs::write(&file, "{}").unwrap();
     refused(&arch(&[]), 1, "mask.json: no key `s0_c0`");
+}
+
+#[test]
+fn parts_are_timed_for_the_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("latency.json");
+    let latency = |space: &str, more: &[&str]| {
+        let mut command = program();
+        command.args(["latency", space, "--repeats", "1", "--out"]).arg(&file).args(more);
+        command.output().unwrap()
+    };
+    succeeds(&latency("proxyless", &["--width", "0.01", "--resolution", "8"]));
+    let run = |table: &str| {
+        let mut command = chain(&folder.path().join("run"));
+        let latency = format!("search.latency={table}");
+        command.args(["--set", "search.evolution.selection=pareto-latency", "--set", &latency]);
+        command.arg("--dry-run").output().unwrap()
+    };
+    let table = format!("{{ table = {file:?} }}");
+    succeeds(&run(&table));
+    refused(&run("unknown"), 1, "`search.latency` must be a table");
+    std::fs::write(&file, r#"{ "parts": [{ "edges": [0], "seconds": { "0": 1.0 } }] }"#).unwrap();
+    refused(&run(&table), 1, "part 0 of the latency table has no time for operations 1");
+    refused(&latency("nb201", &[]), 1, "part 1 of the network has 15625 choices of operations");
 }
 
 #[test]
