@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use data::Batch;
 use nb201::{Nb201, Nb201Config, Nb201Network, canonical};
 use space::{Arch, SearchSpace, Seed};
-use supernet::{Engine, Features, Lookahead, Statistics, StepOptions, Supernet, Taps};
+use supernet::{Engine, Features, Lookahead, Optimizer, Statistics, StepOptions, Supernet, Taps};
 
 /// Channels, cells a stage, side of the images: the networks of the benchmark, and the `cpu` profile.
 const SIZES: [(usize, usize, usize); 2] = [(16, 5, 32), (8, 1, 16)];
@@ -21,11 +21,12 @@ const MIXED: &str = "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+\
 
 const STEP: StepOptions = StepOptions {
     lr: 0.01,
-    momentum: 0.9,
-    lookahead: Lookahead::Nesterov,
+    optimizer: Optimizer::Sgd { momentum: 0.9, lookahead: Lookahead::Nesterov },
     weight_decay: 5e-4,
     max_gradient_norm: Some(5.0),
     label_smoothing: 0.0,
+    stochastic_depth: None,
+    averaging: None,
 };
 
 fn space(channels: usize, cells_per_stage: usize, side: usize) -> Nb201 {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use space::Mask;
-use supernet::{Lookahead, Schedule, StepOptions, Supernet, Training};
+use supernet::{Lookahead, Optimizer, Schedule, StepOptions, Supernet, Training};
 
 use crate::config::RunConfig;
 use crate::lab::Lab;
@@ -156,6 +156,7 @@ impl Job<'_> {
     fn training<'a>(&'a self, lab: &'a Lab, config: &RunConfig, mask: &'a Mask) -> Training<'a> {
         let t = &config.training;
         let max_norm = t.max_gradient_norm;
+        let lookahead = if t.nesterov { Lookahead::Nesterov } else { Lookahead::None };
         Training {
             space: lab.space.as_ref(),
             mask,
@@ -168,11 +169,12 @@ impl Job<'_> {
             },
             options: StepOptions {
                 lr: self.first_lr,
-                momentum: t.momentum,
-                lookahead: if t.nesterov { Lookahead::Nesterov } else { Lookahead::None },
+                optimizer: Optimizer::Sgd { momentum: t.momentum, lookahead },
                 weight_decay: t.weight_decay,
                 max_gradient_norm: (0.0 < max_norm).then_some(max_norm),
                 label_smoothing: t.label_smoothing,
+                stochastic_depth: None,
+                averaging: None,
             },
             seed: lab.seed.child(&self.name),
         }

@@ -4,7 +4,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use data::Batch;
 use nb201::{Nb201, Nb201Config, Nb201Network, live_edges};
 use space::{Arch, EdgeId, OpId, SearchSpace, Seed};
-use supernet::{Engine, Lookahead, Network, Pass, StepOptions, Supernet, Taps, parameters};
+use supernet::{
+    Engine, Lookahead, Network, Optimizer, Pass, StepOptions, Supernet, Taps, parameters,
+};
 
 const CLASSES: usize = 10;
 const RESOLUTION: usize = 8;
@@ -135,11 +137,12 @@ fn every_kind_of_path_can_be_trained() {
     let mut engine = Engine::new(network(&space, &device.clone().autodiff()), &device);
     let options = StepOptions {
         lr: 0.05,
-        momentum: 0.9,
-        lookahead: Lookahead::Nesterov,
+        optimizer: Optimizer::Sgd { momentum: 0.9, lookahead: Lookahead::Nesterov },
         weight_decay: 0.0,
         max_gradient_norm: None,
         label_smoothing: 0.0,
+        stochastic_depth: None,
+        averaging: None,
     };
     for ops in [[0; 6], [2, 2, 2, 0, 0, 0], [3, 4, 1, 2, 4, 2]] {
         let losses: Vec<f64> =

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
-use supernet::{BottleneckConfig, ConvNorm, Pass, SqueezeExcite, prefix};
+use supernet::{BottleneckConfig, ConvNorm, Pass, SqueezeExcite, plus_input, prefix};
 
 use crate::space_impl::{n_mid, n_squeezed};
 
@@ -58,18 +58,19 @@ impl Block {
         expand: usize,
         pass: &mut Pass<'_>,
     ) -> Tensor<4> {
-        let n_mid = n_mid(x.dims()[1], expand);
-        let weight = prefix(self.depthwise.weight(), &[n_mid]);
-        let weight = self.transforms.shrink(weight, kernel);
+        plus_input(self.adds_input, x, pass, |x, pass| {
+            let n_mid = n_mid(x.dims()[1], expand);
+            let weight = prefix(self.depthwise.weight(), &[n_mid]);
+            let weight = self.transforms.shrink(weight, kernel);
 
-        let y = self.expand.forward_prefix(x.clone(), n_mid, pass); // [b, n_mid, h, w]
-        let mut y = self.depthwise.forward_by(weight, y, pass); // [b, n_mid, h′, w′]
-        if let Some(gate) = &self.gate {
-            y = gate.forward_prefix(y, n_squeezed(n_mid));
-        }
-        let n_out = self.project.weight().dims()[0];
-        let y = self.project.forward_prefix(y, n_out, pass);
-        if self.adds_input { y + x } else { y }
+            let y = self.expand.forward_prefix(x, n_mid, pass); // [b, n_mid, h, w]
+            let mut y = self.depthwise.forward_by(weight, y, pass); // [b, n_mid, h′, w′]
+            if let Some(gate) = &self.gate {
+                y = gate.forward_prefix(y, n_squeezed(n_mid));
+            }
+            let n_out = self.project.weight().dims()[0];
+            self.project.forward_prefix(y, n_out, pass)
+        })
     }
 }
 

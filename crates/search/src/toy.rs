@@ -7,7 +7,8 @@ use data::Batch;
 use rand::RngExt;
 use space::{Arch, Cost, EdgeId, LatencyTable, Mask, OpId, SearchSpace, Seed, SpaceError};
 use supernet::{
-    Evaluation, Features, Imported, Statistics, StepOptions, Supernet, SupernetError, TapSink, Taps,
+    Evaluation, Features, Imported, Lesson, Statistics, StepOptions, Supernet, SupernetError,
+    TapSink, Taps,
 };
 use weights::Weights;
 
@@ -124,9 +125,8 @@ fn features(arch: &Arch, batch: &Batch, tap: usize) -> Vec<f32> {
 impl Supernet for ToyNet {
     fn train_together(
         &mut self,
-        _batch: &Batch,
+        _lesson: &Lesson<'_>,
         _archs: &[Arch],
-        _distillation: f64,
         _options: &StepOptions,
     ) -> Result<f64, SupernetError> {
         unimplemented!("the toy has no weights")
@@ -170,7 +170,15 @@ impl Supernet for ToyNet {
         Ok(gradient)
     }
 
+    fn answers(&self, _arch: &Arch, _batch: &Batch, _: Statistics<'_>) -> Vec<f32> {
+        unimplemented!("the toy has no weights")
+    }
+
     fn fork(&self) -> Box<dyn Supernet> {
+        Box::new(Self)
+    }
+
+    fn averaged(&self) -> Box<dyn Supernet> {
         Box::new(Self)
     }
 

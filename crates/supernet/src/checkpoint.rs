@@ -1,4 +1,4 @@
-//! Weights and momentum in a safetensors file.
+//! Weights, and what training remembers, in a safetensors file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,10 +8,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use weights::Weights;
 
 use crate::SupernetError;
-use crate::sgd::Momentum;
+use crate::optimizer::{State, slot};
 
-/// Stands before the name of a parameter's last update.
-const MOMENTUM: &str = "momentum/";
+/// Stands before the name of a tensor in the average of the weights.
+const AVERAGE: &str = "average/";
 
 /// The key of the metadata under which the caller's note lies.
 const NOTE: &str = "note";
@@ -60,54 +60,69 @@ fn on_host<const D: usize>(tensor: Tensor<D>) -> weights::Tensor {
     weights::Tensor { shape: tensor.dims().to_vec(), values: to_host(tensor) }
 }
 
+/// A network, what its optimizer remembers, and the average of its weights over the steps.
+pub(crate) struct Trained<M> {
+    pub(crate) network: M,
+    pub(crate) state: State,
+    pub(crate) average: Option<M>,
+}
+
 /// Writes a checkpoint, whole or not at all.
 pub(crate) fn save<M: Module>(
-    network: &M,
-    momentum: &Momentum,
+    trained: &Trained<M>,
     note: &str,
     file: &Path,
 ) -> Result<(), SupernetError> {
-    let mut tensors = tensors(network);
-    for (name, value) in momentum {
-        tensors.insert(format!("{MOMENTUM}{name}"), on_host(value.clone()));
+    let mut all = tensors(&trained.network);
+    for (name, value) in &trained.state {
+        all.insert(name.clone(), on_host(value.clone()));
+    }
+    for (name, tensor) in trained.average.iter().flat_map(tensors) {
+        all.insert(format!("{AVERAGE}{name}"), tensor);
     }
     let metadata = BTreeMap::from([(NOTE.to_owned(), note.to_owned())]);
-    Ok(Weights { tensors, metadata }.write(file)?)
+    Ok(Weights { tensors: all, metadata }.write(file)?)
 }
 
-/// Reads a checkpoint of the same network: the network, its momentum and the note.
+/// Reads a checkpoint of the same network, and its note.
 pub(crate) fn load<M: Module>(
     network: M,
     device: &Device,
     file: &Path,
-) -> Result<(M, Momentum, String), SupernetError> {
-    let Weights { tensors: found, mut metadata } = Weights::read(file)?;
+) -> Result<(Trained<M>, String), SupernetError> {
+    let Weights { tensors: mut found, mut metadata } = Weights::read(file)?;
     let note = metadata.remove(NOTE).unwrap_or_default();
-    let mut expected = tensors(&network);
     let mismatch =
         |tensor: &str| SupernetError::Mismatch { file: file.to_owned(), tensor: tensor.to_owned() };
-
-    let lengths: BTreeMap<String, usize> =
-        expected.iter().map(|(name, tensor)| (name.clone(), tensor.values.len())).collect();
-    let (mut weights, mut momentum) = (Tensors::new(), Momentum::new());
-    for (name, tensor) in found {
-        let Some(parameter) = name.strip_prefix(MOMENTUM) else {
-            let place = expected.remove(&name);
-            place.filter(|place| place.shape == tensor.shape).ok_or_else(|| mismatch(&name))?;
-            weights.insert(name, tensor);
-            continue;
+    let expected = tensors(&network);
+    let has_average = found.keys().any(|name| name.starts_with(AVERAGE));
+    let mut taken = |prefix: &str| -> Result<Tensors, SupernetError> {
+        let take = |(name, place): (&String, &weights::Tensor)| {
+            let found = found.remove(&format!("{prefix}{name}"));
+            let fits = found.filter(|tensor| tensor.shape == place.shape);
+            Ok((name.clone(), fits.ok_or_else(|| mismatch(name))?))
         };
-        let n = *lengths.get(parameter).ok_or_else(|| mismatch(&name))?;
+        expected.iter().map(take).collect()
+    };
+    let weights = taken("")?;
+    let average = if has_average { Some(taken(AVERAGE)?) } else { None };
+
+    let mut state = State::new();
+    for (name, tensor) in found {
+        let (slot, parameter) = name.split_at(name.find('/').map_or(0, |end| end + 1));
+        let place = expected.get(parameter).ok_or_else(|| mismatch(&name))?;
+        let n = match slot {
+            slot::MOMENTUM | slot::SQUARES => place.values.len(),
+            slot::STEPS => 1,
+            _ => return Err(mismatch(&name)),
+        };
         if tensor.shape != [n] {
             return Err(mismatch(&name));
         }
-        let data = TensorData::new(tensor.values, [n]);
-        momentum.insert(parameter.to_owned(), Tensor::from_data(data, device));
+        state.insert(name, Tensor::from_data(TensorData::new(tensor.values, [n]), device));
     }
-    if let Some((missing, _)) = expected.first_key_value() {
-        return Err(mismatch(missing));
-    }
-    Ok((replace(network, weights), momentum, note))
+    let average = average.map(|average| replace(network.clone(), average));
+    Ok((Trained { network: replace(network, weights), state, average }, note))
 }
 
 /// The network with other numbers in the tensors of these names.

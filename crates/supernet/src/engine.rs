@@ -10,11 +10,11 @@ use data::Batch;
 use space::{Accuracy, Arch, EdgeId, LatencyTable, Mask};
 use weights::Weights;
 
-use crate::checkpoint::{self, to_host};
-use crate::sgd::{self, Momentum};
+use crate::checkpoint::{self, Trained, to_host};
+use crate::optimizer::{self, State};
 use crate::{
-    Evaluation, Features, Imported, Moments, Pass, Statistics, StepOptions, Supernet,
-    SupernetError, TapSink, Taps,
+    Evaluation, Features, Imported, Lesson, Lookahead, Moments, Optimizer, Pass, Statistics,
+    StepOptions, Supernet, SupernetError, TapSink, Taps,
 };
 use crate::{latency, published};
 
@@ -55,8 +55,12 @@ pub trait Network: Module + 'static {
     /// - `images`: `[b, c, h, w]`
     /// - output: `[b, classes]`
     fn forward(&self, images: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<2> {
-        let part = |x, part| self.forward_part(part, x, arch, pass);
-        let x = (0..self.n_parts()).fold(images, part);
+        let n_parts = self.n_parts();
+        let part = |x, part| {
+            pass.enter(part, n_parts);
+            self.forward_part(part, x, arch, pass)
+        };
+        let x = (0..n_parts).fold(images, part);
         self.forward_head(x, pass)
     }
 
@@ -69,35 +73,39 @@ pub trait Network: Module + 'static {
     }
 }
 
-/// A network, the device it lives on and the momentum of its weights.
+/// A network, what its training remembers, and the device it lives on.
 pub struct Engine<N> {
-    network: N,
+    trained: Trained<N>,
     device: Device,
-    momentum: Momentum,
 }
 
 impl<N: Network> Engine<N> {
     /// Takes a network whose parameters live on `device.autodiff()`.
     pub fn new(network: N, device: &Device) -> Self {
-        Self { network, device: device.clone(), momentum: Momentum::new() }
+        let trained = Trained { network, state: State::new(), average: None };
+        Self { trained, device: device.clone() }
     }
 
     /// The network with the weights as they are.
     pub fn network(&self) -> &N {
-        &self.network
+        &self.trained.network
     }
 
     /// The loss along one path and its gradient, and the logits; an error if the loss is no number.
     fn backward(
         &self,
-        batch: &Batch,
-        arch: &Arch,
         lesson: &Lesson<'_>,
+        arch: &Arch,
+        options: &StepOptions,
     ) -> Result<Backward, SupernetError> {
         let device = self.device.clone().autodiff();
-        let logits = self.network.forward(images(batch, &device), arch, &mut Pass::of_batch());
+        let mut pass = Pass::of_batch();
+        if let Some(depth) = options.stochastic_depth {
+            pass = pass.leaving_out(depth);
+        }
+        let logits = self.network().forward(images(lesson.batch, &device), arch, &mut pass);
         let value = logits.clone().inner();
-        let loss = lesson.loss(logits, labels(batch, &device));
+        let loss = loss(lesson, logits, options.label_smoothing);
         let number = f64::from(loss.clone().inner().into_scalar::<f32>());
         if !number.is_finite() {
             return Err(SupernetError::Loss { loss: number, arch: arch.to_string() });
@@ -105,9 +113,21 @@ impl<N: Network> Engine<N> {
         Ok(Backward { loss: number, gradients: loss.backward(), logits: value })
     }
 
+    /// Makes passes whose norms take these statistics.
+    fn passes<'p>(&self, arch: &Arch, statistics: Statistics<'_>) -> Box<dyn Fn() -> Pass<'p>> {
+        match statistics {
+            Statistics::OfBatch => Box::new(Pass::of_batch),
+            Statistics::Stored => Box::new(Pass::stored),
+            Statistics::Recalibrated(training) => {
+                let moments = self.moments(arch, training);
+                Box::new(move || Pass::given(moments.clone()))
+            }
+        }
+    }
+
     /// The average over the batches of the statistics at every norm on the path.
     fn moments(&self, arch: &Arch, batches: &[Batch]) -> Vec<Moments> {
-        let network = self.network.valid();
+        let network = self.network().valid();
         let record = |batch| {
             let mut pass = Pass::recording();
             network.forward(images(batch, &self.device), arch, &mut pass);
@@ -120,44 +140,39 @@ impl<N: Network> Engine<N> {
 impl<N: Network> Supernet for Engine<N> {
     fn train_together(
         &mut self,
-        batch: &Batch,
+        lesson: &Lesson<'_>,
         archs: &[Arch],
-        distillation: f64,
         options: &StepOptions,
     ) -> Result<f64, SupernetError> {
-        let (mut sum, mut total) = (sgd::Sum::new(), 0.0);
-        let mut teacher: Option<Tensor<2>> = None;
+        let (mut sum, mut total) = (optimizer::Sum::new(), 0.0);
+        let mut first: Option<Vec<f32>> = None;
         for arch in archs {
-            let answers = teacher.as_ref().filter(|_| 0.0 < distillation);
-            let lesson = Lesson {
-                label_smoothing: options.label_smoothing,
-                teacher: answers.map(|probabilities| (probabilities, distillation)),
-            };
-            let Backward { loss, gradients, logits } = self.backward(batch, arch, &lesson)?;
-            sgd::add(&mut sum, &self.network, gradients);
+            let answers = first.as_deref().filter(|_| 0.0 < lesson.distillation);
+            let in_place = answers.map(|answers| (answers, lesson.distillation));
+            let lesson = Lesson { teacher: in_place.or(lesson.teacher), ..*lesson };
+            let Backward { loss, gradients, logits } = self.backward(&lesson, arch, options)?;
+            optimizer::add(&mut sum, &self.trained.network, gradients);
             total += loss;
-            teacher.get_or_insert_with(|| softmax(logits, 1));
+            first.get_or_insert_with(|| to_host(softmax(logits, 1)));
         }
-        self.network = sgd::step(self.network.clone(), sum, &mut self.momentum, options);
+        let trained = &mut self.trained;
+        trained.network =
+            optimizer::step(trained.network.clone(), sum, &mut trained.state, options);
+        if let Some(keep) = options.averaging {
+            let average = trained.average.take().unwrap_or_else(|| trained.network.clone());
+            trained.average = Some(optimizer::blend(average, keep, &trained.network));
+        }
         Ok(total / archs.len() as f64)
     }
 
     fn evaluate(&self, arch: &Arch, batches: &[Batch], statistics: Statistics<'_>) -> Evaluation {
         assert!(!batches.is_empty(), "nothing to evaluate on");
-        let network = self.network.valid();
-        let moments = match statistics {
-            Statistics::OfBatch | Statistics::Stored => None,
-            Statistics::Recalibrated(training) => Some(self.moments(arch, training)),
-        };
-        let without = || match statistics {
-            Statistics::Stored => Pass::stored(),
-            Statistics::OfBatch | Statistics::Recalibrated(_) => Pass::of_batch(),
-        };
+        let network = self.network().valid();
+        let pass = self.passes(arch, statistics);
         let (mut n, mut n_right, mut loss) = (0, 0, 0.0);
         for batch in batches {
-            let mut pass = moments.clone().map_or_else(without, Pass::given);
-            let logits = network.forward(images(batch, &self.device), arch, &mut pass);
-            let labels = labels(batch, &self.device);
+            let logits = network.forward(images(batch, &self.device), arch, &mut pass());
+            let labels = on_device(&batch.labels, &self.device);
             let [b, _] = logits.dims();
             let right = logits.clone().argmax(1).reshape([b]).equal(labels.clone());
             n_right += right.int().sum().into_scalar::<i64>() as usize;
@@ -168,9 +183,15 @@ impl<N: Network> Supernet for Engine<N> {
         Evaluation { accuracy: Accuracy::from_counts(n_right, n), loss: loss / n as f64 }
     }
 
+    fn answers(&self, arch: &Arch, batch: &Batch, statistics: Statistics<'_>) -> Vec<f32> {
+        let mut pass = self.passes(arch, statistics)();
+        let images = images(batch, &self.device);
+        to_host(softmax(self.network().valid().forward(images, arch, &mut pass), 1))
+    }
+
     fn probe(&self, archs: &[Arch], batch: &Batch, taps: Taps, sink: &mut TapSink<'_>) {
         let Some(first) = archs.first() else { return };
-        let network = self.network.valid();
+        let network = self.network().valid();
         let n_shared = n_shared_parts(&network, archs);
         let mut see = |tap, x| show(x, |features| sink(0..archs.len(), tap, features));
         let mut pass = Pass::tapped(taps, &mut see);
@@ -193,41 +214,45 @@ impl<N: Network> Supernet for Engine<N> {
         batch: &Batch,
         edge: EdgeId,
     ) -> Result<BTreeMap<String, Vec<f32>>, SupernetError> {
-        let lesson = Lesson { label_smoothing: 0.0, teacher: None };
-        let gradients = self.backward(batch, arch, &lesson)?.gradients;
+        let gradients = self.backward(&Lesson::plain(batch), arch, &GRADIENT_ALONE)?.gradients;
         let shared = |name: &str| N::edge_of(name) != Some(edge);
         let mut collect = Collect { path: Vec::new(), gradients, shared, found: BTreeMap::new() };
-        self.network.visit(&mut collect);
+        self.network().visit(&mut collect);
         Ok(collect.found)
     }
 
     fn fork(&self) -> Box<dyn Supernet> {
-        Box::new(Self::new(self.network.clone(), &self.device))
+        Box::new(Self::new(self.network().clone(), &self.device))
+    }
+
+    fn averaged(&self) -> Box<dyn Supernet> {
+        let average = self.trained.average.as_ref().unwrap_or(self.network());
+        Box::new(Self::new(average.clone(), &self.device))
     }
 
     fn save(&self, file: &Path, note: &str) -> Result<(), SupernetError> {
-        checkpoint::save(&self.network, &self.momentum, note, file)
+        checkpoint::save(&self.trained, note, file)
     }
 
     fn load(&mut self, file: &Path) -> Result<String, SupernetError> {
-        let (network, momentum, note) = checkpoint::load(self.network.clone(), &self.device, file)?;
-        (self.network, self.momentum) = (network, momentum);
+        let (trained, note) = checkpoint::load(self.network().clone(), &self.device, file)?;
+        self.trained = trained;
         Ok(note)
     }
 
     fn import(&mut self, published: &Weights) -> Result<Imported, SupernetError> {
-        let (network, imported) = published::import(self.network.clone(), published)?;
-        (self.network, self.momentum) = (network, Momentum::new());
+        let (network, imported) = published::import(self.network().clone(), published)?;
+        *self = Self::new(network, &self.device);
         Ok(imported)
     }
 
     fn export(&self) -> Weights {
-        published::export(&self.network)
+        published::export(self.network())
     }
 
     fn store_statistics(&mut self, arch: &Arch, batches: &[Batch]) {
         let parts = self.moments(arch, batches).into_iter().flat_map(Moments::into_parts);
-        self.network = self.network.clone().map(&mut Store(parts.collect()));
+        self.trained.network = self.network().clone().map(&mut Store(parts.collect()));
     }
 
     fn measure_parts(
@@ -236,11 +261,11 @@ impl<N: Network> Supernet for Engine<N> {
         batch: &Batch,
         repeats: usize,
     ) -> Result<LatencyTable, SupernetError> {
-        latency::measure(&self.network.valid(), mask, images(batch, &self.device), repeats)
+        latency::measure(&self.network().valid(), mask, images(batch, &self.device), repeats)
     }
 
     fn measure(&self, arch: &Arch, batch: &Batch, repeats: usize) -> f64 {
-        let (network, images) = (self.network.valid(), images(batch, &self.device));
+        let (network, images) = (self.network().valid(), images(batch, &self.device));
         latency::fastest(&self.device, repeats, || {
             network.forward(images.clone(), arch, &mut Pass::stored())
         })
@@ -255,23 +280,22 @@ struct Backward {
     logits: Tensor<2>,
 }
 
-/// What a network is to answer.
-struct Lesson<'a> {
-    label_smoothing: f64,
-    /// The probabilities that another network answers, `[b, classes]`, and their share of the loss.
-    teacher: Option<(&'a Tensor<2>, f64)>,
-}
-
-impl Lesson<'_> {
-    /// In nats, the mean over the images.
-    fn loss(&self, logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
-        let Some((probabilities, share)) = self.teacher else {
-            return cross_entropy(logits, labels, self.label_smoothing);
-        };
-        let probabilities = Tensor::from_inner(probabilities.clone());
-        let soft = -(log_softmax(logits.clone(), 1) * probabilities).sum_dim(1).mean();
-        cross_entropy(logits, labels, self.label_smoothing) * (1.0 - share) + soft * share
-    }
+/// The mean loss over the images, in nats.
+fn loss(lesson: &Lesson<'_>, logits: Tensor<2>, label_smoothing: f64) -> Tensor<1> {
+    let device = logits.device();
+    let against =
+        |own: &[i32]| cross_entropy(logits.clone(), on_device(own, &device), label_smoothing);
+    let hard = match lesson.mixed {
+        None => against(&lesson.batch.labels),
+        Some((others, share)) => {
+            against(&lesson.batch.labels) * share + against(others) * (1.0 - share)
+        }
+    };
+    let Some((probabilities, share)) = lesson.teacher else { return hard };
+    let data = TensorData::new(probabilities.to_vec(), logits.dims());
+    let probabilities = Tensor::from_data(data, &device);
+    let soft = -(log_softmax(logits, 1) * probabilities).sum_dim(1).mean();
+    hard * (1.0 - share) + soft * share
 }
 
 /// Puts statistics of the first channels where norms keep them.
@@ -305,6 +329,17 @@ fn show(x: Tensor<4>, sink: impl FnOnce(&Features<'_>)) {
     }
 }
 
+/// For gradients that no step is taken by.
+const GRADIENT_ALONE: StepOptions = StepOptions {
+    lr: 0.0,
+    optimizer: Optimizer::Sgd { momentum: 0.0, lookahead: Lookahead::None },
+    weight_decay: 0.0,
+    max_gradient_norm: None,
+    label_smoothing: 0.0,
+    stochastic_depth: None,
+    averaging: None,
+};
+
 /// Gathers the gradients of the parameters that satisfy `shared`.
 struct Collect<F> {
     path: Vec<String>,
@@ -336,8 +371,8 @@ fn images(batch: &Batch, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape), device)
 }
 
-fn labels(batch: &Batch, device: &Device) -> Tensor<1, Int> {
-    Tensor::from_data(TensorData::new(batch.labels.clone(), [batch.labels.len()]), device)
+fn on_device(labels: &[i32], device: &Device) -> Tensor<1, Int> {
+    Tensor::from_data(TensorData::new(labels.to_vec(), [labels.len()]), device)
 }
 
 /// Mean cross-entropy in nats against labels of which `smoothing` is spread over all classes.

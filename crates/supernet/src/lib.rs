@@ -26,25 +26,28 @@ mod error;
 mod features;
 mod latency;
 mod linear;
+mod optimizer;
 mod pass;
 mod pool;
 mod published;
-mod sgd;
 mod squeeze_excite;
 mod supernet;
 mod training;
 
 pub use blocks::{Activation, Affine, Conv, ConvConfig, ConvNorm, ConvNormConfig, Norm};
-pub use bottleneck::{Bottleneck, BottleneckConfig, Shortcut};
+pub use bottleneck::{Bottleneck, BottleneckConfig, Shortcut, plus_input};
 pub use checkpoint::parameters;
 pub use engine::{Engine, Network};
 pub use error::SupernetError;
 pub use features::Features;
 pub use flex_ops::Groups;
 pub use linear::{Linear, prefix};
+pub use optimizer::{Lookahead, Optimizer};
 pub use pass::{Moments, Pass};
 pub use pool::{avg_pool2, avg_pool3, global_avg_pool};
 pub use published::{Imported, published_bottleneck, published_conv_norm};
 pub use squeeze_excite::SqueezeExcite;
-pub use supernet::{Evaluation, Lookahead, Statistics, StepOptions, Supernet, TapSink, Taps};
+pub use supernet::{
+    Evaluation, Lesson, Statistics, StepOptions, StochasticDepth, Supernet, TapSink, Taps,
+};
 pub use training::{Paths, Sampling, Sandwich, Schedule, Training, TrainingError};

@@ -3,9 +3,11 @@
 use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
 use burn::tensor::module::{batch_norm, batch_norm_train};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 
 use crate::linear::prefix;
-use crate::{Norm, Taps};
+use crate::{Norm, StochasticDepth, Taps};
 
 /// Added to a variance before its root is taken, as in PyTorch.
 const EPSILON: f64 = 1e-5;
@@ -85,27 +87,69 @@ impl Viewer<'_> {
 pub struct Pass<'a> {
     source: Source,
     viewer: Option<Viewer<'a>>,
+    /// Who leaves out blocks, and the probability in the part that runs.
+    lottery: Option<Lottery>,
+}
+
+/// Leaves out blocks at random.
+struct Lottery {
+    rate: f64,
+    rng: ChaCha8Rng,
+    /// Probability that a block of the present part is left out.
+    here: f64,
+}
+
+/// What becomes of a block that adds its input.
+pub enum Fate {
+    /// Only its input goes on.
+    LeftOut,
+    /// It runs, and what it adds is multiplied by this, so that the mean over all fates is the same.
+    Runs(f64),
 }
 
 impl<'a> Pass<'a> {
     /// Batch norm by the statistics of the batch.
     pub fn of_batch() -> Self {
-        Self { source: Source::OfBatch, viewer: None }
+        Self::new(Source::OfBatch)
+    }
+
+    fn new(source: Source) -> Self {
+        Self { source, viewer: None, lottery: None }
+    }
+
+    /// The same, and blocks that add their input are left out at random.
+    #[must_use]
+    pub fn leaving_out(self, depth: StochasticDepth) -> Self {
+        let lottery = Lottery { rate: depth.rate, rng: depth.seed.rng(), here: 0.0 };
+        Self { lottery: Some(lottery), ..self }
+    }
+
+    /// A part of the network begins, of so many.
+    pub(crate) fn enter(&mut self, part: usize, n_parts: usize) {
+        if let Some(lottery) = &mut self.lottery {
+            lottery.here = lottery.rate * (part + 1) as f64 / n_parts as f64;
+        }
+    }
+
+    /// Decides about a block that adds its input.
+    pub fn fate(&mut self) -> Fate {
+        let Some(Lottery { rng, here, .. }) = &mut self.lottery else { return Fate::Runs(1.0) };
+        if rng.random_bool(*here) { Fate::LeftOut } else { Fate::Runs(1.0 / (1.0 - *here)) }
     }
 
     /// The same, and the statistics are kept for [`Pass::into_moments`].
     pub fn recording() -> Self {
-        Self { source: Source::Recording(Vec::new()), viewer: None }
+        Self::new(Source::Recording(Vec::new()))
     }
 
     /// Batch norm by statistics recorded before.
     pub fn given(moments: Vec<Moments>) -> Self {
-        Self { source: Source::Given { moments, next: 0 }, viewer: None }
+        Self::new(Source::Given { moments, next: 0 })
     }
 
     /// Batch norm by the statistics that every norm keeps.
     pub fn stored() -> Self {
-        Self { source: Source::Stored, viewer: None }
+        Self::new(Source::Stored)
     }
 
     /// Batch norm by the statistics of the batch; `sink` sees the activation at every tap.
@@ -115,7 +159,7 @@ impl<'a> Pass<'a> {
 
     /// The same from the middle of a network on, whose next tap has this number.
     pub fn tapped_from(next: usize, taps: Taps, sink: Sink<'a>) -> Self {
-        Self { source: Source::OfBatch, viewer: Some(Viewer { wanted: taps, sink, next }) }
+        Self { viewer: Some(Viewer { wanted: taps, sink, next }), ..Self::of_batch() }
     }
 
     /// The number of the next tap that is looked at; zero if nobody looks.

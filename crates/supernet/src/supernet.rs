@@ -5,35 +5,59 @@ use std::ops::Range;
 use std::path::Path;
 
 use data::Batch;
-use space::{Accuracy, Arch, EdgeId, LatencyTable, Mask, Valid};
+use space::{Accuracy, Arch, EdgeId, LatencyTable, Mask, Seed, Valid};
 use weights::Weights;
 
-use crate::{Features, Imported, SupernetError};
+use crate::{Features, Imported, Optimizer, SupernetError};
 
 /// How one step changes the weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepOptions {
     /// Learning rate.
     pub lr: f64,
-    /// Share of the last update that is kept, in `[0, 1)`; no dampening.
-    pub momentum: f64,
-    /// Whether the update looks one momentum step ahead (Nesterov 1983).
-    pub lookahead: Lookahead,
-    /// L2 penalty, added to the gradient.
+    /// How the gradient becomes an update.
+    pub optimizer: Optimizer,
+    /// L2 penalty, added to the gradient; the share by which AdamW shrinks weights at learning rate 1.
     pub weight_decay: f64,
     /// Largest L2 norm of the whole gradient; none: no clipping.
     pub max_gradient_norm: Option<f64>,
     /// Probability mass spread evenly over all classes, in `[0, 1)`.
     pub label_smoothing: f64,
+    /// Whether blocks are left out at random.
+    pub stochastic_depth: Option<StochasticDepth>,
+    /// The share that the average of the weights keeps at each step; none: no average.
+    pub averaging: Option<f64>,
 }
 
-/// The kind of momentum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookahead {
-    /// Heavy ball.
-    None,
-    /// Nesterov's.
-    Nesterov,
+/// Blocks that add their input are left out at random in training (Huang et al. 2016).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StochasticDepth {
+    /// Probability that the last block is left out; that of the others rises to it from 0.
+    pub rate: f64,
+    /// The stream of this step.
+    pub seed: Seed,
+}
+
+/// What networks learn from in one step.
+#[derive(Clone, Copy, Debug)]
+pub struct Lesson<'a> {
+    /// Images and labels.
+    pub batch: &'a Batch,
+    /// The labels of images that were mixed into those of the batch, and the share of its own.
+    pub mixed: Option<(&'a [i32], f64)>,
+    /// The probabilities that another network answers, `[b × classes]` row by row, and the share of the
+    /// loss that is the cross-entropy with them instead of the labels.
+    pub teacher: Option<(&'a [f32], f64)>,
+    /// The same share, with the first of several networks as the teacher of the others (in-place
+    /// distillation, Yu and Huang 2019; OFA and BigNAS distil from their largest network).
+    pub distillation: f64,
+}
+
+impl<'a> Lesson<'a> {
+    /// The labels alone.
+    pub fn plain(batch: &'a Batch) -> Self {
+        Self { batch, mixed: None, teacher: None, distillation: 0.0 }
+    }
 }
 
 /// Which activations are recorded.
@@ -84,24 +108,20 @@ pub trait Supernet: Send {
         arch: &Arch,
         options: &StepOptions,
     ) -> Result<f64, SupernetError> {
-        self.train_together(batch, std::slice::from_ref(arch), 0.0, options)
+        self.train_together(&Lesson::plain(batch), std::slice::from_ref(arch), options)
     }
 
     /// One step of gradient descent on the sum of the losses along several paths.
     ///
-    /// All but the first learn from what the first answers, too: their loss is, by the share
-    /// `distillation`, the cross-entropy with its probabilities instead of the labels (in-place
-    /// distillation, Yu and Huang 2019; OFA and BigNAS distil from their largest network). Returns the
-    /// mean loss before the step, in nats.
+    /// Returns their mean before the step, in nats.
     ///
     /// # Errors
     ///
     /// If a loss is not finite; the weights are then unchanged.
     fn train_together(
         &mut self,
-        batch: &Batch,
+        lesson: &Lesson<'_>,
         archs: &[Arch],
-        distillation: f64,
         options: &StepOptions,
     ) -> Result<f64, SupernetError>;
 
@@ -111,6 +131,9 @@ pub trait Supernet: Send {
     ///
     /// If there are no batches.
     fn evaluate(&self, arch: &Arch, batches: &[Batch], statistics: Statistics<'_>) -> Evaluation;
+
+    /// The probabilities of the classes of every image, `[b × classes]` row by row; changes nothing.
+    fn answers(&self, arch: &Arch, batch: &Batch, statistics: Statistics<'_>) -> Vec<f32>;
 
     /// Passes `batch` forward along each of `archs`, handing out the features of one tap at a time.
     ///
@@ -133,7 +156,10 @@ pub trait Supernet: Send {
     /// A copy that trains on its own; it starts without momentum.
     fn fork(&self) -> Box<dyn Supernet>;
 
-    /// Writes weights, momentum and `note` to a safetensors file, whole or not at all.
+    /// A copy with the average of the weights over the steps, where there is one.
+    fn averaged(&self) -> Box<dyn Supernet>;
+
+    /// Writes weights, what training remembers, and `note` to a safetensors file, whole or not at all.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use space::{Arch, EdgeId, Mask, SearchSpace, Seed, extremes, sample_connected};
 
-use crate::{StepOptions, Supernet, SupernetError};
+use crate::{Lesson, StepOptions, Supernet, SupernetError};
 
 /// How the paths of a step are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,7 +82,8 @@ impl<'a> Paths<'a> {
             Sampling::Uniform | Sampling::StrictFair => 0.0,
             Sampling::Sandwich(sandwich) => sandwich.distillation,
         };
-        supernet.train_together(batch, &self.of_step(epoch, step), distillation, options)
+        let lesson = Lesson { distillation, ..Lesson::plain(batch) };
+        supernet.train_together(&lesson, &self.of_step(epoch, step), options)
     }
 }
 

@@ -9,8 +9,8 @@ use data::Batch;
 use rand::RngExt;
 use space::{Arch, EdgeId, OpId, Seed};
 use supernet::{
-    Activation, Affine, ConvNorm, ConvNormConfig, Engine, Groups, Linear, Lookahead, Network, Pass,
-    Statistics, StepOptions, Supernet, Taps, avg_pool3, global_avg_pool,
+    Activation, Affine, ConvNorm, ConvNormConfig, Engine, Groups, Lesson, Linear, Lookahead,
+    Network, Optimizer, Pass, Statistics, StepOptions, Supernet, Taps, avg_pool3, global_avg_pool,
 };
 use weights::Weights;
 
@@ -97,11 +97,12 @@ fn arch(ops: [usize; 2]) -> Arch {
 
 const STEP: StepOptions = StepOptions {
     lr: 0.05,
-    momentum: 0.9,
-    lookahead: Lookahead::Nesterov,
+    optimizer: Optimizer::Sgd { momentum: 0.9, lookahead: Lookahead::Nesterov },
     weight_decay: 1e-2,
     max_gradient_norm: None,
     label_smoothing: 0.1,
+    stochastic_depth: None,
+    averaging: None,
 };
 
 /// Every tensor of a supernet, as its checkpoint holds them.
@@ -134,15 +135,16 @@ fn several_paths_take_one_step_on_the_sum_of_their_losses() {
     let folder = tempfile::tempdir().unwrap();
     let options = StepOptions {
         lr: 0.05,
-        momentum: 0.0,
-        lookahead: Lookahead::None,
+        optimizer: Optimizer::Sgd { momentum: 0.0, lookahead: Lookahead::None },
         weight_decay: 0.0,
         max_gradient_norm: None,
         label_smoothing: 0.0,
+        stochastic_depth: None,
+        averaging: None,
     };
     let paths = [arch([0, 0]), arch([1, 1])];
     let mut together = engine();
-    together.train_together(&batch(1), &paths, 0.0, &options).unwrap();
+    together.train_together(&Lesson::plain(&batch(1)), &paths, &options).unwrap();
     let together = tensors(&together, folder.path());
     let start = tensors(&engine(), folder.path());
     let alone = paths.map(|path| {
@@ -167,7 +169,9 @@ fn distillation_learns_from_the_first_alone() {
     let options = StepOptions { weight_decay: 0.0, label_smoothing: 0.0, ..STEP };
     let step = |archs: &[Arch]| {
         let mut engine = engine();
-        engine.train_together(&batch(1), archs, 1.0, &options).unwrap();
+        let batch = batch(1);
+        let lesson = Lesson { distillation: 1.0, ..Lesson::plain(&batch) };
+        engine.train_together(&lesson, archs, &options).unwrap();
         tensors(&engine, folder.path())
     };
     let (once, twice) = (step(std::slice::from_ref(&path)), step(&[path.clone(), path]));
@@ -193,11 +197,12 @@ fn gradients_agree_with_finite_differences() {
     assert!(squared_norm < all);
     let plain = |lr| StepOptions {
         lr,
-        momentum: 0.0,
-        lookahead: Lookahead::None,
+        optimizer: Optimizer::Sgd { momentum: 0.0, lookahead: Lookahead::None },
         weight_decay: 0.0,
         max_gradient_norm: None,
         label_smoothing: 0.0,
+        stochastic_depth: None,
+        averaging: None,
     };
     let lr = 1e-2 / all.sqrt();
     let loss_after = |lr| {
@@ -215,11 +220,12 @@ fn the_gradient_norm_is_clipped_as_a_whole() {
     let folder = tempfile::tempdir().unwrap();
     let options = StepOptions {
         max_gradient_norm: Some(1e-3),
-        momentum: 0.0,
-        lookahead: Lookahead::None,
+        optimizer: Optimizer::Sgd { momentum: 0.0, lookahead: Lookahead::None },
         weight_decay: 0.0,
         lr: 1.0,
         label_smoothing: 0.0,
+        stochastic_depth: None,
+        averaging: None,
     };
     let mut engine = engine();
     let before = tensors(&engine, folder.path());
@@ -334,6 +340,42 @@ fn a_checkpoint_continues_to_the_same_bits() {
         resumed.train_step(&batch(step), &arch([step as usize % 3, 1]), &STEP).unwrap();
     }
     assert_eq!(tensors(&straight, folder.path()), tensors(&resumed, folder.path()));
+}
+
+#[test]
+fn all_that_training_remembers_is_in_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("middle.safetensors");
+    let options = StepOptions {
+        optimizer: Optimizer::AdamW { betas: [0.9, 0.99], epsilon: 1e-8 },
+        averaging: Some(0.75),
+        ..STEP
+    };
+    let step = |engine: &mut Engine<Chain>, number: u64| {
+        engine.train_step(&batch(number), &arch([number as usize % 2, 1]), &options).unwrap();
+    };
+    let mut straight = engine();
+    (0..3).for_each(|number| step(&mut straight, number));
+    straight.save(&file, "").unwrap();
+    let mut resumed = engine();
+    resumed.load(&file).unwrap();
+    for engine in [&mut straight, &mut resumed] {
+        step(engine, 3);
+    }
+    assert_eq!(tensors(&resumed, folder.path()), tensors(&straight, folder.path()));
+
+    // The average keeps three quarters of what it was.
+    let average = |engine: &Engine<Chain>| engine.averaged().export().tensors;
+    let (before, now) = (average(&straight), straight.export().tensors.clone());
+    step(&mut straight, 4);
+    let (after, new) = (average(&straight), straight.export().tensors);
+    assert_ne!(now, new);
+    for (name, tensor) in &after {
+        for (at, &got) in tensor.values.iter().enumerate() {
+            let expected = 0.75 * before[name].values[at] + 0.25 * new[name].values[at];
+            assert!((got - expected).abs() < 1e-6, "{name}: {got} for {expected}");
+        }
+    }
 }
 
 #[test]
