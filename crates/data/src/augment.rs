@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 /// Random changes to training images.
 ///
 /// They apply in this order: the image is padded with black and cropped to its old size, mirrored,
-/// normalized, and a square of it set to 0, the mean of the training images.
+/// normalized, and a square or rectangle of it set to 0, the mean of the training images.
 ///
 /// # Examples
 ///
 /// ```
 /// use data::Augment;
 ///
-/// let as_published = Augment { crop_padding: 4, flip: true, cutout: 0 };
+/// let as_published = Augment { crop_padding: 4, flip: true, ..Augment::NONE };
 /// assert_ne!(as_published, Augment::NONE);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Augment {
     /// Black pixels added on each side before a random crop of the old size; 0 is no crop.
@@ -28,11 +28,14 @@ pub struct Augment {
     /// Side in pixels of a square set to 0; its center is any pixel, so it may overlap the border.
     /// 0 is no hole.
     pub cutout: usize,
+    /// Probability that instead of that a rectangle is set to 0, of 2 to 33 % of the image and sides in
+    /// a ratio of 0.3 to 3.3 (Zhong et al. 2020).
+    pub erasing: f64,
 }
 
 impl Augment {
     /// Images as they are.
-    pub const NONE: Self = Self { crop_padding: 0, flip: false, cutout: 0 };
+    pub const NONE: Self = Self { crop_padding: 0, flip: false, cutout: 0, erasing: 0.0 };
 }
 
 /// Where the pixels of one image go.
@@ -60,6 +63,8 @@ impl Placement {
             let end = start.saturating_add_unsigned(augment.cutout);
             clamped(start, side)..clamped(end, side)
         });
+        let is_erased = 0.0 < augment.erasing && rng.random_bool(augment.erasing.min(1.0));
+        let hole = if is_erased { rectangle(size, rng) } else { hole };
         Self { corner, mirrored, hole }
     }
 
@@ -94,6 +99,18 @@ impl Placement {
             line[cols.clone()].fill(0.0);
         }
     }
+}
+
+/// Rows and columns of a random rectangle inside an image; it is cut off where it is longer than a side.
+fn rectangle(size: [usize; 2], rng: &mut impl Rng) -> [Range<usize>; 2] {
+    let area = rng.random_range(0.02..=0.33) * (size[0] * size[1]) as f64;
+    let ratio = rng.random_range(0.3_f64.ln()..=3.3_f64.ln()).exp();
+    let sides = [(area * ratio).sqrt(), (area / ratio).sqrt()];
+    [0, 1].map(|axis| {
+        let side = (sides[axis].round() as usize).clamp(1, size[axis]);
+        let start = rng.random_range(0..=(size[axis] - side) as u32) as usize;
+        start..start + side
+    })
 }
 
 /// `place`, or the nearer end of `0..=side`.
@@ -147,13 +164,15 @@ mod tests {
     fn unknown_keys_are_errors() {
         let keys = [("crop-padding", 4usize), ("padding", 4)].into_iter();
         let error: Error = Augment::deserialize(MapDeserializer::new(keys)).unwrap_err();
-        expect!["unknown field `padding`, expected one of `crop-padding`, `flip`, `cutout`"]
-            .assert_eq(&error.to_string());
+        expect![
+            "unknown field `padding`, expected one of `crop-padding`, `flip`, `cutout`, `erasing`"
+        ]
+        .assert_eq(&error.to_string());
     }
 
     #[test]
     fn all_crops_and_both_flips_occur() {
-        let augment = Augment { crop_padding: 1, flip: true, cutout: 0 };
+        let augment = Augment { crop_padding: 1, flip: true, ..Augment::NONE };
         let mut rng = Seed::new(0).rng();
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..400 {
@@ -176,6 +195,20 @@ mod tests {
         assert_eq!(Vec::from_iter(sides), [2, 3, 4]);
     }
 
+    #[test]
+    fn rectangles_are_erased_at_their_rate_and_size() {
+        let augment = Augment { erasing: 0.25, ..Augment::NONE };
+        let mut rng = Seed::new(0).rng();
+        let holes: Vec<[Range<usize>; 2]> =
+            (0..2000).map(|_| Placement::draw(augment, [32, 32], &mut rng).hole).collect();
+        let erased: Vec<usize> =
+            holes.iter().map(|[rows, cols]| rows.len() * cols.len()).filter(|&n| 0 < n).collect();
+        // Four standard deviations of a share of 2000.
+        assert!((erased.len() as f64 / 2000.0 - 0.25).abs() < 0.039, "{}", erased.len());
+        // 2 to 33 % of 1024, rounded to whole sides.
+        assert!(erased.iter().all(|n| (15..=360).contains(n)));
+    }
+
     proptest! {
         #[test]
         fn flip_twice_is_identity(plane in prop::collection::vec(1u8.., 12)) {
@@ -193,7 +226,7 @@ mod tests {
 
         #[test]
         fn any_crop_moves_or_blackens(number in 0u64.., crop_padding in 0usize..12, cutout in 0usize..9) {
-            let augment = Augment { crop_padding, flip: true, cutout };
+            let augment = Augment { crop_padding, flip: true, cutout, erasing: 0.5 };
             let placement = Placement::draw(augment, [4, 5], &mut Seed::new(number).rng());
             let plane: Vec<u8> = (1..=20).collect();
             let mut kept: Vec<u8> = painted(&placement, &plane, 5);

@@ -232,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    const AUGMENT: Augment = Augment { crop_padding: 2, flip: true, cutout: 3 };
+    const AUGMENT: Augment = Augment { crop_padding: 2, flip: true, cutout: 3, erasing: 0.0 };
 
     /// `n` images of 2 channels, 4 × 5 pixels; the first pixel is the number of the image.
     fn images(n: usize) -> Arc<Images> {

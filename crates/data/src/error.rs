@@ -65,6 +65,12 @@ pub enum DataError {
         /// The key in its dictionary.
         key: &'static str,
     },
+    /// A parameter of mixing images that is no positive number.
+    #[error("images cannot be mixed by shares from Beta({alpha}, {alpha})")]
+    Mixup {
+        /// The parameter.
+        alpha: f64,
+    },
     /// An archive does not decompress, or is no tar archive.
     #[error("{}: truncated or corrupt archive", path.display())]
     Archive {

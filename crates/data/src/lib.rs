@@ -24,7 +24,7 @@
 //! assert_eq!((train.len(), valid.len(), digits.test.len()), (1200, 300, 297));
 //!
 //! let normalization = Normalization::of(&train)?;
-//! let augment = Augment { crop_padding: 1, flip: false, cutout: 0 };
+//! let augment = Augment { crop_padding: 1, ..Augment::NONE };
 //! let batches = Batches::new(Arc::new(train), &normalization, augment, 64)?;
 //! let epoch = batches.epoch(Seed::new(666), 0);
 //! assert_eq!(batches.batch(&epoch, 3).shape, [64, 1, 8, 8]);
@@ -36,6 +36,7 @@
 //! - Krizhevsky 2009, *Learning Multiple Layers of Features from Tiny Images* (CIFAR-10 and -100).
 //! - Alpaydin and Kaynak 1998, *Cascading Classifiers* (digits; see `assets/CREDITS.txt`).
 //! - DeVries and Taylor 2017, *Improved Regularization of CNNs with Cutout*.
+//! - Zhang et al. 2018, *mixup*; Zhong et al. 2020, *Random Erasing Data Augmentation*.
 
 mod archive;
 mod augment;
@@ -51,6 +52,7 @@ mod error;
 mod fixtures;
 mod imagenet16;
 mod images;
+mod mixup;
 mod normalization;
 mod picture;
 mod prefetch;
@@ -63,6 +65,7 @@ pub use batch::{Batch, Batches, Epoch};
 pub use dataset::Dataset;
 pub use error::DataError;
 pub use images::Images;
+pub use mixup::Mixed;
 pub use normalization::Normalization;
 pub use prefetch::Prefetch;
 pub use source::Source;

@@ -107,7 +107,7 @@ mod tests {
     fn batches() -> Batches {
         let images = Images::new([1, 3, 4], (0..240).collect(), (0..20).collect());
         let normalization = Normalization::of(&images).unwrap();
-        let augment = Augment { crop_padding: 1, flip: true, cutout: 2 };
+        let augment = Augment { crop_padding: 1, flip: true, cutout: 2, erasing: 0.0 };
         Batches::new(Arc::new(images), &normalization, augment, 3).unwrap()
     }
 

@@ -51,7 +51,7 @@ impl Lab {
         device: &Device,
     ) -> Result<Self> {
         let seed = Seed::new(config.seed);
-        let dataset = Dataset::load(&config.data.source, archives, &cache())?;
+        let dataset = dataset(config, archives)?;
         let resolution = config.data.resolution;
         let images = dataset.train.downscaled(resolution)?;
         let (train, valid) =
@@ -187,6 +187,11 @@ fn latency(file: &Path, space: &dyn SearchSpace) -> Result<LatencyTable> {
 
 /// The name of the stream that chooses batches for statistics.
 const RECALIBRATION: &str = "data/recalibration";
+
+/// The images of a run, as they are.
+pub(crate) fn dataset(config: &RunConfig, archives: Option<&Path>) -> Result<Dataset> {
+    Ok(Dataset::load(&config.data.source, archives, &cache())?)
+}
 
 /// Where imported images are kept: the user's cache, never the folder that holds the archives.
 fn cache() -> PathBuf {

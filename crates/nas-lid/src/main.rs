@@ -2,6 +2,7 @@
 //!
 //! *Floor 5. Spaces and search meet here and nowhere else.*
 
+mod chosen;
 mod commands;
 mod config;
 mod device;
@@ -14,6 +15,7 @@ mod matrix;
 mod memory;
 mod method;
 mod progress;
+mod retrain;
 mod run;
 mod run_dir;
 mod scores;
@@ -77,6 +79,8 @@ enum Command {
     Nats(commands::nats::Options),
     /// The weights of a network that a run has found, for PyTorch
     Export(commands::export::Options),
+    /// Train the network that a run has found to the end, and test it
+    Retrain(commands::retrain::Options),
     /// How long the parts of a space's networks take on this machine
     Latency(commands::latency::Options),
     /// How published weights fit the network of a space
@@ -158,6 +162,7 @@ fn execute(arguments: Arguments) -> Result<()> {
         Command::Rank(rank) => commands::rank::run(&rank, format),
         Command::Nats(nats) => commands::nats::run(&nats, format),
         Command::Export(export) => commands::export::run(&export, format),
+        Command::Retrain(retrain) => commands::retrain::run(&retrain, format),
         Command::Latency(latency) => commands::latency::run(&latency, format),
         Command::Weights(weights) => commands::weights::run(&weights, format),
         Command::Probe(probe) => commands::probe::run(&probe, format),

@@ -224,6 +224,17 @@ impl Arm<'_> {
 
     /// The weights of the leaf that holds an architecture, as they are at the end of its training.
     pub(crate) fn fine_tuned(&self, arch: &Arch) -> Result<Box<dyn Supernet>> {
+        let leaf = self.leaf_of(arch)?;
+        let name = self.job(&leaf.id, "fine-tune");
+        let mut supernet = self.lab.untrained();
+        let epochs = self.fine_tune_epochs();
+        let file = job::kept(self.dir, &name, epochs);
+        job::load(supernet.as_mut(), &file, &name, &leaf.mask, Some(epochs))?;
+        Ok(supernet)
+    }
+
+    /// The leaf whose mask holds an architecture.
+    pub(crate) fn leaf_of(&self, arch: &Arch) -> Result<SplitTree<Evidence>> {
         let name = self.method.name();
         let tree = match trees(self.dir)?.remove(name) {
             Some(grown) => grown.tree,
@@ -231,13 +242,8 @@ impl Arm<'_> {
             None => bail!("the run has not split by {name}"),
         };
         let holds = |leaf: &&SplitTree<Evidence>| leaf.mask.contains(arch);
-        let leaf = tree.leaves().into_iter().find(holds).context("no leaf holds it")?;
-        let name = self.job(&leaf.id, "fine-tune");
-        let mut supernet = self.lab.untrained();
-        let epochs = self.fine_tune_epochs();
-        let file = job::kept(self.dir, &name, epochs);
-        job::load(supernet.as_mut(), &file, &name, &leaf.mask, Some(epochs))?;
-        Ok(supernet)
+        let leaf = tree.leaves().into_iter().find(holds).cloned();
+        leaf.with_context(|| format!("no leaf of {name} holds {arch}"))
     }
 
     /// The name of a training of this method.

@@ -106,6 +106,57 @@ fn networks_trained_alone_survive_interruptions() {
         assert_eq!(a, b, "{file}");
     }
     goes_out_and_in_again(&undisturbed);
+    is_retrained(&undisturbed, folder.path());
+}
+
+/// With everything that there is to remember, and killed on its way.
+#[track_caller]
+fn is_retrained(run: &Path, folder: &Path) {
+    let file = root().join("configs/retrain-digits.toml");
+    let mut text = std::fs::read_to_string(file).expect("the project has it");
+    for (old, new) in [
+        ("epochs = 20", "epochs = 3"),
+        ("mixup = 0.0", "mixup = 0.2"),
+        ("stochastic-depth = 0.0", "stochastic-depth = 0.2"),
+        ("averaging = 0.0", "averaging = 0.9"),
+        ("distillation = 0.0", "distillation = 0.5"),
+        ("erasing = 0.0", "erasing = 0.25"),
+        ("[optimizer.sgd]", "[optimizer.rms-prop]\ndecay = 0.9\nepsilon = 1e-3"),
+        ("nesterov = true", ""),
+    ] {
+        assert!(text.contains(old), "{old}");
+        text = text.replace(old, new);
+    }
+    let config = folder.join("retrain.toml");
+    std::fs::write(&config, text).expect("the folder is ours");
+    let retrain = |name: &str| {
+        let mut command = program();
+        command.arg("retrain").arg(run).args(["--method", "one-shot", "--format", "json"]);
+        command.args(["--name", name]).arg("--config").arg(&config);
+        command
+    };
+    let output = retrain("undisturbed").output().expect("the program starts");
+    succeeds(&output);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    let share = |key: &str| json[key].as_f64().unwrap_or(-1.0);
+    assert!(0.0 <= share("top_1") && share("top_1") <= share("top_5") && share("top_5") <= 1.0);
+
+    let quiet = |command: &mut Command| command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut child = quiet(&mut retrain("disturbed")).expect("the program starts");
+    let checkpoint = run.join("retrain/disturbed/checkpoint.safetensors");
+    while !checkpoint.exists() {
+        assert!(child.try_wait().is_ok_and(|ended| ended.is_none()), "the training has ended");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().expect("it still runs");
+    child.wait().expect("it was killed");
+    succeeds(&retrain("disturbed").output().expect("the program starts"));
+    let [a, b] = ["undisturbed", "disturbed"].map(|name| {
+        let file = run.join(format!("retrain/{name}/weights.safetensors"));
+        std::fs::read(file).expect("the training is done")
+    });
+    assert!(a == b, "the weights differ");
+    refused(&retrain("../x").output().expect("the program starts"), 1, "letters, digits");
 }
 
 /// The best network that a run has found becomes the first weights of another.

@@ -1,6 +1,6 @@
 //! Safetensors files.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use safetensors::Dtype;
 use safetensors::tensor::{SafeTensors, TensorView};
@@ -61,14 +61,26 @@ impl Weights {
         });
         let metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
         let metadata = (!metadata.is_empty()).then_some(metadata);
-        safetensors::serialize(views, metadata).expect("names are written as they were read")
+        let bytes = safetensors::serialize(views, metadata);
+        in_order(bytes.expect("names are written as they were read"))
     }
+}
+
+/// The same file with the keys of its header in order: the metadata come in any.
+fn in_order(mut bytes: Vec<u8>) -> Vec<u8> {
+    let length = *bytes.first_chunk::<8>().expect("a file begins with a length");
+    let header = &mut bytes[8..][..u64::from_le_bytes(length) as usize];
+    let sorted: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(header).expect("a header is JSON");
+    let sorted = serde_json::to_vec(&sorted).expect("it was JSON");
+    // Both are written without spaces, but for those at the end.
+    header[..sorted.len()].copy_from_slice(&sorted);
+    header[sorted.len()..].fill(b' ');
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -88,8 +100,9 @@ mod tests {
             metadata in prop::collection::btree_map("[a-z]{1,5}", ".{0,9}", 0..3),
         ) {
             let weights = Weights { tensors, metadata };
-            let read = Weights::from_safetensors(&weights.to_safetensors()).unwrap();
-            prop_assert_eq!(read, weights);
+            let bytes = weights.to_safetensors();
+            prop_assert_eq!(&bytes, &weights.to_safetensors());
+            prop_assert_eq!(Weights::from_safetensors(&bytes).unwrap(), weights);
         }
 
         #[test]

@@ -9,4 +9,5 @@ pub(crate) mod partition;
 pub(crate) mod probe;
 pub(crate) mod rank;
 pub(crate) mod report;
+pub(crate) mod retrain;
 pub(crate) mod weights;

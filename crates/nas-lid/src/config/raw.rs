@@ -207,6 +207,9 @@ impl RunConfig {
         positive("data.resolution", self.data.resolution)?;
         positive("data.valid-images", self.data.valid_images)?;
         positive("training.batch-size", t.batch_size)?;
+        if !(0.0..=1.0).contains(&self.data.augment.erasing) {
+            return Err(("data.augment.erasing", "must lie in [0, 1]".into()));
+        }
         share("training.momentum", t.momentum)?;
         share("training.label-smoothing", t.label_smoothing)?;
         not_negative("training.weight-decay", t.weight_decay)?;

@@ -1,0 +1,98 @@
+//! One architecture of a run, and where its weights are.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use space::Arch;
+
+use crate::config::{Method, Plan};
+use crate::lab::Lab;
+use crate::method::Arm;
+use crate::run::Found;
+use crate::run_dir::{Manifest, RunDir};
+use crate::{Place, device};
+
+/// Which network of which run.
+#[derive(clap::Args)]
+pub(crate) struct ChosenOptions {
+    /// The run directory
+    dir: PathBuf,
+    /// The architecture, as the space writes it [default: the best that was found]
+    #[arg(long)]
+    arch: Option<String>,
+    /// Whose sub-supernets
+    #[arg(long, value_enum, default_value_t = Method::Lid)]
+    pub(crate) method: Method,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// A run, opened to read from, and one of its architectures.
+pub(crate) struct Chosen {
+    pub(crate) plan: Plan,
+    pub(crate) lab: Lab,
+    pub(crate) dir: RunDir,
+    pub(crate) method: Method,
+    pub(crate) arch: Arch,
+}
+
+impl ChosenOptions {
+    /// Opens the run on the data that it was made with.
+    pub(crate) fn open(&self) -> Result<Chosen> {
+        let plan = Plan::read(&self.dir.join("config.toml"), &[])?;
+        let device = device::open(&self.place.device)?;
+        let lab = Lab::open(&plan.config, self.archives(), &device)?;
+        let dir = RunDir::unopened(&self.dir);
+        let manifest: Manifest = dir.read_json("manifest.json")?;
+        ensure!(
+            manifest.data_sha256 == lab.data_digest,
+            "{} was made with other data",
+            self.dir.display()
+        );
+        let arch = match &self.arch {
+            Some(text) => lab.space.parse(text)?,
+            None => best(&dir, self.method)?,
+        };
+        Ok(Chosen { plan, lab, dir, method: self.method, arch })
+    }
+
+    /// Where archives of images lie.
+    pub(crate) fn archives(&self) -> Option<&std::path::Path> {
+        self.place.data.as_deref()
+    }
+}
+
+/// The best architecture that the search of a method has found.
+fn best(dir: &RunDir, method: Method) -> Result<Arch> {
+    let (name, file) = (method.name(), format!("search/{}.json", method.name()));
+    ensure!(
+        dir.path(&file).exists(),
+        "the run has not searched by {name} yet; name an --arch or another --method"
+    );
+    let found: Vec<Found> = dir.read_json(&file)?;
+    Ok(found.into_iter().next().context("the search has found nothing; name an --arch")?.arch)
+}
+
+impl Chosen {
+    /// The sub-supernets of the method.
+    pub(crate) fn arm(&self) -> Arm<'_> {
+        let Self { plan, lab, dir, method, .. } = self;
+        Arm { lab, config: &plan.config, dir, method: *method }
+    }
+
+    /// What one has to know to run the network.
+    pub(crate) fn metadata(&self) -> Result<BTreeMap<String, String>> {
+        let lab = &self.lab;
+        let entries = [
+            ("format", "pt".to_owned()),
+            ("space", serde_json::to_string(&self.plan.config.space)?),
+            ("arch", lab.space.format(&self.arch)),
+            ("dataset", lab.dataset.clone()),
+            ("resolution", self.plan.config.data.resolution.to_string()),
+            ("mean", serde_json::to_string(&lab.normalization.mean)?),
+            ("std", serde_json::to_string(&lab.normalization.std)?),
+        ];
+        Ok(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+}

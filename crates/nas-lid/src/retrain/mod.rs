@@ -1,0 +1,244 @@
+//! One network, trained by itself to the end and tested.
+
+mod config;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use data::{Augment, Batch, Batches, Dataset, Mixed};
+use serde::{Deserialize, Serialize};
+use space::{Accuracy, Arch, Seed, Test, extremes};
+use supernet::{Lesson, Statistics, StepOptions, StochasticDepth, Supernet};
+
+pub(crate) use self::config::{RetrainConfig, Start};
+use crate::chosen::Chosen;
+use crate::progress::Progress;
+
+/// Batches that are prepared ahead of the trainer.
+const N_AHEAD: usize = 4;
+
+/// Classes among which the right one is to be.
+const FIVE: usize = 5;
+
+/// How well a network does that is trained to the end.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Outcome {
+    /// As the space writes it.
+    pub(crate) arch: String,
+    pub(crate) dataset: String,
+    pub(crate) epochs: u64,
+    /// Test accuracy as a fraction.
+    pub(crate) top_1: f64,
+    /// Share of test images whose class is among the five most probable.
+    pub(crate) top_5: f64,
+    pub(crate) test_images: usize,
+}
+
+/// What a checkpoint is of.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    /// Architecture, first weights and configuration.
+    of: String,
+    epoch: u64,
+}
+
+/// A training to be done.
+pub(crate) struct Retraining<'a> {
+    chosen: &'a Chosen,
+    config: &'a RetrainConfig,
+    batches: Batches,
+    plain: Batches,
+    test: Batches,
+    teacher: Option<(Box<dyn Supernet>, Arch)>,
+    seed: Seed,
+    folder: PathBuf,
+}
+
+impl<'a> Retraining<'a> {
+    /// A training of the chosen network on all training images of `dataset`; its files lie in the folder
+    /// `retrain/NAME` of the run.
+    pub(crate) fn new(
+        chosen: &'a Chosen,
+        config: &'a RetrainConfig,
+        dataset: &Dataset,
+        name: &str,
+    ) -> Result<Self> {
+        let lab = &chosen.lab;
+        let resolution = chosen.plan.config.data.resolution;
+        let images = Arc::new(dataset.train.downscaled(resolution)?);
+        let of =
+            |augment| Batches::new(images.clone(), &lab.normalization, augment, config.batch_size);
+        let test = Arc::new(dataset.test.downscaled(resolution)?);
+        let teacher = (0.0 < config.distillation).then(|| {
+            let arm = chosen.arm();
+            let mask = arm.leaf_of(&chosen.arch)?.mask;
+            let [_, costliest] = extremes(lab.space.as_ref(), &mask);
+            anyhow::Ok((arm.fine_tuned(&costliest)?, costliest))
+        });
+        Ok(Self {
+            chosen,
+            config,
+            batches: of(config.augment)?,
+            plain: of(Augment::NONE)?,
+            test: Batches::for_evaluation(test, &lab.normalization, config.batch_size)?,
+            teacher: teacher.transpose()?,
+            seed: lab.seed.child("retrain"),
+            folder: chosen.dir.path(&format!("retrain/{name}")),
+        })
+    }
+
+    /// Trains from where it stopped before, tests the network and writes `result.json` and
+    /// `weights.safetensors`.
+    pub(crate) fn run(&self) -> Result<Outcome> {
+        let arch = &self.chosen.arch;
+        let trained = self.trained()?;
+        let mut tested = if 0.0 < self.config.averaging { trained.averaged() } else { trained };
+        let order = self.plain.epoch(self.seed.child("statistics"), 0);
+        let n = self.config.statistics_batches.min(self.plain.n_steps());
+        let batches: Vec<Batch> = (0..n).map(|step| self.plain.batch(&order, step)).collect();
+        tested.store_statistics(arch, &batches);
+
+        let [top_1, top_5] = self.test(tested.as_ref());
+        let outcome = Outcome {
+            arch: self.chosen.lab.space.format(arch),
+            dataset: self.chosen.lab.dataset.clone(),
+            epochs: self.config.epochs,
+            top_1: top_1.fraction(),
+            top_5: top_5.fraction(),
+            test_images: self.test.images().len(),
+        };
+        let mut weights = tested.export();
+        weights.metadata = self.chosen.metadata()?;
+        weights.metadata.insert("top-1".to_owned(), outcome.top_1.to_string());
+        weights.write(&self.folder.join("weights.safetensors"))?;
+        let result = serde_json::to_vec_pretty(&outcome)?;
+        crate::run_dir::write_whole(&self.folder.join("result.json"), |to| {
+            Ok(to.write_all(&result)?)
+        })?;
+        Ok(outcome)
+    }
+
+    fn trained(&self) -> Result<Box<dyn Supernet>> {
+        let of = serde_json::to_string(&(&self.chosen.arch, self.chosen.method, self.config))?;
+        let file = self.folder.join("checkpoint.safetensors");
+        std::fs::create_dir_all(&self.folder).with_context(|| self.folder.display().to_string())?;
+        let mut supernet = match self.config.start {
+            Start::Drawn => self.chosen.lab.untrained(),
+            Start::Inherited => self.chosen.arm().fine_tuned(&self.chosen.arch)?.fork(),
+        };
+        let mut epoch = 0;
+        if file.exists() {
+            let note: Note = serde_json::from_str(&supernet.load(&file)?)
+                .with_context(|| format!("{} has no note of ours", file.display()))?;
+            let folder = self.folder.display();
+            ensure!(note.of == of, "{folder} is of another training; choose another --name");
+            epoch = note.epoch;
+        }
+        let (epochs, n_steps) = (self.config.epochs, self.batches.n_steps() as u64);
+        let mut progress = Progress::new("retrain", epoch * n_steps, epochs * n_steps);
+        while epoch < epochs {
+            let clock = Instant::now();
+            let loss = self.epoch(supernet.as_mut(), epoch, &mut || progress.step())?;
+            epoch += 1;
+            let seconds = clock.elapsed().as_secs_f64();
+            tracing::info!("epoch {epoch} of {epochs}: loss {loss:.4} in {seconds:.0} s");
+            supernet.save(&file, &serde_json::to_string(&Note { of: of.clone(), epoch })?)?;
+        }
+        Ok(supernet)
+    }
+
+    /// The mean loss of the steps, in nats.
+    fn epoch(
+        &self,
+        supernet: &mut dyn Supernet,
+        epoch: u64,
+        after_step: &mut dyn FnMut(),
+    ) -> Result<f64> {
+        let n_steps = self.batches.n_steps();
+        let order = self.batches.epoch(self.seed.child("images"), epoch);
+        let mut total = 0.0;
+        for (step, batch) in self.batches.prefetch(order, 0..n_steps, N_AHEAD).enumerate() {
+            let moment = epoch as f64 + step as f64 / n_steps as f64;
+            let seed = self.seed.child(&format!("epoch/{epoch}/step/{step}"));
+            let loss = self.step(supernet, batch, moment, seed);
+            total += loss.with_context(|| format!("epoch {epoch}, step {step}"))?;
+            after_step();
+        }
+        Ok(total / n_steps as f64)
+    }
+
+    fn step(
+        &self,
+        supernet: &mut dyn Supernet,
+        batch: Batch,
+        moment: f64,
+        seed: Seed,
+    ) -> Result<f64> {
+        let c = self.config;
+        let Mixed { batch, others, share } = if 0.0 < c.mixup {
+            batch.mixed(c.mixup, seed.child("mixup"))?
+        } else {
+            Mixed { batch, others: Vec::new(), share: 1.0 }
+        };
+        let answers = self.teacher.as_ref().map(|(teacher, arch)| {
+            // A batch of one step, as the teacher was trained on.
+            teacher.answers(arch, &batch, Statistics::OfBatch)
+        });
+        let lesson = Lesson {
+            mixed: (share < 1.0).then_some((&others, share)),
+            teacher: answers.as_deref().map(|answers| (answers, c.distillation)),
+            ..Lesson::plain(&batch)
+        };
+        let some = |value: f64| (0.0 < value).then_some(value);
+        let options = StepOptions {
+            lr: c.schedule.at(moment, c.epochs as f64),
+            optimizer: c.optimizer.optimizer(),
+            weight_decay: c.weight_decay,
+            max_gradient_norm: some(c.max_gradient_norm),
+            label_smoothing: c.label_smoothing,
+            stochastic_depth: some(c.stochastic_depth)
+                .map(|rate| StochasticDepth { rate, seed: seed.child("depth") }),
+            averaging: some(c.averaging),
+        };
+        let arch = std::slice::from_ref(&self.chosen.arch);
+        Ok(supernet.train_together(&lesson, arch, &options)?)
+    }
+
+    /// Shares of the test images whose class is the most probable, and among the five most probable.
+    fn test(&self, supernet: &dyn Supernet) -> [Accuracy<Test>; 2] {
+        let n = self.test.images().len();
+        let mut right = [0; 2];
+        for batch in self.test.sequential(0..n) {
+            let answers = supernet.answers(&self.chosen.arch, &batch, Statistics::Stored);
+            let classes = answers.len() / batch.labels.len();
+            for (answers, &label) in answers.chunks_exact(classes).zip(&batch.labels) {
+                let place = place(answers, label as usize);
+                for (right, k) in right.iter_mut().zip([1, FIVE]) {
+                    *right += usize::from(place < k);
+                }
+            }
+        }
+        right.map(|right| Accuracy::from_counts(right, n))
+    }
+}
+
+/// How many classes are answered before the right one; of equals the first.
+fn place(answers: &[f32], label: usize) -> usize {
+    let comes_before = |(class, answer): (usize, &f32)| {
+        answer.total_cmp(&answers[label]).then(label.cmp(&class)).is_gt()
+    };
+    answers.iter().enumerate().filter(|&answer| comes_before(answer)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_what_is_more_probable() {
+        let answers = [0.25, 0.125, 0.25, 0.375];
+        assert_eq!([0, 1, 2, 3].map(|label| place(&answers, label)), [1, 3, 2, 0]);
+    }
+}
