@@ -332,7 +332,7 @@ mod tests {
             assert!(refused(Experiment::Nb201, extra).starts_with("`--seeds` chooses the seeds"));
         }
         // What else is there goes on, to the configuration that this folder lacks.
-        let missing = refused(Experiment::Nb201, &["--set", "split.levels=2"]);
+        let missing = refused(Experiment::Nb201, &["--set", "split.groups=[2, 2]"]);
         assert!(missing.ends_with("nb201-smoke.toml"), "{missing}");
         assert_eq!(refused(Experiment::Memory, &[]), "memory has no seeds");
     }

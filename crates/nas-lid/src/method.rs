@@ -75,8 +75,8 @@ impl Arm<'_> {
         let start =
             Grown { tree: SplitTree::root(mask), levels: 0, seconds: 0.0, peak_bytes: None };
         let mut grown = trees(self.dir)?.remove(self.method.name()).unwrap_or(start);
-        let Some(criterion) = self.criterion() else { return Ok(grown) };
-        while grown.levels < self.config.split.levels {
+        while grown.levels < self.config.split.levels() {
+            let Some(criterion) = self.criterion(grown.levels) else { break };
             if 0 < grown.levels {
                 for leaf in grown.tree.leaves() {
                     self.warm_up(&grown.tree, leaf, grown.levels)?;
@@ -91,9 +91,10 @@ impl Arm<'_> {
         Ok(grown)
     }
 
-    fn criterion(&self) -> Option<Box<dyn Criterion>> {
+    /// What divides the operations on a level; nothing does for the undivided supernet.
+    fn criterion(&self, level: usize) -> Option<Box<dyn Criterion>> {
         let split = &self.config.split;
-        let cut = split.cut;
+        let cut = split.cut(level);
         match self.method {
             Method::OneShot => None,
             Method::Random => Some(Box::new(RandomCriterion { cut })),
@@ -132,6 +133,7 @@ impl Arm<'_> {
                 .with_context(|| format!("{label} failed"))?;
             grown.seconds += clock.elapsed().as_secs_f64();
             grown.peak_bytes = grown.peak_bytes.max(peak.bytes_above_rest());
+            tracing::info!("{label}: {} edges compared", evidence.len());
             if let Some(best) = choose(&evidence) {
                 let (edge, groups) = (best.edge, best.groups.clone());
                 leaf.grow(edge, &groups, evidence)?;
@@ -177,7 +179,7 @@ impl Arm<'_> {
                 keep: self.late_epochs(),
             };
             // A leaf of the last level has no warm-up of its own.
-            let own = depth(&leaf.id) < self.config.split.levels;
+            let own = depth(&leaf.id) < self.config.split.levels();
             let start = if own { Some(leaf.id.clone()) } else { leaf.id.parent() };
             let start = start.context("a leaf of the last level has a parent")?;
             let start = self.warmed_up(&grown.tree, &start)?;
@@ -269,10 +271,15 @@ impl Arm<'_> {
 
 /// Epochs that each method trains after the shared warm-up, if every leaf can be split.
 pub(crate) fn planned_epochs_after_parent(config: &RunConfig) -> u64 {
-    let groups = config.split.cut.n_groups as u64;
     let warm_up = &config.training.warm_up.epochs;
-    let warm: u64 = (1..).zip(&warm_up[1..]).map(|(level, n)| n * groups.pow(level)).sum();
-    warm + config.training.fine_tune.epochs * groups.pow(config.split.levels as u32)
+    let warm = (1..warm_up.len()).map(|level| warm_up[level] * planned_nodes(config, level) as u64);
+    let n_leaves = planned_nodes(config, config.split.levels()) as u64;
+    warm.sum::<u64>() + config.training.fine_tune.epochs * n_leaves
+}
+
+/// Nodes of a tree on a level, if every leaf can be split; the root is on level 0.
+fn planned_nodes(config: &RunConfig, level: usize) -> usize {
+    config.split.groups[..level].iter().product()
 }
 
 /// Leaves of a method's tree, if every leaf can be split.
@@ -280,7 +287,7 @@ pub(crate) fn planned_leaves(config: &RunConfig, method: Method) -> usize {
     match method {
         Method::OneShot => 1,
         Method::Random | Method::Gradient | Method::Lid => {
-            config.split.cut.n_groups.pow(config.split.levels as u32)
+            planned_nodes(config, config.split.levels())
         }
     }
 }

@@ -1,6 +1,6 @@
 use lid::{Aggregate, Estimator, LidError};
 use partition::{Measure, Objective, Sizes};
-use space::{EdgeId, OpId};
+use space::{Arch, EdgeId, OpId};
 use supernet::Taps;
 
 use super::*;
@@ -142,14 +142,9 @@ fn dead_contexts_are_skipped_until_none_remains() {
         assert_eq!(first.edge, EdgeId(0));
         assert!((1..6).contains(&first.skipped), "{} of 6 skipped", first.skipped);
 
-        let error = gather(&*criterion, &only(NONE_EDGE, 1)).unwrap_err();
-        let expected = (EdgeId(0), 6, Incomparable::Identical);
-        match error {
-            SearchError::Incomparable { edge, n_batches, last } => {
-                assert_eq!((edge, n_batches, last), expected);
-            }
-            other => panic!("{other}"),
-        }
+        // All of them are: only the other edges can be split.
+        let others = gather(&*criterion, &only(NONE_EDGE, 1)).unwrap();
+        assert!(!others.is_empty() && others.iter().all(|evidence| evidence.edge != EdgeId(0)));
     }
 }
 
@@ -157,7 +152,8 @@ fn dead_contexts_are_skipped_until_none_remains() {
 fn flat_profiles_are_no_comparison() {
     // Pearson correlation of one number is undefined.
     let one_tap = |comparison: &Comparison<'_>| {
-        let vectors = comparison.archs.iter().map(|arch| vec![1.0 + arch.op(EdgeId(0)).0 as f64]);
+        let op = |arch: &Arch| arch.op(comparison.edge).0 as f64;
+        let vectors = comparison.archs.iter().map(|arch| vec![1.0 + op(arch)]);
         Ok(vec![Ok(vectors.collect())])
     };
     let (toy, mask, batches) = (toy(), toy().full_mask(), batches(2, 4));
@@ -165,7 +161,7 @@ fn flat_profiles_are_no_comparison() {
     let (seed, cut, measure) = (Seed::new(666), &CUT, Measure::Pearson);
     let forms = vec![Form { name: "pearson".into(), view: 0, measure }];
     let survey = Survey { space, mask, batches, seed, cut, forms };
-    let error = survey.evidence(EdgeId(0), &one_tap, &mut || ()).unwrap_err();
+    let error = survey.run(&one_tap, &mut |_, _| ()).unwrap_err();
     let flat = Incomparable::Flat(partition::PartitionError::FlatVector { measure, vector: 0 });
     assert!(
         matches!(error, SearchError::Incomparable { n_batches: 2, ref last, .. } if *last == flat),

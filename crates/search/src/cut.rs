@@ -10,8 +10,7 @@ use space::{EdgeId, Mask, SearchSpace};
 use crate::{SearchError, context};
 
 /// How the operations of an edge are divided, and how edges are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CutOptions {
     /// Groups that the operations of the split edge fall into, at least 2.
     pub n_groups: usize,
@@ -208,14 +207,5 @@ mod tests {
         };
         assert!(matches!(refused(1), Err(SearchError::Groups { n_groups: 1 })));
         assert!(matches!(refused(2), Err(SearchError::Cut { edge: EdgeId(0), .. })));
-    }
-
-    #[test]
-    fn options_have_kebab_keys() {
-        let text =
-            r#"{"n-groups":2,"sizes":"min-2","objective":"intra-sum","edge-score":"inter-sum"}"#;
-        let read: CutOptions = serde_json::from_str(text).unwrap();
-        assert_eq!(read, options(2, Sizes::Min2, EdgeScore::InterSum));
-        assert!(serde_json::from_str::<CutOptions>(&text.replace("sizes", "size")).is_err());
     }
 }

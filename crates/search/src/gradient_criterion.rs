@@ -15,7 +15,7 @@ use crate::{Criterion, CutOptions, Evidence, SearchError};
 /// In a random context each operation of the edge has a gradient on every parameter of its path
 /// but those of the edge itself. A parameter that one operation's path lacks counts as a gradient of
 /// zero. Nothing is computed once for all operations: each gradient goes all the way back. A context in which an operation has no gradient at all, or all operations have the same, is
-/// skipped and counted.
+/// skipped and counted; an edge without any other is not split.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientCriterion {
     /// How gradients are compared; published: cosine.

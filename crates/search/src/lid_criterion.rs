@@ -16,8 +16,8 @@ use crate::{Criterion, CutOptions, Evidence, Incomparable, SearchError};
 /// In a random context each operation of the edge has a profile, the LID at each tap. Forward passes
 /// suffice. Operations are compared on the taps that all of them have, and at a tap on the images
 /// that have a dimension under all of them; a tap without such images is left out. A context without
-/// such taps, or in which all operations have the same profile, is skipped and
-/// counted.
+/// such taps, or in which all operations have the same profile, is skipped and counted; an edge
+/// without any other is not split.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LidCriterion {
     /// How profiles are taken and compared.

@@ -42,7 +42,8 @@ pub(crate) type Vectors = Result<Vec<Vec<f64>>, Incomparable>;
 type Measured<'a> = dyn Fn(&Comparison<'_>) -> Result<Vec<Vectors>, SearchError> + 'a;
 
 impl Survey<'_> {
-    /// The evidence on every edge that can be split; `vectors` measures the operations.
+    /// The evidence on every edge that can be split; `vectors` measures the operations. An edge that no
+    /// batch compares has none, which is an error only if no edge has any.
     pub(crate) fn run(
         &self,
         vectors: &Measured<'_>,
@@ -58,7 +59,18 @@ impl Survey<'_> {
             n_done += 1;
             progress(n_done, total);
         };
-        edges.into_iter().map(|edge| self.evidence(edge, vectors, &mut step)).collect()
+        let (mut all, mut incomparable) = (Vec::new(), None);
+        for edge in edges {
+            match self.evidence(edge, vectors, &mut step) {
+                Ok(evidence) => all.push(evidence),
+                Err(error @ SearchError::Incomparable { .. }) => incomparable = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        match incomparable {
+            Some(error) if all.is_empty() => Err(error),
+            _ => Ok(all),
+        }
     }
 
     /// The evidence on one edge, a function of seed and edge alone.

@@ -50,7 +50,7 @@ impl Plan {
     }
 }
 
-/// Sets a value that exists already: `split.levels=2`.
+/// Sets a value that exists already: `split.probe-batches=2`.
 fn set(table: &mut toml::Table, assignment: &str) -> Result<()> {
     let (key, value) = assignment
         .split_once('=')

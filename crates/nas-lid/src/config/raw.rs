@@ -6,8 +6,9 @@ use clap::ValueEnum;
 use data::{Augment, Source};
 use nb201::{Nb201Config, TruthSet};
 use ofa::OfaConfig;
+use partition::{Objective, Sizes};
 use proxyless::ProxylessConfig;
-use search::{CutOptions, Evolution, LidOptions, Selection};
+use search::{CutOptions, EdgeScore, Evolution, LidOptions, Selection};
 use serde::{Deserialize, Serialize};
 use supernet::{Sampling, Sandwich};
 
@@ -109,12 +110,34 @@ pub(crate) enum EvaluationStatistics {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct SplitConfig {
     pub(crate) methods: Vec<Method>,
-    pub(crate) levels: usize,
+    /// For each level, the groups that the operations of an edge are divided into.
+    pub(crate) groups: Vec<usize>,
     pub(crate) probe_batches: usize,
     pub(crate) probe_batch_size: usize,
-    pub(crate) cut: CutOptions,
+    pub(crate) cut: CutConfig,
     pub(crate) lid: LidOptions,
     pub(crate) gradient: GradientConfig,
+}
+
+impl SplitConfig {
+    /// Levels of the split tree.
+    pub(crate) fn levels(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// How operations are divided on a level.
+    pub(crate) fn cut(&self, level: usize) -> CutOptions {
+        let CutConfig { sizes, objective, edge_score } = self.cut;
+        CutOptions { n_groups: self.groups[level], sizes, objective, edge_score }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct CutConfig {
+    pub(crate) sizes: Sizes,
+    pub(crate) objective: Objective,
+    pub(crate) edge_score: EdgeScore,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -324,14 +347,14 @@ impl RunConfig {
         if sorted.len() < split.methods.len() {
             return Err(("split.methods", "names a method twice".into()));
         }
-        positive("split.levels", split.levels)?;
-        if self.training.warm_up.epochs.len() != split.levels {
-            let n = split.levels;
+        positive("split.groups", split.levels())?;
+        if self.training.warm_up.epochs.len() != split.levels() {
+            let n = split.levels();
             let fault = format!("must have one entry for each of the {n} split levels");
             return Err(("training.warm-up.epochs", fault));
         }
-        if split.cut.n_groups < 2 {
-            return Err(("split.cut.n-groups", "must be at least 2".into()));
+        if split.groups.iter().any(|&n| n < 2) {
+            return Err(("split.groups", "must each be at least 2".into()));
         }
         positive("split.probe-batches", split.probe_batches)?;
         if split.probe_batch_size <= split.lid.neighbors {
