@@ -1,6 +1,6 @@
 //! Named tensors in safetensors files and in checkpoints of PyTorch.
 //!
-//! *Floor 0. May be used by every other crate; knows no network and nothing of what the names mean.*
+//! *Floor 1. May be used by supernets and the program; knows no network and nothing of what the names mean.*
 //!
 //! Both kinds of file are read to 32-bit floats, whatever they hold; safetensors is what is written. No
 //! file executes anything: of a checkpoint only what makes tensors is understood.
