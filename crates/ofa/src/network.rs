@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use space::{Arch, EdgeId};
 use supernet::{
     Activation, Affine, Bottleneck, BottleneckConfig, Conv, ConvConfig, ConvNorm, ConvNormConfig,
-    Groups, Linear, Network, Pass, Shortcut, Taps, global_avg_pool, published_bottleneck,
-    published_conv_norm,
+    Groups, Linear, Network, Pass, Shortcut, Taps, global_avg_pool, published_block,
+    published_bottleneck, published_conv_norm, published_frame,
 };
 
 use crate::Ofa;
@@ -135,24 +135,21 @@ impl Network for OfaNetwork {
 
     /// As in <https://github.com/mit-han-lab/once-for-all>; what is fixed first is a block there.
     fn published_name(tensor: &str) -> String {
+        if let Some(name) = published_frame(tensor) {
+            return name;
+        }
         let (module, part) = tensor.split_once('.').unwrap_or((tensor, ""));
         match module {
-            "stem" => format!("first_conv.{}", published_conv_norm(part)),
-            "first" => format!("blocks.0.{BLOCK}.{}", published_bottleneck(part, false)),
-            "blocks" => published_block(part),
+            "blocks" => published_choice(part),
             "expand" => format!("final_expand_layer.{}", published_conv_norm(part)),
             "mix" => format!("feature_mix_layer.conv.{part}"),
-            "classifier" => format!("classifier.linear.{part}"),
             _ => tensor.to_owned(),
         }
     }
 }
 
-/// What the bottleneck of a block is called.
-const BLOCK: &str = "mobile_inverted_conv";
-
 /// The published name of a tensor in the list of the elastic blocks.
-fn published_block(part: &str) -> String {
+fn published_choice(part: &str) -> String {
     let (number, part) = part.split_once('.').unwrap_or((part, ""));
     let number = number.parse().map_or(0, |number: usize| number + 1);
     let part = match part.split_once('.') {
@@ -161,7 +158,7 @@ fn published_block(part: &str) -> String {
         Some(("gate", tensor)) => format!("depth_conv.se.fc.{tensor}"),
         _ => published_bottleneck(part, true),
     };
-    format!("blocks.{number}.{BLOCK}.{part}")
+    published_block(number, &part)
 }
 
 fn conv(n_in: usize, n_out: usize, kernel: usize, stride: usize) -> ConvNormConfig {

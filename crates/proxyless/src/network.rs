@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use space::{Arch, EdgeId, SearchSpace};
 use supernet::{
     Activation, Affine, Bottleneck, BottleneckConfig, ConvNorm, ConvNormConfig, Groups, Linear,
-    Network, Pass, Shortcut, Taps, global_avg_pool, published_bottleneck, published_conv_norm,
+    Network, Pass, Shortcut, Taps, global_avg_pool, published_block, published_bottleneck,
+    published_conv_norm, published_frame,
 };
 
 use crate::Proxyless;
@@ -118,28 +119,26 @@ impl Network for ProxylessNetwork {
 
     /// As in <https://github.com/mit-han-lab/proxylessnas>; what is fixed first is a block there.
     fn published_name(tensor: &str) -> String {
+        if let Some(name) = published_frame(tensor) {
+            return name;
+        }
         let (module, part) = tensor.split_once('.').unwrap_or((tensor, ""));
         match module {
-            "stem" => format!("first_conv.{}", published_conv_norm(part)),
-            "first" => format!("blocks.0.{BLOCK}.{}", published_bottleneck(part, false)),
-            "blocks" => published_block(part),
+            "blocks" => published_choice(part),
             "mix" => format!("feature_mix_layer.{}", published_conv_norm(part)),
-            "classifier" => format!("classifier.linear.{part}"),
             _ => tensor.to_owned(),
         }
     }
 }
 
-/// What the bottleneck of a block is called.
-const BLOCK: &str = "mobile_inverted_conv";
-
 /// The published name of a tensor in the list of the blocks with operations.
-fn published_block(part: &str) -> String {
+fn published_choice(part: &str) -> String {
     let mut parts = part.splitn(4, '.');
     let mut next = || parts.next().unwrap_or_default();
     let (block, _bottlenecks, op, tensor) = (next(), next(), next(), next());
     let number = block.parse().map_or(0, |block: usize| block + 1);
-    format!("blocks.{number}.{BLOCK}.candidate_ops.{op}.{}", published_bottleneck(tensor, false))
+    let part = published_bottleneck(tensor, false);
+    published_block(number, &format!("candidate_ops.{op}.{part}"))
 }
 
 fn conv(n_in: usize, n_out: usize, kernel: usize, stride: usize) -> ConvNormConfig {

@@ -45,7 +45,9 @@ pub use linear::{Linear, prefix};
 pub use optimizer::{Lookahead, Optimizer};
 pub use pass::{Moments, Pass};
 pub use pool::{avg_pool2, avg_pool3, global_avg_pool};
-pub use published::{Imported, published_bottleneck, published_conv_norm};
+pub use published::{
+    Imported, published_block, published_bottleneck, published_conv_norm, published_frame,
+};
 pub use squeeze_excite::SqueezeExcite;
 pub use supernet::{
     Evaluation, Lesson, Statistics, StepOptions, StochasticDepth, Supernet, TapSink, Taps,

@@ -142,6 +142,23 @@ pub fn published_bottleneck(part: &str, is_sliced: bool) -> String {
     format!("{layer}.{}", of_layer(tensor, is_sliced))
 }
 
+/// The published name of a tensor in a block; the first block is fixed.
+pub fn published_block(number: usize, part: &str) -> String {
+    format!("blocks.{number}.mobile_inverted_conv.{part}")
+}
+
+/// The published name of a tensor of the layers that mobile networks share: `stem`, the fixed block
+/// `first`, and `classifier`; none of any other.
+pub fn published_frame(tensor: &str) -> Option<String> {
+    let (module, part) = tensor.split_once('.')?;
+    match module {
+        "stem" => Some(format!("first_conv.{}", published_conv_norm(part))),
+        "first" => Some(published_block(0, &published_bottleneck(part, false))),
+        "classifier" => Some(format!("classifier.linear.{part}")),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,146 @@
+//! Steps of gradient descent.
+
+use space::{Arch, EdgeId};
+use supernet::{Lesson, Lookahead, Optimizer, StepOptions, Supernet};
+
+use crate::chain::{STEP, arch, batch, engine, tensors};
+
+#[test]
+fn parameters_off_the_path_do_not_move() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine();
+    // Give every operation momentum first.
+    for ops in [[0, 0], [1, 1]] {
+        engine.train_step(&batch(1), &arch(ops), &STEP).unwrap();
+    }
+    let before = tensors(&engine, folder.path());
+    engine.train_step(&batch(2), &arch([0, 1]), &STEP).unwrap();
+    let after = tensors(&engine, folder.path());
+    for (name, value) in &before {
+        let off_path = name.contains("edges.0.1.") || name.contains("edges.1.0.");
+        let is_kept = name.ends_with("norm.mean") || name.ends_with("norm.variance");
+        assert_eq!(after[name] == *value, off_path || is_kept, "{name}");
+    }
+}
+
+#[test]
+fn several_paths_take_one_step_on_the_sum_of_their_losses() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = StepOptions {
+        lr: 0.05,
+        optimizer: Optimizer::Sgd { momentum: 0.0, lookahead: Lookahead::None },
+        weight_decay: 0.0,
+        max_gradient_norm: None,
+        label_smoothing: 0.0,
+        stochastic_depth: None,
+        averaging: None,
+    };
+    let paths = [arch([0, 0]), arch([1, 1])];
+    let mut together = engine();
+    together.train_together(&Lesson::plain(&batch(1)), &paths, &options).unwrap();
+    let together = tensors(&together, folder.path());
+    let start = tensors(&engine(), folder.path());
+    let alone = paths.map(|path| {
+        let mut engine = engine();
+        engine.train_step(&batch(1), &path, &options).unwrap();
+        tensors(&engine, folder.path())
+    });
+    for (name, start) in &start {
+        for (at, (&got, start)) in together[name].values.iter().zip(&start.values).enumerate() {
+            let [a, b] = [0, 1].map(|path| alone[path][name].values[at]);
+            let expected = a + b - start;
+            assert!((got - expected).abs() < 1e-5, "{name}: {got} for {expected}");
+        }
+    }
+}
+
+#[test]
+fn distillation_learns_from_the_first_alone() {
+    // With nothing but the answers of the same path to learn, there is nothing to learn.
+    let folder = tempfile::tempdir().unwrap();
+    let path = arch([0, 1]);
+    let options = StepOptions { weight_decay: 0.0, label_smoothing: 0.0, ..STEP };
+    let step = |archs: &[Arch]| {
+        let mut engine = engine();
+        let batch = batch(1);
+        let lesson = Lesson { distillation: 1.0, ..Lesson::plain(&batch) };
+        engine.train_together(&lesson, archs, &options).unwrap();
+        tensors(&engine, folder.path())
+    };
+    let (once, twice) = (step(std::slice::from_ref(&path)), step(&[path.clone(), path]));
+    for (name, tensor) in &once {
+        for (a, b) in tensor.values.iter().zip(&twice[name].values) {
+            assert!((a - b).abs() < 1e-6, "{name}: {a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let engine = engine();
+    let (path, images) = (arch([0, 1]), batch(5));
+    let gradient = engine.shared_gradient(&path, &images, EdgeId(0)).unwrap();
+    assert!(gradient.keys().all(|name| !name.starts_with("edges.0")));
+
+    // The slope along the gradient is its squared norm: move the shared parameters by a step of
+    // plain gradient descent and look at the loss.
+    let squared_norm: f64 = gradient.values().flatten().map(|g| f64::from(*g).powi(2)).sum();
+    let full = engine.shared_gradient(&path, &images, EdgeId(9)).unwrap();
+    let all: f64 = full.values().flatten().map(|g| f64::from(*g).powi(2)).sum();
+    assert!(squared_norm < all);
+    let plain = |lr| StepOptions {
+        lr,
+        optimizer: Optimizer::Sgd { momentum: 0.0, lookahead: Lookahead::None },
+        weight_decay: 0.0,
+        max_gradient_norm: None,
+        label_smoothing: 0.0,
+        stochastic_depth: None,
+        averaging: None,
+    };
+    let lr = 1e-2 / all.sqrt();
+    let loss_after = |lr| {
+        let mut moved = engine.fork();
+        moved.train_step(&images, &path, &plain(lr)).unwrap();
+        moved.train_step(&images, &path, &plain(0.0)).unwrap()
+    };
+    let slope = (loss_after(-lr) - loss_after(lr)) / (2.0 * lr);
+    // Central differences in f32: rounding of the loss is about 1e-7 / 1e-2.
+    assert!((slope / all - 1.0).abs() < 1e-2, "{slope} for {all}");
+}
+
+#[test]
+fn the_gradient_norm_is_clipped_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = StepOptions {
+        max_gradient_norm: Some(1e-3),
+        optimizer: Optimizer::Sgd { momentum: 0.0, lookahead: Lookahead::None },
+        weight_decay: 0.0,
+        lr: 1.0,
+        label_smoothing: 0.0,
+        stochastic_depth: None,
+        averaging: None,
+    };
+    let mut engine = engine();
+    let before = tensors(&engine, folder.path());
+    engine.train_step(&batch(1), &arch([0, 0]), &options).unwrap();
+    let after = tensors(&engine, folder.path());
+    let moved: f64 = before
+        .iter()
+        .flat_map(|(name, old)| old.values.iter().zip(&after[name].values))
+        .map(|(&old, &new)| (f64::from(old) - f64::from(new)).powi(2))
+        .sum();
+    // Weights near 1 are rounded to 1e-7, a ten-thousandth of the step.
+    assert!((moved.sqrt() / 1e-3 - 1.0).abs() < 1e-2, "{}", moved.sqrt());
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine();
+    let before = tensors(&engine, folder.path());
+    let mut broken = batch(1);
+    broken.images[3] = f32::NAN;
+    let error = engine.train_step(&broken, &arch([0, 1]), &STEP).unwrap_err();
+    assert_eq!(error.to_string(), "the loss is NaN on path 0-1");
+    assert_eq!(tensors(&engine, folder.path()), before);
+}
