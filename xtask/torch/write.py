@@ -2,7 +2,7 @@
 
     python write.py FOLDER
 
-The tests of the crates `ofa` and `proxyless` read these files, compressed with `gzip -9 -n`.
+`crates/nas-lid/tests/published` holds these files, compressed with `gzip -9 -n`.
 """
 
 import math

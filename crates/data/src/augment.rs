@@ -28,7 +28,7 @@ pub struct Augment {
     /// Side in pixels of a square set to 0; its center is any pixel, so it may overlap the border.
     /// 0 is no hole.
     pub cutout: usize,
-    /// Probability that instead of that a rectangle is set to 0, of 2 to 33 % of the image and sides in
+    /// Probability, in `[0, 1]`, that instead of that a rectangle is set to 0, of 2 to 33 % of the image and sides in
     /// a ratio of 0.3 to 3.3 (Zhong et al. 2020).
     pub erasing: f64,
 }
@@ -63,7 +63,7 @@ impl Placement {
             let end = start.saturating_add_unsigned(augment.cutout);
             clamped(start, side)..clamped(end, side)
         });
-        let is_erased = 0.0 < augment.erasing && rng.random_bool(augment.erasing.min(1.0));
+        let is_erased = 0.0 < augment.erasing && rng.random_bool(augment.erasing);
         let hole = if is_erased { rectangle(size, rng) } else { hole };
         Self { corner, mirrored, hole }
     }

@@ -34,6 +34,8 @@ pub(crate) struct Chosen {
     pub(crate) lab: Lab,
     pub(crate) dir: RunDir,
     pub(crate) method: Method,
+    /// As `--device` names it.
+    pub(crate) device: String,
     pub(crate) arch: Arch,
 }
 
@@ -41,8 +43,7 @@ impl ChosenOptions {
     /// Opens the run on the data that it was made with.
     pub(crate) fn open(&self) -> Result<Chosen> {
         let plan = Plan::read(&self.dir.join("config.toml"), &[])?;
-        let device = device::open(&self.place.device)?;
-        let lab = Lab::open(&plan.config, self.archives(), &device)?;
+        let lab = Lab::open(&plan.config, self.archives(), &device::open(&self.place.device)?)?;
         let dir = RunDir::unopened(&self.dir);
         let manifest: Manifest = dir.read_json("manifest.json")?;
         ensure!(
@@ -54,7 +55,8 @@ impl ChosenOptions {
             Some(text) => lab.space.parse(text)?,
             None => best(&dir, self.method)?,
         };
-        Ok(Chosen { plan, lab, dir, method: self.method, arch })
+        let (method, device) = (self.method, self.place.device.clone());
+        Ok(Chosen { plan, lab, dir, method, device, arch })
     }
 
     /// Where archives of images lie.

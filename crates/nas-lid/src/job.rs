@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use space::Mask;
-use supernet::{Lookahead, Optimizer, Schedule, StepOptions, Supernet, Training};
+use supernet::{Lookahead, Optimizer, Sampling, Schedule, StepOptions, Supernet, Training};
 
 use crate::config::RunConfig;
 use crate::lab::Lab;
@@ -148,7 +148,8 @@ impl Job<'_> {
         let step_seconds = clock.elapsed().as_secs_f64() / n as f64;
         let clock = Instant::now();
         for step in 0..n {
-            lab.evaluate(supernet, &paths.of_step(0, step)[0]);
+            let paths = paths.of_step(0, step);
+            lab.evaluate(supernet, &paths[paths.len() / 2]);
         }
         Ok((step_seconds, clock.elapsed().as_secs_f64() / n as f64))
     }
@@ -161,7 +162,8 @@ impl Job<'_> {
             space: lab.space.as_ref(),
             mask,
             batches: &lab.training,
-            sampling: t.sampling,
+            // Several paths of one step would be the same.
+            sampling: if mask.n_archs() == 1 { Sampling::Uniform } else { t.sampling },
             schedule: Schedule {
                 first: self.first_lr,
                 last: self.last_lr,

@@ -10,7 +10,7 @@ use space::{Accuracy, Arch, LatencyTable, SearchSpace, Seed, Test};
 use supernet::{Statistics, Supernet};
 use weights::Weights;
 
-use crate::commands::weights::listed;
+use crate::commands::latency::{Measured, Subject};
 use crate::config::{EvaluationStatistics, FirstWeights, LatencyConfig, RunConfig, TruthConfig};
 use crate::run_dir::digest;
 use crate::shrinking::Shrinking;
@@ -70,7 +70,7 @@ impl Lab {
             |images: &Arc<Images>, size| Batches::new(images.clone(), &norm, Augment::NONE, size);
         let evaluation = plain(&valid, e.batch_size)?;
         let plain_train = plain(&train, e.batch_size)?;
-        let n_recalibration = e.recalibration_batches.max(1);
+        let n_recalibration = e.recalibration_batches;
         let probes = plain(&train, config.split.probe_batch_size)?;
         let n_evaluation = e.images / e.batch_size;
         let recalibration = match e.statistics {
@@ -92,7 +92,9 @@ impl Lab {
         };
         let latency = match &config.search.latency {
             LatencyConfig::Unknown => None,
-            LatencyConfig::Table(file) => Some(latency(file, space.as_ref())?),
+            LatencyConfig::Table(file) => {
+                Some(latency(file, &Subject::new(&config.space, resolution), space.as_ref())?)
+            }
         };
         let shrinking = Shrinking::new(&t.warm_up.shrinking, space.as_ref())
             .context("`training.warm-up.shrinking`")?;
@@ -129,11 +131,7 @@ impl Lab {
         let mut supernet = self.untrained();
         if let Some(published) = &self.published {
             let imported = supernet.import(published).context("`training.first-weights`")?;
-            let [unused, kept] = [&imported.unused, &imported.kept].map(|names| listed(names));
-            tracing::info!(
-                "published weights: {} tensors taken, unused {unused}, kept {kept}",
-                imported.n_taken
-            );
+            tracing::info!("published weights: {imported}");
         }
         Ok(supernet)
     }
@@ -164,7 +162,7 @@ impl Lab {
             let evaluation = supernet.evaluate(arch, &batches, self.statistics());
             n_right += evaluation.accuracy.fraction() * steps.len() as f64;
         }
-        // The only place where what was measured is known to be test images.
+        // What was measured here is known to be test images.
         Ok(Accuracy::from_fraction((n_right / steps.len() as f64).min(1.0)))
     }
 
@@ -176,13 +174,16 @@ impl Lab {
     }
 }
 
-/// Times that cover the whole space.
-fn latency(file: &Path, space: &dyn SearchSpace) -> Result<LatencyTable> {
+/// Times of these networks that cover the whole space.
+fn latency(file: &Path, of: &Subject, space: &dyn SearchSpace) -> Result<LatencyTable> {
     let place = || format!("latency table {}", file.display());
     let text = std::fs::read_to_string(file).with_context(place)?;
-    let table: LatencyTable = serde_json::from_str(&text).with_context(place)?;
-    table.check(&space.full_mask()).with_context(place)?;
-    Ok(table)
+    let measured: Measured = serde_json::from_str(&text).with_context(place)?;
+    if measured.of != *of {
+        bail!("{} is of another space, other sizes or another resolution", place());
+    }
+    measured.table.check(&space.full_mask()).with_context(place)?;
+    Ok(measured.table)
 }
 
 /// The name of the stream that chooses batches for statistics.

@@ -77,11 +77,11 @@ enum Command {
     Rank(commands::rank::Options),
     /// The trainings of NATS-Bench as tables, with every seed and epoch
     Nats(commands::nats::Options),
-    /// The weights of a network that a run has found, for PyTorch
+    /// The weights of a supernet and the statistics of one network in it, for PyTorch
     Export(commands::export::Options),
     /// Train the network that a run has found to the end, and test it
     Retrain(commands::retrain::Options),
-    /// How long the parts of a space's networks take on this machine
+    /// How long the parts of a chain's networks take on this machine: proxyless or ofa
     Latency(commands::latency::Options),
     /// How published weights fit the network of a space
     Weights(commands::weights::Options),

@@ -12,7 +12,8 @@ use space::{EdgeId, Mask, OpId, SearchSpace};
 pub(crate) struct Stage {
     /// The share of the warm-up's epochs after which it ends.
     pub(crate) until: f64,
-    /// The operations that are trained, by the beginning of the names of their edges; on other edges all.
+    /// The operations that are trained, by the beginning of the names of their edges, of which the longest
+    /// counts; on other edges all.
     pub(crate) allow: BTreeMap<String, Vec<String>>,
 }
 
@@ -31,7 +32,8 @@ impl Shrinking {
 
     /// What is trained in an epoch of so many, of what `mask` allows.
     pub(crate) fn of_epoch<'a>(&'a self, epoch: u64, epochs: u64, mask: &'a Mask) -> &'a Mask {
-        let is_on = |(until, _): &&(f64, Mask)| (epoch as f64) < until * epochs as f64;
+        // A product such as 0.55 · 100 may be a little too large.
+        let is_on = |(until, _): &&(f64, Mask)| (epoch as f64) < until * epochs as f64 - 1e-6;
         self.0.iter().find(is_on).map_or(mask, |(_, narrow)| narrow)
     }
 }
@@ -45,7 +47,9 @@ impl Stage {
         }
         let ops = |edge: EdgeId| -> Result<Vec<OpId>> {
             let name = space.mask_key(edge);
-            let allowed = self.allow.iter().find(|(beginning, _)| name.starts_with(*beginning));
+            // The longest beginning of a name stands last.
+            let mut from_longest = self.allow.iter().rev();
+            let allowed = from_longest.find(|(beginning, _)| name.starts_with(*beginning));
             let Some((_, allowed)) = allowed else { return Ok(full.ops(edge).to_vec()) };
             let known = space.op_names(edge);
             if let Some(op) = allowed.iter().find(|op| !known.contains(&op.as_str())) {
@@ -80,6 +84,11 @@ mod tests {
         let narrow = shrinking.of_epoch(0, 8, &full);
         assert_eq!(shrinking.of_epoch(1, 8, &full), narrow);
         assert_eq!(shrinking.of_epoch(2, 8, &full), &full);
+        let (all_but_one, _) =
+            self::shrinking(&[("ks_", "7x7"), ("ks_block2", "3x3")], 0.55).unwrap();
+        let narrow_2 = all_but_one.of_epoch(54, 100, &full);
+        assert_eq!([narrow_2.ops(EdgeId(0)), narrow_2.ops(EdgeId(2))], [&[OpId(2)], &[OpId(0)]]);
+        assert_eq!(all_but_one.of_epoch(55, 100, &full), &full);
         let n_ops: Vec<usize> = full.edges().map(|edge| narrow.ops(edge).len()).collect();
         // `er_block2` begins `er_block20`, too.
         assert_eq!(n_ops[..6], [1, 2, 1, 1, 1, 2]);

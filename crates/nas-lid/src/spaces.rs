@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 
 use anyhow::{Result, ensure};
 use burn::tensor::Device;
-use nb201::{Nb201, Nb201Network};
-use ofa::{Ofa, OfaNetwork};
-use proxyless::{Proxyless, ProxylessNetwork};
+use nb201::{Nb201, Nb201Config, Nb201Network};
+use ofa::{Ofa, OfaConfig, OfaError, OfaNetwork};
+use proxyless::{Proxyless, ProxylessConfig, ProxylessNetwork};
 use rand_chacha::ChaCha8Rng;
 use space::{SearchSpace, Seed};
 use supernet::{Engine, Network, Supernet};
@@ -35,15 +35,10 @@ pub(crate) struct Opened {
 
 /// The space of a configuration.
 pub(crate) fn space(config: &SpaceConfig, task: Task) -> Result<Box<dyn SearchSpace>> {
-    let Task { image_channels, resolution, classes } = task;
     Ok(match config {
-        SpaceConfig::Nb201(sizes) => {
-            Box::new(Nb201::new(sizes, image_channels, resolution, classes))
-        }
-        SpaceConfig::Proxyless(sizes) => {
-            Box::new(Proxyless::new(sizes, image_channels, resolution, classes))
-        }
-        SpaceConfig::Ofa(sizes) => Box::new(Ofa::new(sizes, image_channels, resolution, classes)?),
+        SpaceConfig::Nb201(sizes) => Box::new(nb201(sizes, task)),
+        SpaceConfig::Proxyless(sizes) => Box::new(proxyless(sizes, task)),
+        SpaceConfig::Ofa(sizes) => Box::new(ofa(sizes, task)?),
     })
 }
 
@@ -54,25 +49,32 @@ pub(crate) fn open(
     device: &Device,
     seed: Seed,
 ) -> Result<Opened> {
-    let Task { image_channels, resolution, classes } = task;
     Ok(match config {
         SpaceConfig::Nb201(sizes) => {
+            let resolution = task.resolution;
             ensure!(
                 resolution.is_multiple_of(4),
-                "`data.resolution` is {resolution}, but nb201 halves the images twice"
+                "nb201 halves the images twice, but their resolution is {resolution}"
             );
-            let space = Nb201::new(sizes, image_channels, resolution, classes);
-            opened(space, Nb201Network::init, device, seed)
+            opened(nb201(sizes, task), Nb201Network::init, device, seed)
         }
         SpaceConfig::Proxyless(sizes) => {
-            let space = Proxyless::new(sizes, image_channels, resolution, classes);
-            opened(space, ProxylessNetwork::init, device, seed)
+            opened(proxyless(sizes, task), ProxylessNetwork::init, device, seed)
         }
-        SpaceConfig::Ofa(sizes) => {
-            let space = Ofa::new(sizes, image_channels, resolution, classes)?;
-            opened(space, OfaNetwork::init, device, seed)
-        }
+        SpaceConfig::Ofa(sizes) => opened(ofa(sizes, task)?, OfaNetwork::init, device, seed),
     })
+}
+
+fn nb201(sizes: &Nb201Config, task: Task) -> Nb201 {
+    Nb201::new(sizes, task.image_channels, task.resolution, task.classes)
+}
+
+fn proxyless(sizes: &ProxylessConfig, task: Task) -> Proxyless {
+    Proxyless::new(sizes, task.image_channels, task.resolution, task.classes)
+}
+
+fn ofa(sizes: &OfaConfig, task: Task) -> Result<Ofa, OfaError> {
+    Ofa::new(sizes, task.image_channels, task.resolution, task.classes)
 }
 
 fn opened<S: SearchSpace + Clone + 'static, N: Network>(

@@ -272,7 +272,9 @@ fn parts_are_timed_for_the_search() {
         command.args(["latency", space, "--repeats", "1", "--out"]).arg(&file).args(more);
         command.output().unwrap()
     };
-    succeeds(&latency("proxyless", &["--width", "0.01", "--resolution", "8"]));
+    let sizes = ["--width", "0.1", "--stem-stride", "1", "--resolution"];
+    let of_proxyless = |resolution| latency("proxyless", &[&sizes[..], &[resolution]].concat());
+    succeeds(&of_proxyless("8"));
     let run = |table: &str| {
         let mut command = chain(&folder.path().join("run"));
         let latency = format!("search.latency={table}");
@@ -282,8 +284,12 @@ fn parts_are_timed_for_the_search() {
     let table = format!("{{ table = {file:?} }}");
     succeeds(&run(&table));
     refused(&run("unknown"), 1, "`search.latency` must be a table");
-    std::fs::write(&file, r#"{ "parts": [{ "edges": [0], "seconds": { "0": 1.0 } }] }"#).unwrap();
-    refused(&run(&table), 1, "part 0 of the latency table has no time for operations 1");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let gap = text.replacen("\"5\": ", "\"7\": ", 1);
+    std::fs::write(&file, gap).unwrap();
+    refused(&run(&table), 1, "part 1 of the latency table has no time for operations 5");
+    succeeds(&of_proxyless("16"));
+    refused(&run(&table), 1, "is of another space, other sizes or another resolution");
     refused(&latency("nb201", &[]), 1, "part 1 of the network has 15625 choices of operations");
 }
 

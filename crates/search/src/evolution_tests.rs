@@ -70,6 +70,8 @@ fn nsga_2_weighs_the_times_of_a_table() {
     let history = evolve(&prices, &mask, &options, &limits, Seed::new(3), &mut score).unwrap();
     let front = crate::front(&prices, options.selection, &history);
     assert!(front.iter().all(|(arch, _)| arch.op(EdgeId(1)) == OpId(2)));
+    let seconds: Vec<f64> = front.iter().map(|(arch, _)| table.seconds(arch)).collect();
+    assert!(1 < seconds.len() && seconds.is_sorted_by(|a, b| b <= a), "{seconds:?}");
 
     let mut refused = |latency| {
         let prices = Prices { space: &toy, latency };

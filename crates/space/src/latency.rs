@@ -53,11 +53,12 @@ impl PartLatency {
 }
 
 impl LatencyTable {
-    /// Whether there is a time for every architecture under a mask.
+    /// Whether there is a time for every architecture under a mask, and every choice counts.
     ///
     /// # Errors
     ///
-    /// [`SpaceError::Latency`] names the first part and choice without one, or an edge that is not there.
+    /// [`SpaceError::Latency`] names the first part and choice without one, or an edge that is not there or
+    /// that no part runs.
     pub fn check(&self, mask: &Mask) -> Result<(), SpaceError> {
         for (number, part) in self.parts.iter().enumerate() {
             let missing = |choice: String| SpaceError::Latency { part: number, choice };
@@ -72,7 +73,14 @@ impl LatencyTable {
                 }
             }
         }
-        Ok(())
+        let runs = |edge: &EdgeId| self.parts.iter().any(|part| part.edges.contains(edge));
+        match mask.edges().find(|edge| !runs(edge)) {
+            Some(EdgeId(edge)) => {
+                let (part, choice) = (self.parts.len(), format!("edge {edge}"));
+                Err(SpaceError::Latency { part, choice })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Seconds of an architecture.
@@ -120,11 +128,12 @@ mod tests {
             parts: vec![
                 part(&[], &[("", 1.0)]),
                 part(&[2, 0], &[("0-0", 2.0), ("0-1", 4.0), ("1-0", 8.0), ("1-1", 16.0)]),
+                part(&[1], &[("0", 0.5), ("1", 0.25), ("2", 0.125)]),
             ],
         };
         let mask = Mask::full(&[2, 3, 2]);
         table.check(&mask).unwrap();
-        assert!((table.seconds(&Arch::new([0, 2, 1].map(OpId).into())) - 9.0).abs() < 1e-12);
+        assert!((table.seconds(&Arch::new([0, 2, 1].map(OpId).into())) - 9.125).abs() < 1e-12);
     }
 
     #[track_caller]
@@ -140,5 +149,7 @@ mod tests {
         check_refused(part(&[0], &[("0", f64::NAN), ("1", 1.0)]), "operations 0");
         check_refused(part(&[4], &[("0", 1.0)]), "edge 4");
         check_refused(part(&[], &[]), "operations ");
+        let unused = LatencyTable { parts: Vec::new() }.check(&Mask::full(&[2]));
+        assert_eq!(unused, Err(SpaceError::Latency { part: 0, choice: "edge 0".to_owned() }));
     }
 }

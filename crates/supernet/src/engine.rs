@@ -153,7 +153,9 @@ impl<N: Network> Supernet for Engine<N> {
             let Backward { loss, gradients, logits } = self.backward(&lesson, arch, options)?;
             optimizer::add(&mut sum, &self.trained.network, gradients);
             total += loss;
-            first.get_or_insert_with(|| to_host(softmax(logits, 1)));
+            if 0.0 < lesson.distillation && first.is_none() {
+                first = Some(to_host(softmax(logits, 1)));
+            }
         }
         let trained = &mut self.trained;
         trained.network =

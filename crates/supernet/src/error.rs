@@ -40,11 +40,11 @@ pub enum SupernetError {
         most: usize,
     },
     /// Published weights that are not of this network.
-    #[error("{n} tensors of the network are missing: {tensors}")]
+    #[error("{n} tensors do not fit the network: {tensors}")]
     Missing {
         /// How many.
         n: usize,
-        /// Their published names; shapes where they are there in others.
+        /// The published names of the first few, and what is wrong with each.
         tensors: String,
     },
 }

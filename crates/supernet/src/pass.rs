@@ -137,7 +137,7 @@ impl<'a> Pass<'a> {
         if rng.random_bool(*here) { Fate::LeftOut } else { Fate::Runs(1.0 / (1.0 - *here)) }
     }
 
-    /// The same, and the statistics are kept for [`Pass::into_moments`].
+    /// Batch norm by the statistics of the batch, which are kept for [`Pass::into_moments`].
     pub fn recording() -> Self {
         Self::new(Source::Recording(Vec::new()))
     }

@@ -1,6 +1,7 @@
 //! The weights of published PyTorch networks, by the names that their tensors have there.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use weights::Weights;
 
@@ -18,11 +19,25 @@ pub struct Imported {
     pub kept: Vec<String>,
 }
 
+impl fmt::Display for Imported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listed = |names: &[String]| match names {
+            [] => "0".to_owned(),
+            _ => format!("{} ({})", names.len(), names.join(" ")),
+        };
+        let (unused, kept) = (listed(&self.unused), listed(&self.kept));
+        write!(f, "{} tensors taken, unused {unused}, kept {kept}", self.n_taken)
+    }
+}
+
 /// Where the last layer stands in published networks.
 const CLASSIFIER: &str = "classifier.";
 
 /// The end of the name of a number that only PyTorch keeps.
 const STEPS_OF_A_NORM: &str = ".num_batches_tracked";
+
+/// Tensors that do not fit of which the names are said.
+const N_NAMED: usize = 8;
 
 /// What may stand before all names: of dictionaries, and of copies on several devices.
 const WRAPPERS: [&str; 3] = ["state_dict.", "module.", "model."];
@@ -58,13 +73,15 @@ pub(crate) fn import<N: Network>(
                 imported.kept.push(theirs);
             }
             Some(tensor) => {
-                missing.push(format!("{theirs} {:?}, not {:?}", place.shape, tensor.shape))
+                missing.push(format!("{theirs} is {:?}, not {:?}", tensor.shape, place.shape));
             }
-            None => missing.push(theirs),
+            None => missing.push(format!("{theirs} is missing")),
         }
     }
     if !missing.is_empty() {
-        return Err(SupernetError::Missing { n: missing.len(), tensors: missing.join(", ") });
+        let (n, tensors) = (missing.len(), missing[..missing.len().min(N_NAMED)].join(", "));
+        let others = if N_NAMED < n { ", …" } else { "" };
+        return Err(SupernetError::Missing { n, tensors: format!("{tensors}{others}") });
     }
     imported.unused.extend(found.into_values().map(str::to_owned));
     imported.unused.sort();

@@ -32,7 +32,7 @@ pub struct StepOptions {
 /// Blocks that add their input are left out at random in training (Huang et al. 2016).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StochasticDepth {
-    /// Probability that the last block is left out; that of the others rises to it from 0.
+    /// Probability in the last part of the network; that of the others rises to it with their place.
     pub rate: f64,
     /// The stream of this step.
     pub seed: Seed,

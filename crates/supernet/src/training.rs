@@ -1,4 +1,4 @@
-//! Paths and learning rates: one epoch of single-path training.
+//! Paths and learning rates: one epoch of training.
 
 use std::f64::consts::PI;
 
@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use space::{Arch, EdgeId, Mask, SearchSpace, Seed, extremes, sample_connected};
 
-use crate::{Lesson, StepOptions, Supernet, SupernetError};
+use crate::{Lesson, StepOptions, StochasticDepth, Supernet, SupernetError};
 
 /// How the paths of a step are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,7 +132,8 @@ pub struct Training<'a> {
     pub sampling: Sampling,
     /// The learning rate over all epochs.
     pub schedule: Schedule,
-    /// The rest of each step; its learning rate is replaced by the schedule's.
+    /// The rest of each step; its learning rate is replaced by the schedule's, and what is left out is drawn
+    /// anew in each.
     pub options: StepOptions,
     /// The stream of paths, order and augmentation.
     pub seed: Seed,
@@ -175,7 +176,12 @@ impl Training<'_> {
         let mut total = 0.0;
         for (step, batch) in self.batches.prefetch(order, 0..n_steps, N_AHEAD).enumerate() {
             let lr = self.schedule.lr(epoch as usize * n_steps + step);
-            let options = StepOptions { lr, ..self.options };
+            let stochastic_depth =
+                self.options.stochastic_depth.map(|StochasticDepth { rate, seed }| {
+                    let seed = seed.child(&format!("epoch/{epoch}/step/{step}"));
+                    StochasticDepth { rate, seed }
+                });
+            let options = StepOptions { lr, stochastic_depth, ..self.options };
             total += paths
                 .train(supernet, &batch, (epoch, step), &options)
                 .map_err(|source| TrainingError { epoch, step, source })?;

@@ -66,6 +66,7 @@ fn check_origin(dirs: &[PathBuf]) -> Result<()> {
         let other = manifest(dir)?;
         let parts = [
             ("images", first.data_sha256 == other.data_sha256),
+            ("weights or latency table", first.inputs_sha256 == other.inputs_sha256),
             ("commit of the program", first.commit == other.commit),
             ("device", first.device == other.device),
         ];

@@ -35,21 +35,12 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     if let Some(out) = &options.out {
         supernet.export().write(out)?;
     }
-    let Imported { n_taken, unused, kept } = imported;
     crate::print(match format {
         Format::Json => {
+            let Imported { n_taken, unused, kept } = imported;
             format!("{}\n", json!({ "taken": n_taken, "unused": unused, "kept": kept }))
         }
-        Format::Text => format!(
-            "taken   {n_taken} tensors\nunused  {}\nkept    {}\n",
-            listed(&unused),
-            listed(&kept)
-        ),
+        Format::Text => format!("{imported}\n"),
     });
     Ok(())
-}
-
-/// How many, and which.
-pub(crate) fn listed(names: &[String]) -> String {
-    if names.is_empty() { "0".into() } else { format!("{}: {}", names.len(), names.join(" ")) }
 }

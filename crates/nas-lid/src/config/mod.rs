@@ -5,11 +5,12 @@ mod raw;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 pub(crate) use raw::{
     AloneConfig, EvaluationStatistics, FirstWeights, LatencyConfig, Method, RunConfig, SpaceConfig,
     TruthConfig,
 };
+use serde::de::DeserializeOwned;
 
 /// A configuration whose values fit together, and its text.
 pub(crate) struct Plan {
@@ -36,18 +37,20 @@ impl Plan {
     }
 
     fn parse(text: String, place: &str) -> Result<Self> {
-        let config: RunConfig = match toml::from_str(&text) {
-            Ok(config) => config,
-            Err(error) => {
-                let start = error.span().map_or(0, |span| span.start);
-                bail!("{place}:{}: {}", line_at(&text, start), error.message().replace('\n', " "));
-            }
-        };
+        let config: RunConfig = parsed(&text, place)?;
         if let Err((key, fault)) = config.check() {
             bail!("{place}:{}: `{key}` {fault}", line_of(&text, key));
         }
         Ok(Self { config, text })
     }
+}
+
+/// The value of a TOML text; an error has one line, which names that of the text.
+pub(crate) fn parsed<T: DeserializeOwned>(text: &str, place: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        anyhow!("{place}:{}: {}", line_at(text, start), error.message().replace('\n', " "))
+    })
 }
 
 /// Sets a value that exists already: `split.probe-batches=2`.

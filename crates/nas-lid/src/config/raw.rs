@@ -30,7 +30,7 @@ pub(crate) struct RunConfig {
 }
 
 /// The search space.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum SpaceConfig {
     Nb201(Nb201Config),
@@ -264,9 +264,7 @@ impl RunConfig {
             let n = self.data.valid_images;
             return Err(("evaluation.images", format!("exceeds the {n} validation images")));
         }
-        if self.evaluation.statistics == EvaluationStatistics::Recalibrated {
-            positive("evaluation.recalibration-batches", self.evaluation.recalibration_batches)?;
-        }
+        positive("evaluation.recalibration-batches", self.evaluation.recalibration_batches)?;
         let evolution = &self.search.evolution;
         positive("search.evolution.population", evolution.population)?;
         if let (Selection::ParetoLatency, LatencyConfig::Unknown) =

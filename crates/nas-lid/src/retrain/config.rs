@@ -9,6 +9,8 @@ use data::Augment;
 use serde::{Deserialize, Serialize};
 use supernet::{Lookahead, Optimizer};
 
+use crate::config::parsed;
+
 /// How one network is trained.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -67,7 +69,7 @@ impl RetrainConfig {
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let place = file.display();
         let text = fs::read_to_string(file).with_context(|| format!("configuration {place}"))?;
-        let config: Self = toml::from_str(&text).with_context(|| place.to_string())?;
+        let config: Self = parsed(&text, &place.to_string())?;
         match config.fault() {
             Some((key, expected)) => bail!("{place}: `{key}` must {expected}"),
             None => Ok(config),
@@ -79,10 +81,11 @@ impl RetrainConfig {
         let share = |value: f64| (0.0..1.0).contains(&value);
         let whole_share = |value: f64| (0.0..=1.0).contains(&value);
         let number = |value: f64| value.is_finite() && 0.0 <= value;
+        let of_warm_up = (0.0..self.epochs as f64).contains(&self.schedule.warm_up_epochs);
         let (of_optimizer, s) = (self.optimizer.is_sound(), &self.schedule);
         let of_decay = match s.decay {
             Decay::Cosine => true,
-            Decay::Steps { epochs, factor } => 0.0 < epochs && number(factor),
+            Decay::Steps { epochs, factor } => 0.0 < epochs && whole_share(factor),
         };
         let checks = [
             ("epochs", 0 < self.epochs, "be at least 1"),
@@ -96,10 +99,10 @@ impl RetrainConfig {
             ("distillation", whole_share(self.distillation), "lie in [0, 1]"),
             ("statistics-batches", 0 < self.statistics_batches, "be at least 1"),
             ("optimizer", of_optimizer, "have shares in [0, 1) and a positive epsilon"),
-            ("schedule.warm-up-epochs", number(s.warm_up_epochs), "not be negative"),
+            ("schedule.warm-up-epochs", of_warm_up, "lie in [0, `epochs`)"),
             ("schedule.lr", number(s.lr), "not be negative"),
             ("schedule.last-lr", number(s.last_lr), "not be negative"),
-            ("schedule.decay", of_decay, "have positive epochs and no negative factor"),
+            ("schedule.decay", of_decay, "have positive epochs and a factor in [0, 1]"),
             ("augment.erasing", whole_share(self.augment.erasing), "lie in [0, 1]"),
         ];
         let wrong = checks.into_iter().find(|(_, is_fine, _)| !is_fine);

@@ -15,6 +15,7 @@ use supernet::{Lesson, Statistics, StepOptions, StochasticDepth, Supernet};
 pub(crate) use self::config::{RetrainConfig, Start};
 use crate::chosen::Chosen;
 use crate::progress::Progress;
+use crate::run_dir::write_whole;
 
 /// Batches that are prepared ahead of the trainer.
 const N_AHEAD: usize = 4;
@@ -39,7 +40,7 @@ pub(crate) struct Outcome {
 /// What a checkpoint is of.
 #[derive(Serialize, Deserialize)]
 struct Note {
-    /// Architecture, first weights and configuration.
+    /// Architecture, first weights, configuration, commit and device.
     of: String,
     epoch: u64,
 }
@@ -70,6 +71,11 @@ impl<'a> Retraining<'a> {
         let images = Arc::new(dataset.train.downscaled(resolution)?);
         let of =
             |augment| Batches::new(images.clone(), &lab.normalization, augment, config.batch_size);
+        let (wanted, there) = (config.statistics_batches, images.len() / config.batch_size);
+        ensure!(
+            wanted <= there,
+            "`statistics-batches` is {wanted}, but there are {there} batches of training images"
+        );
         let test = Arc::new(dataset.test.downscaled(resolution)?);
         let teacher = (0.0 < config.distillation).then(|| {
             let arm = chosen.arm();
@@ -89,14 +95,14 @@ impl<'a> Retraining<'a> {
         })
     }
 
-    /// Trains from where it stopped before, tests the network and writes `result.json` and
-    /// `weights.safetensors`.
+    /// Trains from where it stopped before, tests the network and writes `config.toml`, `result.json`
+    /// and `weights.safetensors`.
     pub(crate) fn run(&self) -> Result<Outcome> {
         let arch = &self.chosen.arch;
         let trained = self.trained()?;
         let mut tested = if 0.0 < self.config.averaging { trained.averaged() } else { trained };
         let order = self.plain.epoch(self.seed.child("statistics"), 0);
-        let n = self.config.statistics_batches.min(self.plain.n_steps());
+        let n = self.config.statistics_batches;
         let batches: Vec<Batch> = (0..n).map(|step| self.plain.batch(&order, step)).collect();
         tested.store_statistics(arch, &batches);
 
@@ -109,24 +115,26 @@ impl<'a> Retraining<'a> {
             top_5: top_5.fraction(),
             test_images: self.test.images().len(),
         };
+        let config = toml::to_string(self.config)?;
+        write_whole(&self.folder.join("config.toml"), |to| Ok(to.write_all(config.as_bytes())?))?;
         let mut weights = tested.export();
         weights.metadata = self.chosen.metadata()?;
         weights.metadata.insert("top-1".to_owned(), outcome.top_1.to_string());
         weights.write(&self.folder.join("weights.safetensors"))?;
         let result = serde_json::to_vec_pretty(&outcome)?;
-        crate::run_dir::write_whole(&self.folder.join("result.json"), |to| {
-            Ok(to.write_all(&result)?)
-        })?;
+        write_whole(&self.folder.join("result.json"), |to| Ok(to.write_all(&result)?))?;
         Ok(outcome)
     }
 
     fn trained(&self) -> Result<Box<dyn Supernet>> {
-        let of = serde_json::to_string(&(&self.chosen.arch, self.chosen.method, self.config))?;
+        let Chosen { arch, method, device, .. } = self.chosen;
+        let commit = env!("NASLID_COMMIT");
+        let of = serde_json::to_string(&(arch, method, self.config, commit, device))?;
         let file = self.folder.join("checkpoint.safetensors");
         std::fs::create_dir_all(&self.folder).with_context(|| self.folder.display().to_string())?;
         let mut supernet = match self.config.start {
             Start::Drawn => self.chosen.lab.untrained(),
-            Start::Inherited => self.chosen.arm().fine_tuned(&self.chosen.arch)?.fork(),
+            Start::Inherited => self.chosen.arm().fine_tuned(arch)?.fork(),
         };
         let mut epoch = 0;
         if file.exists() {

@@ -142,8 +142,8 @@ fn what_does_not_fit_is_named() {
     let Err(error @ SupernetError::Missing { n: 1, .. }) = engine.import(&damaged) else {
         panic!("a tensor is missing");
     };
-    let expected = "1 tensors of the network are missing: \
-                    blocks.7.mobile_inverted_conv.depth_conv.conv.7to5_matrix";
+    let expected = "1 tensors do not fit the network: \
+                    blocks.7.mobile_inverted_conv.depth_conv.conv.7to5_matrix is missing";
     assert_eq!(error.to_string(), expected);
     assert_eq!(engine.export(), before);
 }
