@@ -25,7 +25,6 @@ const STEP: StepOptions = StepOptions {
     weight_decay: 5e-4,
     max_gradient_norm: Some(5.0),
     label_smoothing: 0.0,
-    stochastic_depth: None,
     averaging: None,
 };
 

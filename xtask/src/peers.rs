@@ -52,8 +52,7 @@ const OURS: &str = "ours";
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let target = process::target_directory(root)?;
-    let python =
-        python::environment(&options.python, &target.join("peers"), &root.join(REQUIREMENTS))?;
+    let python = python::environment(&options.python, &target, &root.join(REQUIREMENTS))?;
     let mut found = Seconds::new();
     let measured = (1..=options.rounds).try_for_each(|round| {
         PAIRS.iter().try_for_each(|pair| {

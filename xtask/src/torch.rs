@@ -30,7 +30,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let scripts = root.join("xtask/torch");
     let requirements = scripts.join("requirements.txt");
-    let python = python::environment(&options.python, &folder.join("python"), &requirements)?;
+    let python = python::environment(&options.python, &target, &requirements)?;
     let script =
         |name: &str| process::complete(Command::new(&python).arg(scripts.join(name)).arg(&folder));
     script("write.py")?;

@@ -28,8 +28,8 @@ pub struct Augment {
     /// Side in pixels of a square set to 0; its center is any pixel, so it may overlap the border.
     /// 0 is no hole.
     pub cutout: usize,
-    /// Probability, in `[0, 1]`, that instead of that a rectangle is set to 0, of 2 to 33 % of the image and sides in
-    /// a ratio of 0.3 to 3.3 (Zhong et al. 2020).
+    /// Probability, in `[0, 1]`, that instead of that a rectangle is set to 0, of 2 to 33 % of the image
+    /// and sides in a ratio of 0.3 to 3.3 (Zhong et al. 2020).
     pub erasing: f64,
 }
 

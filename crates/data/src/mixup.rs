@@ -43,11 +43,12 @@ impl Batch {
         partners.shuffle(&mut rng);
         let [_, c, h, w] = self.shape;
         let image = |number: usize| &self.images[number * c * h * w..][..c * h * w];
-        let mix = |(first, &second): (usize, &usize)| {
+        let (own, other) = (share as f32, (1.0 - share) as f32);
+        let mut images = Vec::with_capacity(self.images.len());
+        for (first, &second) in partners.iter().enumerate() {
             let pixels = image(first).iter().zip(image(second));
-            pixels.map(move |(a, b)| share as f32 * a + (1.0 - share) as f32 * b)
-        };
-        let images = partners.iter().enumerate().flat_map(mix).collect();
+            images.extend(pixels.map(|(a, b)| own * a + other * b));
+        }
         let others = partners.iter().map(|&partner| self.labels[partner]).collect();
         Ok(Mixed { batch: Self { images, ..self }, others, share })
     }

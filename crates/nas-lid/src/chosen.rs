@@ -23,7 +23,7 @@ pub(crate) struct ChosenOptions {
     arch: Option<String>,
     /// Whose sub-supernets
     #[arg(long, value_enum, default_value_t = Method::Lid)]
-    pub(crate) method: Method,
+    method: Method,
     #[command(flatten)]
     place: Place,
 }

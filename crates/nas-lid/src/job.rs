@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use space::Mask;
-use supernet::{Lookahead, Optimizer, Sampling, Schedule, StepOptions, Supernet, Training};
+use space::{Mask, sample_connected};
+use supernet::{Lookahead, Optimizer, Schedule, StepOptions, Supernet, Training};
 
 use crate::config::RunConfig;
 use crate::lab::Lab;
@@ -146,10 +146,10 @@ impl Job<'_> {
             paths.train(supernet, &batch, (0, step), &training.options)?;
         }
         let step_seconds = clock.elapsed().as_secs_f64() / n as f64;
+        let mut rng = lab.seed.child("dry-run/scores").rng();
         let clock = Instant::now();
-        for step in 0..n {
-            let paths = paths.of_step(0, step);
-            lab.evaluate(supernet, &paths[paths.len() / 2]);
+        for _ in 0..n {
+            lab.evaluate(supernet, &sample_connected(lab.space.as_ref(), mask, &mut rng));
         }
         Ok((step_seconds, clock.elapsed().as_secs_f64() / n as f64))
     }
@@ -162,8 +162,7 @@ impl Job<'_> {
             space: lab.space.as_ref(),
             mask,
             batches: &lab.training,
-            // Several paths of one step would be the same.
-            sampling: if mask.n_archs() == 1 { Sampling::Uniform } else { t.sampling },
+            sampling: t.sampling,
             schedule: Schedule {
                 first: self.first_lr,
                 last: self.last_lr,
@@ -175,7 +174,6 @@ impl Job<'_> {
                 weight_decay: t.weight_decay,
                 max_gradient_norm: (0.0 < max_norm).then_some(max_norm),
                 label_smoothing: t.label_smoothing,
-                stochastic_depth: None,
                 averaging: None,
             },
             seed: lab.seed.child(&self.name),

@@ -10,8 +10,8 @@ use space::{Accuracy, Arch, LatencyTable, SearchSpace, Seed, Test};
 use supernet::{Statistics, Supernet};
 use weights::Weights;
 
-use crate::commands::latency::{Measured, Subject};
 use crate::config::{EvaluationStatistics, FirstWeights, LatencyConfig, RunConfig, TruthConfig};
+use crate::latency_table::{self, Subject};
 use crate::run_dir::digest;
 use crate::shrinking::Shrinking;
 use crate::spaces::{self, Opened, Task};
@@ -86,20 +86,24 @@ impl Lab {
                 Some(plain(&test, e.batch_size)?)
             }
         };
+        let mut inputs: Vec<&Path> = Vec::new();
         let published = match &config.training.first_weights {
             FirstWeights::Drawn => None,
-            FirstWeights::Published(file) => Some(Weights::read(file)?),
+            FirstWeights::Published(file) => {
+                inputs.push(file);
+                Some(Weights::read(file)?)
+            }
         };
         let latency = match &config.search.latency {
             LatencyConfig::Unknown => None,
             LatencyConfig::Table(file) => {
-                Some(latency(file, &Subject::new(&config.space, resolution), space.as_ref())?)
+                inputs.push(file);
+                let of = Subject { space: config.space.clone(), resolution };
+                Some(latency_table::read(file, &of, space.as_ref())?)
             }
         };
         let shrinking = Shrinking::new(&t.warm_up.shrinking, space.as_ref())
             .context("`training.warm-up.shrinking`")?;
-        let mut inputs = published.as_ref().map(Weights::to_safetensors).unwrap_or_default();
-        serde_json::to_writer(&mut inputs, &latency)?;
         Ok(Self {
             space,
             seed,
@@ -111,7 +115,7 @@ impl Lab {
             normalization: norm,
             shrinking,
             latency,
-            inputs_digest: digest(&inputs),
+            inputs_digest: digest_of(&inputs)?,
             plain: plain_train,
             n_recalibration,
             recalibration,
@@ -174,16 +178,13 @@ impl Lab {
     }
 }
 
-/// Times of these networks that cover the whole space.
-fn latency(file: &Path, of: &Subject, space: &dyn SearchSpace) -> Result<LatencyTable> {
-    let place = || format!("latency table {}", file.display());
-    let text = std::fs::read_to_string(file).with_context(place)?;
-    let measured: Measured = serde_json::from_str(&text).with_context(place)?;
-    if measured.of != *of {
-        bail!("{} is of another space, other sizes or another resolution", place());
+/// SHA-256 of the files, one after another.
+fn digest_of(files: &[&Path]) -> Result<String> {
+    let mut bytes = Vec::new();
+    for file in files {
+        bytes.extend(std::fs::read(file).with_context(|| file.display().to_string())?);
     }
-    measured.table.check(&space.full_mask()).with_context(place)?;
-    Ok(measured.table)
+    Ok(digest(&bytes))
 }
 
 /// The name of the stream that chooses batches for statistics.

@@ -8,6 +8,7 @@ mod config;
 mod device;
 mod job;
 mod lab;
+mod latency_table;
 mod lines;
 mod log;
 mod mask_file;

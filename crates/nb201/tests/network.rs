@@ -141,7 +141,6 @@ fn every_kind_of_path_can_be_trained() {
         weight_decay: 0.0,
         max_gradient_norm: None,
         label_smoothing: 0.0,
-        stochastic_depth: None,
         averaging: None,
     };
     for ops in [[0; 6], [2, 2, 2, 0, 0, 0], [3, 4, 1, 2, 4, 2]] {

@@ -226,7 +226,8 @@ impl SearchSpace for Ofa {
 
 #[cfg(test)]
 mod tests {
-    use space::OpId;
+    use space::{OpId, Seed};
+    use supernet::{Paths, Sampling, Sandwich};
 
     use super::*;
 
@@ -274,6 +275,19 @@ mod tests {
         let [cheapest, costliest] = space::extremes(&space, &space.full_mask());
         assert_eq!(cheapest, arch([0; 20], [0; 20], [0; 5]));
         assert_eq!(costliest, arch([2; 20], [1; 20], [1; 5]));
+    }
+
+    #[test]
+    fn a_sandwich_begins_with_the_costliest_and_has_each_network_once() {
+        let space = space(1.0);
+        let sandwich = Sampling::Sandwich(Sandwich { between: 2, distillation: 1.0 });
+        let mask = space.full_mask();
+        let step = |mask: &Mask| Paths::new(&space, mask, sandwich, Seed::new(3)).of_step(1, 2);
+        let paths = step(&mask);
+        assert_eq!(paths[0], arch([2; 20], [1; 20], [1; 5]));
+        assert_eq!(paths[1], arch([0; 20], [0; 20], [0; 5]));
+        assert_eq!(paths.len(), 4);
+        assert_eq!(step(&Mask::of(&drawn())), [drawn()]);
     }
 
     /// `golden/ofa_archs.json`.

@@ -148,7 +148,9 @@ fn conv(n_in: usize, n_out: usize, kernel: usize, stride: usize) -> ConvNormConf
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::TensorData;
     use space::Seed;
+    use supernet::StochasticDepth;
 
     use super::*;
     use crate::ProxylessConfig;
@@ -184,6 +186,25 @@ mod tests {
             assert_eq!(logits.dims(), [2, 10]);
             assert_eq!(shapes, space.taps(&arch));
         }
+    }
+
+    #[test]
+    fn blocks_are_left_out_in_training_alone() {
+        let space = space(12);
+        let device = Device::flex();
+        let network = ProxylessNetwork::init(&space, &device, &mut Seed::new(1).rng());
+        let arch = space.full_mask().first();
+        let images: Vec<f32> = (0..2 * 3 * 144).map(|i| (37 * i % 101) as f32 / 50.0).collect();
+        let images = Tensor::from_data(TensorData::new(images, [2, 3, 12, 12]), &device);
+        let logits = |mut pass: Pass<'_>| -> Vec<f32> {
+            let logits = network.forward(images.clone(), &arch, &mut pass);
+            logits.into_data().try_to_vec().unwrap()
+        };
+        let at = |rate| {
+            logits(Pass::of_batch().leaving_out(StochasticDepth { rate, seed: Seed::new(2) }))
+        };
+        assert_eq!(at(0.0), logits(Pass::of_batch()));
+        assert_ne!(at(0.9), at(0.0));
     }
 
     /// `golden/proxyless_archs.json`: `supernet_params` at width 1.

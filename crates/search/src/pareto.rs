@@ -175,8 +175,10 @@ mod tests {
     proptest! {
         #[test]
         fn fronts_are_what_is_left_unbeaten(raw in prop::collection::vec((0u8..6, 0u8..6), 0..24)) {
-            let points: Vec<Point> =
-                raw.iter().map(|&(a, cost)| Point { accuracy: f64::from(a) / 8.0, cost: f64::from(cost) }).collect();
+            let point = |&(accuracy, cost): &(u8, u8)| {
+                Point { accuracy: f64::from(accuracy) / 8.0, cost: f64::from(cost) }
+            };
+            let points: Vec<Point> = raw.iter().map(point).collect();
             let mut rest: Vec<usize> = (0..points.len()).collect();
             for front in fronts(&points) {
                 let unbeaten = |i: &usize| !rest.iter().any(|&j| beats(points[j], points[*i]));

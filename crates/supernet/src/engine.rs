@@ -13,8 +13,8 @@ use weights::Weights;
 use crate::checkpoint::{self, Trained, to_host};
 use crate::optimizer::{self, State};
 use crate::{
-    Evaluation, Features, Imported, Lesson, Lookahead, Moments, Optimizer, Pass, Statistics,
-    StepOptions, Supernet, SupernetError, TapSink, Taps,
+    Evaluation, Features, Imported, Lesson, Moments, Pass, Statistics, StepOptions, Supernet,
+    SupernetError, TapSink, Taps,
 };
 use crate::{latency, published};
 
@@ -95,17 +95,19 @@ impl<N: Network> Engine<N> {
     fn backward(
         &self,
         lesson: &Lesson<'_>,
+        teacher: Option<&Teacher>,
         arch: &Arch,
-        options: &StepOptions,
+        label_smoothing: f64,
     ) -> Result<Backward, SupernetError> {
         let device = self.device.clone().autodiff();
-        let mut pass = Pass::of_batch();
-        if let Some(depth) = options.stochastic_depth {
-            pass = pass.leaving_out(depth);
-        }
+        let pass = Pass::of_batch();
+        let mut pass = match lesson.stochastic_depth {
+            Some(depth) => pass.leaving_out(depth),
+            None => pass,
+        };
         let logits = self.network().forward(images(lesson.batch, &device), arch, &mut pass);
         let value = logits.clone().inner();
-        let loss = loss(lesson, logits, options.label_smoothing);
+        let loss = loss(lesson, teacher, logits, label_smoothing);
         let number = f64::from(loss.clone().inner().into_scalar::<f32>());
         if !number.is_finite() {
             return Err(SupernetError::Loss { loss: number, arch: arch.to_string() });
@@ -145,16 +147,19 @@ impl<N: Network> Supernet for Engine<N> {
         options: &StepOptions,
     ) -> Result<f64, SupernetError> {
         let (mut sum, mut total) = (optimizer::Sum::new(), 0.0);
-        let mut first: Option<Vec<f32>> = None;
-        for arch in archs {
-            let answers = first.as_deref().filter(|_| 0.0 < lesson.distillation);
-            let in_place = answers.map(|answers| (answers, lesson.distillation));
-            let lesson = Lesson { teacher: in_place.or(lesson.teacher), ..*lesson };
-            let Backward { loss, gradients, logits } = self.backward(&lesson, arch, options)?;
-            optimizer::add(&mut sum, &self.trained.network, gradients);
+        let mut teacher = lesson.teacher.map(|(answers, share)| {
+            let shape = [lesson.batch.labels.len(), answers.len() / lesson.batch.labels.len()];
+            let data = TensorData::new(answers.to_vec(), shape);
+            Teacher { probabilities: Tensor::from_data(data, &self.device), share }
+        });
+        for (number, arch) in archs.iter().enumerate() {
+            let Backward { loss, gradients, logits } =
+                self.backward(lesson, teacher.as_ref(), arch, options.label_smoothing)?;
+            optimizer::add(&mut sum, self.network(), gradients);
             total += loss;
-            if 0.0 < lesson.distillation && first.is_none() {
-                first = Some(to_host(softmax(logits, 1)));
+            if number == 0 && 0.0 < lesson.distillation {
+                let (probabilities, share) = (softmax(logits, 1), lesson.distillation);
+                teacher = Some(Teacher { probabilities, share });
             }
         }
         let trained = &mut self.trained;
@@ -216,7 +221,7 @@ impl<N: Network> Supernet for Engine<N> {
         batch: &Batch,
         edge: EdgeId,
     ) -> Result<BTreeMap<String, Vec<f32>>, SupernetError> {
-        let gradients = self.backward(&Lesson::plain(batch), arch, &GRADIENT_ALONE)?.gradients;
+        let gradients = self.backward(&Lesson::plain(batch), None, arch, 0.0)?.gradients;
         let shared = |name: &str| N::edge_of(name) != Some(edge);
         let mut collect = Collect { path: Vec::new(), gradients, shared, found: BTreeMap::new() };
         self.network().visit(&mut collect);
@@ -282,8 +287,21 @@ struct Backward {
     logits: Tensor<2>,
 }
 
+/// What another network answers.
+struct Teacher {
+    /// Without a graph, `[b, classes]`.
+    probabilities: Tensor<2>,
+    /// Of the loss that is against them.
+    share: f64,
+}
+
 /// The mean loss over the images, in nats.
-fn loss(lesson: &Lesson<'_>, logits: Tensor<2>, label_smoothing: f64) -> Tensor<1> {
+fn loss(
+    lesson: &Lesson<'_>,
+    teacher: Option<&Teacher>,
+    logits: Tensor<2>,
+    label_smoothing: f64,
+) -> Tensor<1> {
     let device = logits.device();
     let against =
         |own: &[i32]| cross_entropy(logits.clone(), on_device(own, &device), label_smoothing);
@@ -293,11 +311,10 @@ fn loss(lesson: &Lesson<'_>, logits: Tensor<2>, label_smoothing: f64) -> Tensor<
             against(&lesson.batch.labels) * share + against(others) * (1.0 - share)
         }
     };
-    let Some((probabilities, share)) = lesson.teacher else { return hard };
-    let data = TensorData::new(probabilities.to_vec(), logits.dims());
-    let probabilities = Tensor::from_data(data, &device);
+    let Some(Teacher { probabilities, share }) = teacher else { return hard };
+    let probabilities = Tensor::from_inner(probabilities.clone());
     let soft = -(log_softmax(logits, 1) * probabilities).sum_dim(1).mean();
-    hard * (1.0 - share) + soft * share
+    hard * (1.0 - share) + soft * *share
 }
 
 /// Puts statistics of the first channels where norms keep them.
@@ -330,17 +347,6 @@ fn show(x: Tensor<4>, sink: impl FnOnce(&Features<'_>)) {
         sink(&Features::on_device(&x.reshape([b, c * h * w])));
     }
 }
-
-/// For gradients that no step is taken by.
-const GRADIENT_ALONE: StepOptions = StepOptions {
-    lr: 0.0,
-    optimizer: Optimizer::Sgd { momentum: 0.0, lookahead: Lookahead::None },
-    weight_decay: 0.0,
-    max_gradient_norm: None,
-    label_smoothing: 0.0,
-    stochastic_depth: None,
-    averaging: None,
-};
 
 /// Gathers the gradients of the parameters that satisfy `shared`.
 struct Collect<F> {

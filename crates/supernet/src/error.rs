@@ -41,7 +41,7 @@ pub enum SupernetError {
     },
     /// Published weights that are not of this network.
     #[error("{n} tensors do not fit the network: {tensors}")]
-    Missing {
+    Unfit {
         /// How many.
         n: usize,
         /// The published names of the first few, and what is wrong with each.

@@ -52,4 +52,4 @@ pub use squeeze_excite::SqueezeExcite;
 pub use supernet::{
     Evaluation, Lesson, Statistics, StepOptions, StochasticDepth, Supernet, TapSink, Taps,
 };
-pub use training::{Paths, Sampling, Sandwich, Schedule, Training, TrainingError};
+pub use training::{Paths, Sampling, Sandwich, Schedule, Training, TrainingError, mean_loss};

@@ -249,7 +249,6 @@ mod tests {
             weight_decay: 0.05,
             max_gradient_norm: None,
             label_smoothing: 0.0,
-            stochastic_depth: None,
             averaging: None,
         };
         let (mut gradients, mut state) = (Sum::new(), State::new());

@@ -61,7 +61,7 @@ pub(crate) fn import<N: Network>(
         let same = found.insert(canonical(name), name);
         imported.unused.extend(same.map(str::to_owned));
     }
-    let (mut taken, mut missing) = (Tensors::new(), Vec::new());
+    let (mut taken, mut unfit) = (Tensors::new(), Vec::new());
     for (ours, place) in tensors(&network) {
         let theirs = N::published_name(&ours);
         let tensor = found.remove(&canonical(&theirs)).map(|name| &published.tensors[name]);
@@ -73,15 +73,15 @@ pub(crate) fn import<N: Network>(
                 imported.kept.push(theirs);
             }
             Some(tensor) => {
-                missing.push(format!("{theirs} is {:?}, not {:?}", tensor.shape, place.shape));
+                unfit.push(format!("{theirs} is {:?}, not {:?}", tensor.shape, place.shape));
             }
-            None => missing.push(format!("{theirs} is missing")),
+            None => unfit.push(format!("{theirs} is missing")),
         }
     }
-    if !missing.is_empty() {
-        let (n, tensors) = (missing.len(), missing[..missing.len().min(N_NAMED)].join(", "));
+    if !unfit.is_empty() {
+        let (n, tensors) = (unfit.len(), unfit[..unfit.len().min(N_NAMED)].join(", "));
         let others = if N_NAMED < n { ", …" } else { "" };
-        return Err(SupernetError::Missing { n, tensors: format!("{tensors}{others}") });
+        return Err(SupernetError::Unfit { n, tensors: format!("{tensors}{others}") });
     }
     imported.unused.extend(found.into_values().map(str::to_owned));
     imported.unused.sort();

@@ -23,8 +23,6 @@ pub struct StepOptions {
     pub max_gradient_norm: Option<f64>,
     /// Probability mass spread evenly over all classes, in `[0, 1)`.
     pub label_smoothing: f64,
-    /// Whether blocks are left out at random.
-    pub stochastic_depth: Option<StochasticDepth>,
     /// The share that the average of the weights keeps at each step; none: no average.
     pub averaging: Option<f64>,
 }
@@ -51,12 +49,14 @@ pub struct Lesson<'a> {
     /// The same share, with the first of several networks as the teacher of the others (in-place
     /// distillation, Yu and Huang 2019; OFA and BigNAS distil from their largest network).
     pub distillation: f64,
+    /// Whether blocks are left out at random.
+    pub stochastic_depth: Option<StochasticDepth>,
 }
 
 impl<'a> Lesson<'a> {
-    /// The labels alone.
+    /// The labels alone, to all of the network.
     pub fn plain(batch: &'a Batch) -> Self {
-        Self { batch, mixed: None, teacher: None, distillation: 0.0 }
+        Self { batch, mixed: None, teacher: None, distillation: 0.0, stochastic_depth: None }
     }
 }
 

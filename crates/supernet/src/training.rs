@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use space::{Arch, EdgeId, Mask, SearchSpace, Seed, extremes, sample_connected};
 
-use crate::{Lesson, StepOptions, StochasticDepth, Supernet, SupernetError};
+use crate::{Lesson, StepOptions, Supernet, SupernetError};
 
 /// How the paths of a step are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ impl<'a> Paths<'a> {
         Self { space, mask, sampling, seed, ends }
     }
 
-    /// The paths of one step: a function of the arguments alone. The first teaches the others.
+    /// The paths of one step, each once: a function of the arguments alone. The first teaches the others.
     pub fn of_step(&self, epoch: u64, step: usize) -> Vec<Arch> {
         let seed = self.seed.child(&format!("epoch/{epoch}"));
         let mut rng = seed.child(&format!("step/{step}")).rng();
@@ -61,7 +61,13 @@ impl<'a> Paths<'a> {
             Sampling::StrictFair => vec![strict_fair(self.mask, seed, step)],
             Sampling::Sandwich(Sandwich { between, .. }) => {
                 let drawn = |_| sample_connected(self.space, self.mask, &mut rng);
-                self.ends.iter().cloned().chain((0..between).map(drawn)).collect()
+                let all = self.ends.iter().cloned().chain((0..between).map(drawn));
+                all.fold(Vec::new(), |mut paths, arch| {
+                    if !paths.contains(&arch) {
+                        paths.push(arch);
+                    }
+                    paths
+                })
             }
         }
     }
@@ -132,8 +138,7 @@ pub struct Training<'a> {
     pub sampling: Sampling,
     /// The learning rate over all epochs.
     pub schedule: Schedule,
-    /// The rest of each step; its learning rate is replaced by the schedule's, and what is left out is drawn
-    /// anew in each.
+    /// The rest of each step; its learning rate is replaced by the schedule's.
     pub options: StepOptions,
     /// The stream of paths, order and augmentation.
     pub seed: Seed,
@@ -170,23 +175,34 @@ impl Training<'_> {
         epoch: u64,
         mut after_step: impl FnMut(),
     ) -> Result<f64, TrainingError> {
-        let n_steps = self.batches.n_steps();
-        let order = self.batches.epoch(self.seed.child("images"), epoch);
-        let paths = self.paths();
-        let mut total = 0.0;
-        for (step, batch) in self.batches.prefetch(order, 0..n_steps, N_AHEAD).enumerate() {
+        let (n_steps, paths) = (self.batches.n_steps(), self.paths());
+        mean_loss(self.batches, self.seed.child("images"), epoch, |step, batch| {
             let lr = self.schedule.lr(epoch as usize * n_steps + step);
-            let stochastic_depth =
-                self.options.stochastic_depth.map(|StochasticDepth { rate, seed }| {
-                    let seed = seed.child(&format!("epoch/{epoch}/step/{step}"));
-                    StochasticDepth { rate, seed }
-                });
-            let options = StepOptions { lr, stochastic_depth, ..self.options };
-            total += paths
-                .train(supernet, &batch, (epoch, step), &options)
-                .map_err(|source| TrainingError { epoch, step, source })?;
+            let options = StepOptions { lr, ..self.options };
+            let loss = paths.train(supernet, &batch, (epoch, step), &options);
             after_step();
-        }
-        Ok(total / n_steps as f64)
+            loss.map_err(|source| TrainingError { epoch, step, source })
+        })
     }
+}
+
+/// The mean loss of the steps of an epoch: `step` is given the number of each and its batch, which are
+/// prepared ahead of it.
+///
+/// # Errors
+///
+/// The first of a step.
+pub fn mean_loss<E>(
+    batches: &Batches,
+    images: Seed,
+    epoch: u64,
+    mut step: impl FnMut(usize, Batch) -> Result<f64, E>,
+) -> Result<f64, E> {
+    let n_steps = batches.n_steps();
+    let order = batches.epoch(images, epoch);
+    let mut total = 0.0;
+    for (number, batch) in batches.prefetch(order, 0..n_steps, N_AHEAD).enumerate() {
+        total += step(number, batch)?;
+    }
+    Ok(total / n_steps as f64)
 }

@@ -1,4 +1,4 @@
-//! `nas-lid export`: the weights of a network that a run has found, for PyTorch.
+//! `nas-lid export`: the supernet of a network that a run has found, for PyTorch.
 
 use std::path::PathBuf;
 

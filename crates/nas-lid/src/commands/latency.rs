@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use data::Batch;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-use space::{Arch, LatencyTable, Seed};
+use space::{Arch, Seed};
 
 use crate::Format;
-use crate::config::SpaceConfig;
+use crate::latency_table::{Measured, Subject};
 use crate::run_dir::write_whole;
 use crate::space_options::SpaceOptions;
 use crate::spaces::{self, Opened, Task};
@@ -34,31 +33,6 @@ pub(crate) struct Options {
     device: String,
 }
 
-/// What was measured.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Measured {
-    pub(crate) of: Subject,
-    /// Images at once.
-    images: usize,
-    pub(crate) table: LatencyTable,
-}
-
-/// Networks that take a time.
-#[derive(PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Subject {
-    space: SpaceConfig,
-    resolution: usize,
-}
-
-impl Subject {
-    /// The networks of a space on images of one size.
-    pub(crate) fn new(space: &SpaceConfig, resolution: usize) -> Self {
-        Self { space: space.clone(), resolution }
-    }
-}
-
 /// Random networks that are measured whole, to see how well the parts add up.
 const N_WHOLE: usize = 16;
 
@@ -74,7 +48,8 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let Opened { space, untrained } = spaces::open(&config, task, &device, Seed::new(1))?;
     let (supernet, mask, batch) = (untrained(), space.full_mask(), blank(n, task));
     let table = supernet.measure_parts(&mask, &batch, options.repeats)?;
-    let measured = Measured { of: Subject::new(&config, task.resolution), images: n, table };
+    let of = Subject { space: config, resolution: task.resolution };
+    let measured = Measured { of, images: n, table };
     write_whole(&options.out, |to| {
         serde_json::to_writer_pretty(&mut *to, &measured)?;
         Ok(writeln!(to)?)

@@ -1,5 +1,6 @@
 //! The configuration of a run: raw as it stands in the file, then checked.
 
+pub(crate) mod check;
 mod raw;
 
 use std::fs;
@@ -11,6 +12,8 @@ pub(crate) use raw::{
     TruthConfig,
 };
 use serde::de::DeserializeOwned;
+
+use self::check::Fault;
 
 /// A configuration whose values fit together, and its text.
 pub(crate) struct Plan {
@@ -37,20 +40,25 @@ impl Plan {
     }
 
     fn parse(text: String, place: &str) -> Result<Self> {
-        let config: RunConfig = parsed(&text, place)?;
-        if let Err((key, fault)) = config.check() {
-            bail!("{place}:{}: `{key}` {fault}", line_of(&text, key));
-        }
+        let config = checked(&text, place, RunConfig::check)?;
         Ok(Self { config, text })
     }
 }
 
-/// The value of a TOML text; an error has one line, which names that of the text.
-pub(crate) fn parsed<T: DeserializeOwned>(text: &str, place: &str) -> Result<T> {
-    toml::from_str(text).map_err(|error| {
+/// The configuration in a TOML text, checked; an error has one line, which names that of the text.
+pub(crate) fn checked<T: DeserializeOwned>(
+    text: &str,
+    place: &str,
+    check: impl FnOnce(&T) -> Result<(), Fault>,
+) -> Result<T> {
+    let config = toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         anyhow!("{place}:{}: {}", line_at(text, start), error.message().replace('\n', " "))
-    })
+    })?;
+    match check(&config) {
+        Ok(()) => Ok(config),
+        Err((key, fault)) => bail!("{place}:{}: `{key}` {fault}", line_of(text, key)),
+    }
 }
 
 /// Sets a value that exists already: `split.probe-batches=2`.

@@ -12,8 +12,9 @@ use search::{CutOptions, EdgeScore, Evolution, LidOptions, Selection};
 use serde::{Deserialize, Serialize};
 use supernet::{Sampling, Sandwich};
 
+use super::check::{Fault, not_negative, positive, share, whole_share, width};
 use crate::shrinking::Stage;
-use crate::spaces::{MOST_CHANNELS, WIDTHS};
+use crate::spaces::MOST_CHANNELS;
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -219,9 +220,6 @@ pub(crate) struct AloneConfig {
     pub(crate) last_lr: f64,
 }
 
-/// A key and what is wrong with its value.
-type Fault = (&'static str, String);
-
 impl RunConfig {
     /// Checks every range that a type cannot hold.
     pub(crate) fn check(&self) -> Result<(), Fault> {
@@ -230,9 +228,7 @@ impl RunConfig {
         positive("data.resolution", self.data.resolution)?;
         positive("data.valid-images", self.data.valid_images)?;
         positive("training.batch-size", t.batch_size)?;
-        if !(0.0..=1.0).contains(&self.data.augment.erasing) {
-            return Err(("data.augment.erasing", "must lie in [0, 1]".into()));
-        }
+        whole_share("data.augment.erasing", self.data.augment.erasing)?;
         share("training.momentum", t.momentum)?;
         share("training.label-smoothing", t.label_smoothing)?;
         not_negative("training.weight-decay", t.weight_decay)?;
@@ -284,19 +280,15 @@ impl RunConfig {
 
     /// What trains several networks in turn or at once.
     fn check_together(&self) -> Result<(), Fault> {
-        if let Sampling::Sandwich(Sandwich { distillation, .. }) = self.training.sampling
-            && !(0.0..=1.0).contains(&distillation)
-        {
-            let fault = format!("distils a share of {distillation}, which must lie in [0, 1]");
-            return Err(("training.sampling", fault));
+        if let Sampling::Sandwich(Sandwich { distillation, .. }) = self.training.sampling {
+            whole_share("training.sampling.sandwich.distillation", distillation)?;
         }
         let stages = &self.training.warm_up.shrinking;
         let is_ascending = stages.windows(2).all(|pair| pair[0].until < pair[1].until);
-        if !is_ascending || stages.iter().any(|stage| !(0.0..=1.0).contains(&stage.until)) {
-            let fault = "must end its stages one after another, within [0, 1]".into();
-            return Err(("training.warm-up.shrinking", fault));
+        if !is_ascending {
+            return Err(("training.warm-up.shrinking", "must end its stages in order".into()));
         }
-        Ok(())
+        stages.iter().try_for_each(|stage| whole_share("training.warm-up.shrinking", stage.until))
     }
 
     fn check_space(&self) -> Result<(), Fault> {
@@ -360,35 +352,5 @@ impl RunConfig {
             return Err(("split.probe-batch-size", format!("must exceed the {k} neighbors")));
         }
         Ok(())
-    }
-}
-
-fn positive(key: &'static str, value: usize) -> Result<(), Fault> {
-    if value == 0 { Err((key, "is too small".into())) } else { Ok(()) }
-}
-
-/// What channels are multiplied by.
-fn width(key: &'static str, value: f64) -> Result<(), Fault> {
-    if WIDTHS.contains(&value) {
-        Ok(())
-    } else {
-        let (least, most) = (WIDTHS.start(), WIDTHS.end());
-        Err((key, format!("must lie between {least} and {most}, got {value}")))
-    }
-}
-
-fn share(key: &'static str, value: f64) -> Result<(), Fault> {
-    if (0.0..1.0).contains(&value) {
-        Ok(())
-    } else {
-        Err((key, format!("must lie in [0, 1), got {value}")))
-    }
-}
-
-fn not_negative(key: &'static str, value: f64) -> Result<(), Fault> {
-    if value.is_finite() && 0.0 <= value {
-        Ok(())
-    } else {
-        Err((key, format!("must not be negative, got {value}")))
     }
 }

@@ -4,12 +4,13 @@ use std::f64::consts::PI;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use data::Augment;
 use serde::{Deserialize, Serialize};
 use supernet::{Lookahead, Optimizer};
 
-use crate::config::parsed;
+use crate::config::check::{Fault, above_zero, not_negative, positive, share, whole_share};
+use crate::config::checked;
 
 /// How one network is trained.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,55 +70,38 @@ impl RetrainConfig {
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let place = file.display();
         let text = fs::read_to_string(file).with_context(|| format!("configuration {place}"))?;
-        let config: Self = parsed(&text, &place.to_string())?;
-        match config.fault() {
-            Some((key, expected)) => bail!("{place}: `{key}` must {expected}"),
-            None => Ok(config),
-        }
+        checked(&text, &place.to_string(), Self::check)
     }
 
-    /// A key, and what its value must do.
-    fn fault(&self) -> Option<(&'static str, &'static str)> {
-        let share = |value: f64| (0.0..1.0).contains(&value);
-        let whole_share = |value: f64| (0.0..=1.0).contains(&value);
-        let number = |value: f64| value.is_finite() && 0.0 <= value;
-        let of_warm_up = (0.0..self.epochs as f64).contains(&self.schedule.warm_up_epochs);
-        let (of_optimizer, s) = (self.optimizer.is_sound(), &self.schedule);
-        let of_decay = match s.decay {
-            Decay::Cosine => true,
-            Decay::Steps { epochs, factor } => 0.0 < epochs && whole_share(factor),
-        };
-        let checks = [
-            ("epochs", 0 < self.epochs, "be at least 1"),
-            ("batch-size", 0 < self.batch_size, "be at least 1"),
-            ("weight-decay", number(self.weight_decay), "not be negative"),
-            ("label-smoothing", share(self.label_smoothing), "lie in [0, 1)"),
-            ("max-gradient-norm", number(self.max_gradient_norm), "not be negative"),
-            ("mixup", number(self.mixup), "not be negative"),
-            ("stochastic-depth", share(self.stochastic_depth), "lie in [0, 1)"),
-            ("averaging", share(self.averaging), "lie in [0, 1)"),
-            ("distillation", whole_share(self.distillation), "lie in [0, 1]"),
-            ("statistics-batches", 0 < self.statistics_batches, "be at least 1"),
-            ("optimizer", of_optimizer, "have shares in [0, 1) and a positive epsilon"),
-            ("schedule.warm-up-epochs", of_warm_up, "lie in [0, `epochs`)"),
-            ("schedule.lr", number(s.lr), "not be negative"),
-            ("schedule.last-lr", number(s.last_lr), "not be negative"),
-            ("schedule.decay", of_decay, "have positive epochs and a factor in [0, 1]"),
-            ("augment.erasing", whole_share(self.augment.erasing), "lie in [0, 1]"),
-        ];
-        let wrong = checks.into_iter().find(|(_, is_fine, _)| !is_fine);
-        wrong.map(|(key, _, expected)| (key, expected))
+    fn check(&self) -> Result<(), Fault> {
+        positive("epochs", self.epochs as usize)?;
+        positive("batch-size", self.batch_size)?;
+        not_negative("weight-decay", self.weight_decay)?;
+        share("label-smoothing", self.label_smoothing)?;
+        not_negative("max-gradient-norm", self.max_gradient_norm)?;
+        not_negative("mixup", self.mixup)?;
+        share("stochastic-depth", self.stochastic_depth)?;
+        share("averaging", self.averaging)?;
+        whole_share("distillation", self.distillation)?;
+        positive("statistics-batches", self.statistics_batches)?;
+        self.optimizer.check()?;
+        self.schedule.check(self.epochs)?;
+        whole_share("augment.erasing", self.augment.erasing)
     }
 }
 
 impl OptimizerConfig {
-    fn is_sound(self) -> bool {
-        let share = |value: f64| (0.0..1.0).contains(&value);
+    fn check(self) -> Result<(), Fault> {
         match self {
-            Self::Sgd { momentum, .. } => share(momentum),
-            Self::AdamW { betas, epsilon } => betas.into_iter().all(share) && 0.0 < epsilon,
+            Self::Sgd { momentum, .. } => share("optimizer.sgd.momentum", momentum),
+            Self::AdamW { betas, epsilon } => {
+                betas.into_iter().try_for_each(|beta| share("optimizer.adam-w.betas", beta))?;
+                above_zero("optimizer.adam-w.epsilon", epsilon)
+            }
             Self::RmsProp { decay, momentum, epsilon } => {
-                share(decay) && share(momentum) && 0.0 < epsilon
+                share("optimizer.rms-prop.decay", decay)?;
+                share("optimizer.rms-prop.momentum", momentum)?;
+                above_zero("optimizer.rms-prop.epsilon", epsilon)
             }
         }
     }
@@ -137,6 +121,22 @@ impl OptimizerConfig {
 }
 
 impl ScheduleConfig {
+    fn check(&self, epochs: u64) -> Result<(), Fault> {
+        not_negative("schedule.warm-up-epochs", self.warm_up_epochs)?;
+        if epochs as f64 <= self.warm_up_epochs {
+            return Err(("schedule.warm-up-epochs", format!("must be below the {epochs} epochs")));
+        }
+        not_negative("schedule.lr", self.lr)?;
+        not_negative("schedule.last-lr", self.last_lr)?;
+        match self.decay {
+            Decay::Cosine => Ok(()),
+            Decay::Steps { epochs, factor } => {
+                above_zero("schedule.decay", epochs)?;
+                whole_share("schedule.decay", factor)
+            }
+        }
+    }
+
     /// The learning rate at a moment, in epochs of so many: it rises evenly to `lr`, then falls.
     pub(crate) fn at(&self, epoch: f64, epochs: f64) -> f64 {
         let warm = self.warm_up_epochs;
@@ -184,13 +184,23 @@ mod tests {
     #[test]
     fn a_bad_value_is_named_by_its_key() {
         let text = include_str!("../../../../configs/retrain-digits.toml");
-        let fault = |old: &str, new: &str| {
+        let read = |old: &str, new: &str| {
             assert!(text.contains(old), "{old}");
-            toml::from_str::<RetrainConfig>(&text.replace(old, new)).unwrap().fault()
+            checked(&text.replace(old, new), "r.toml", RetrainConfig::check)
+                .map_or_else(|error| error.to_string(), |_| "fine".to_owned())
         };
-        assert_eq!(fault("mixup = ", "mixup = "), None);
-        assert_eq!(fault("batch-size = 64", "batch-size = 0").unwrap().0, "batch-size");
-        assert_eq!(fault("momentum = 0.9", "momentum = 1.0").unwrap().0, "optimizer");
-        assert_eq!(fault("erasing = ", "erasing = 1").unwrap().0, "augment.erasing");
+        assert_eq!(read("mixup = ", "mixup = "), "fine");
+        let line = |key: &str| {
+            let lines = text.lines().position(|line| line.starts_with(key));
+            1 + lines.expect("the key is there")
+        };
+        let expected = format!("r.toml:{}: `batch-size` is too small", line("batch-size"));
+        assert_eq!(read("batch-size = 64", "batch-size = 0"), expected);
+        let fault = "`optimizer.sgd.momentum` must lie in [0, 1), got 1";
+        let expected = format!("r.toml:{}: {fault}", line("momentum"));
+        assert_eq!(read("momentum = 0.9", "momentum = 1.0"), expected);
+        let fault = "`schedule.warm-up-epochs` must be below the 20 epochs";
+        let expected = format!("r.toml:{}: {fault}", line("warm-up-epochs"));
+        assert_eq!(read("warm-up-epochs = 1.0", "warm-up-epochs = 20.0"), expected);
     }
 }

@@ -10,15 +10,12 @@ use anyhow::{Context, Result, ensure};
 use data::{Augment, Batch, Batches, Dataset, Mixed};
 use serde::{Deserialize, Serialize};
 use space::{Accuracy, Arch, Seed, Test, extremes};
-use supernet::{Lesson, Statistics, StepOptions, StochasticDepth, Supernet};
+use supernet::{Lesson, Statistics, StepOptions, StochasticDepth, Supernet, mean_loss};
 
 pub(crate) use self::config::{RetrainConfig, Start};
 use crate::chosen::Chosen;
 use crate::progress::Progress;
 use crate::run_dir::write_whole;
-
-/// Batches that are prepared ahead of the trainer.
-const N_AHEAD: usize = 4;
 
 /// Classes among which the right one is to be.
 const FIVE: usize = 5;
@@ -95,8 +92,8 @@ impl<'a> Retraining<'a> {
         })
     }
 
-    /// Trains from where it stopped before, tests the network and writes `config.toml`, `result.json`
-    /// and `weights.safetensors`.
+    /// Trains from where it stopped before, tests the network and writes `result.json` and
+    /// `weights.safetensors`.
     pub(crate) fn run(&self) -> Result<Outcome> {
         let arch = &self.chosen.arch;
         let trained = self.trained()?;
@@ -115,8 +112,6 @@ impl<'a> Retraining<'a> {
             top_5: top_5.fraction(),
             test_images: self.test.images().len(),
         };
-        let config = toml::to_string(self.config)?;
-        write_whole(&self.folder.join("config.toml"), |to| Ok(to.write_all(config.as_bytes())?))?;
         let mut weights = tested.export();
         weights.metadata = self.chosen.metadata()?;
         weights.metadata.insert("top-1".to_owned(), outcome.top_1.to_string());
@@ -144,6 +139,8 @@ impl<'a> Retraining<'a> {
             ensure!(note.of == of, "{folder} is of another training; choose another --name");
             epoch = note.epoch;
         }
+        let config = toml::to_string(self.config)?;
+        write_whole(&self.folder.join("config.toml"), |to| Ok(to.write_all(config.as_bytes())?))?;
         let (epochs, n_steps) = (self.config.epochs, self.batches.n_steps() as u64);
         let mut progress = Progress::new("retrain", epoch * n_steps, epochs * n_steps);
         while epoch < epochs {
@@ -165,16 +162,13 @@ impl<'a> Retraining<'a> {
         after_step: &mut dyn FnMut(),
     ) -> Result<f64> {
         let n_steps = self.batches.n_steps();
-        let order = self.batches.epoch(self.seed.child("images"), epoch);
-        let mut total = 0.0;
-        for (step, batch) in self.batches.prefetch(order, 0..n_steps, N_AHEAD).enumerate() {
+        mean_loss(&self.batches, self.seed.child("images"), epoch, |step, batch| {
             let moment = epoch as f64 + step as f64 / n_steps as f64;
             let seed = self.seed.child(&format!("epoch/{epoch}/step/{step}"));
             let loss = self.step(supernet, batch, moment, seed);
-            total += loss.with_context(|| format!("epoch {epoch}, step {step}"))?;
             after_step();
-        }
-        Ok(total / n_steps as f64)
+            loss.with_context(|| format!("epoch {epoch}, step {step}"))
+        })
     }
 
     fn step(
@@ -185,29 +179,29 @@ impl<'a> Retraining<'a> {
         seed: Seed,
     ) -> Result<f64> {
         let c = self.config;
+        let some = |value: f64| (0.0 < value).then_some(value);
         let Mixed { batch, others, share } = if 0.0 < c.mixup {
             batch.mixed(c.mixup, seed.child("mixup"))?
         } else {
             Mixed { batch, others: Vec::new(), share: 1.0 }
         };
-        let answers = self.teacher.as_ref().map(|(teacher, arch)| {
-            // A batch of one step, as the teacher was trained on.
+        let answers = |(teacher, arch): &(Box<dyn Supernet>, Arch)| {
             teacher.answers(arch, &batch, Statistics::OfBatch)
-        });
+        };
+        let answers = self.teacher.as_ref().map(answers);
         let lesson = Lesson {
             mixed: (share < 1.0).then_some((&others, share)),
             teacher: answers.as_deref().map(|answers| (answers, c.distillation)),
+            stochastic_depth: some(c.stochastic_depth)
+                .map(|rate| StochasticDepth { rate, seed: seed.child("depth") }),
             ..Lesson::plain(&batch)
         };
-        let some = |value: f64| (0.0 < value).then_some(value);
         let options = StepOptions {
             lr: c.schedule.at(moment, c.epochs as f64),
             optimizer: c.optimizer.optimizer(),
             weight_decay: c.weight_decay,
             max_gradient_norm: some(c.max_gradient_norm),
             label_smoothing: c.label_smoothing,
-            stochastic_depth: some(c.stochastic_depth)
-                .map(|rate| StochasticDepth { rate, seed: seed.child("depth") }),
             averaging: some(c.averaging),
         };
         let arch = std::slice::from_ref(&self.chosen.arch);

@@ -139,7 +139,7 @@ fn what_does_not_fit_is_named() {
     damaged.tensors.insert("extra".to_owned(), matrix);
     let mut engine = ofa(CLASSES);
     let before = engine.export();
-    let Err(error @ SupernetError::Missing { n: 1, .. }) = engine.import(&damaged) else {
+    let Err(error @ SupernetError::Unfit { n: 1, .. }) = engine.import(&damaged) else {
         panic!("a tensor is missing");
     };
     let expected = "1 tensors do not fit the network: \

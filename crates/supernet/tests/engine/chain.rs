@@ -101,7 +101,6 @@ pub(crate) const STEP: StepOptions = StepOptions {
     weight_decay: 1e-2,
     max_gradient_norm: None,
     label_smoothing: 0.1,
-    stochastic_depth: None,
     averaging: None,
 };
 

@@ -1,5 +1,8 @@
 //! Steps of gradient descent.
 
+use std::collections::BTreeMap;
+
+use data::Batch;
 use space::{Arch, EdgeId};
 use supernet::{Lesson, Lookahead, Optimizer, StepOptions, Supernet};
 
@@ -32,7 +35,6 @@ fn several_paths_take_one_step_on_the_sum_of_their_losses() {
         weight_decay: 0.0,
         max_gradient_norm: None,
         label_smoothing: 0.0,
-        stochastic_depth: None,
         averaging: None,
     };
     let paths = [arch([0, 0]), arch([1, 1])];
@@ -75,6 +77,45 @@ fn distillation_learns_from_the_first_alone() {
     }
 }
 
+/// The weights after one step of a lesson.
+fn after(lesson: &Lesson<'_>) -> BTreeMap<String, weights::Tensor> {
+    let folder = tempfile::tempdir().expect("there is a place for files");
+    let mut engine = engine();
+    let options = StepOptions { label_smoothing: 0.0, ..STEP };
+    engine.train_together(lesson, &[arch([0, 1])], &options).expect("the loss is finite");
+    tensors(&engine, folder.path())
+}
+
+fn near(a: &BTreeMap<String, weights::Tensor>, b: &BTreeMap<String, weights::Tensor>) -> bool {
+    let pairs = a.iter().flat_map(|(name, tensor)| tensor.values.iter().zip(&b[name].values));
+    pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6)
+}
+
+#[test]
+fn mixed_labels_count_by_their_share() {
+    let own = batch(1);
+    let others: Vec<i32> = own.labels.iter().rev().map(|label| (label + 1) % 3).collect();
+    let of_others = Batch { labels: others.clone(), ..own.clone() };
+    let mixed = |share| Lesson { mixed: Some((&others, share)), ..Lesson::plain(&own) };
+    assert!(near(&after(&mixed(1.0)), &after(&Lesson::plain(&own))));
+    assert!(near(&after(&mixed(0.0)), &after(&Lesson::plain(&of_others))));
+    assert!(!near(&after(&mixed(0.5)), &after(&Lesson::plain(&own))));
+}
+
+#[test]
+fn a_teacher_that_is_certain_teaches_labels() {
+    let own = batch(1);
+    let others: Vec<i32> = own.labels.iter().map(|label| (label + 1) % 3).collect();
+    let answers: Vec<f32> = others
+        .iter()
+        .flat_map(|&label| (0..3).map(move |class| f32::from(u8::from(class == label))))
+        .collect();
+    let of_others = Batch { labels: others, ..own.clone() };
+    let taught = |share| Lesson { teacher: Some((&answers, share)), ..Lesson::plain(&own) };
+    assert!(near(&after(&taught(1.0)), &after(&Lesson::plain(&of_others))));
+    assert!(near(&after(&taught(0.0)), &after(&Lesson::plain(&own))));
+}
+
 #[test]
 fn gradients_agree_with_finite_differences() {
     let engine = engine();
@@ -94,7 +135,6 @@ fn gradients_agree_with_finite_differences() {
         weight_decay: 0.0,
         max_gradient_norm: None,
         label_smoothing: 0.0,
-        stochastic_depth: None,
         averaging: None,
     };
     let lr = 1e-2 / all.sqrt();
@@ -117,7 +157,6 @@ fn the_gradient_norm_is_clipped_as_a_whole() {
         weight_decay: 0.0,
         lr: 1.0,
         label_smoothing: 0.0,
-        stochastic_depth: None,
         averaging: None,
     };
     let mut engine = engine();
