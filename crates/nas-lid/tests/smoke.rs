@@ -290,7 +290,7 @@ fn parts_are_timed_for_the_search() {
     refused(&run(&table), 1, "part 1 of the latency table has no time for operations 5");
     succeeds(&of_proxyless("16"));
     refused(&run(&table), 1, "is of another space, other sizes or another resolution");
-    refused(&latency("nb201", &[]), 1, "part 1 of the network has 15625 choices of operations");
+    refused(&latency("nb201", &[]), 1, "part 0 of the network has 15625 choices of operations");
 }
 
 #[test]
