@@ -5,10 +5,12 @@ use std::ops::Range;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
+use crate::Jitter;
+
 /// Random changes to training images.
 ///
-/// They apply in this order: the image is padded with black and cropped to its old size, mirrored,
-/// normalized, and a square or rectangle of it set to 0, the mean of the training images.
+/// They apply in this order: a part of the image is cut out and resized, its colors change, it is padded
+/// with black and cropped to its old size, mirrored, normalized, and a square or rectangle of it set to 0, the mean of the training images.
 ///
 /// # Examples
 ///
@@ -21,6 +23,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Augment {
+    /// Least share of an image's area, in `(0, 1]`, that a part cut out at random has, with sides in a
+    /// ratio of 3/4 to 4/3; 1 cuts nothing out.
+    pub crop_area: f64,
+    /// Random changes of color.
+    pub jitter: Jitter,
     /// Black pixels added on each side before a random crop of the old size; 0 is no crop.
     pub crop_padding: usize,
     /// Whether every second image, at random, is mirrored left to right.
@@ -35,7 +42,14 @@ pub struct Augment {
 
 impl Augment {
     /// Images as they are.
-    pub const NONE: Self = Self { crop_padding: 0, flip: false, cutout: 0, erasing: 0.0 };
+    pub const NONE: Self = Self {
+        crop_area: 1.0,
+        jitter: Jitter::NONE,
+        crop_padding: 0,
+        flip: false,
+        cutout: 0,
+        erasing: 0.0,
+    };
 }
 
 /// Where the pixels of one image go.
@@ -165,7 +179,7 @@ mod tests {
         let keys = [("crop-padding", 4usize), ("padding", 4)].into_iter();
         let error: Error = Augment::deserialize(MapDeserializer::new(keys)).unwrap_err();
         expect![
-            "unknown field `padding`, expected one of `crop-padding`, `flip`, `cutout`, `erasing`"
+            "unknown field `padding`, expected one of `crop-area`, `jitter`, `crop-padding`, `flip`, `cutout`, `erasing`"
         ]
         .assert_eq(&error.to_string());
     }
@@ -226,7 +240,7 @@ mod tests {
 
         #[test]
         fn any_crop_moves_or_blackens(number in 0u64.., crop_padding in 0usize..12, cutout in 0usize..9) {
-            let augment = Augment { crop_padding, flip: true, cutout, erasing: 0.5 };
+            let augment = Augment { crop_padding, flip: true, cutout, erasing: 0.5, ..Augment::NONE };
             let placement = Placement::draw(augment, [4, 5], &mut Seed::new(number).rng());
             let plane: Vec<u8> = (1..=20).collect();
             let mut kept: Vec<u8> = painted(&placement, &plane, 5);

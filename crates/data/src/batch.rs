@@ -2,10 +2,14 @@
 
 use std::{ops::Range, sync::Arc};
 
+use image::ImageError;
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 use space::Seed;
 
-use crate::{Augment, DataError, Images, Normalization, Prefetch, augment::Placement};
+use crate::{
+    Augment, DataError, Gallery, Normalization, Prefetch, augment::Placement, gallery::Look,
+};
 
 /// Normalized images with their classes, ready to become a tensor.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +25,8 @@ pub struct Batch {
 /// Draws batches from images.
 ///
 /// Cloning shares the images. Nothing here changes, so batches may be made on several threads, in
-/// any order.
+/// any order. Pictures on disk are decoded on threads of their own, as many as the machine has; one that
+/// cannot be is left out, so that its batch is smaller.
 ///
 /// # Examples
 ///
@@ -32,20 +37,23 @@ pub struct Batch {
 /// use space::Seed;
 ///
 /// let images = Images::new([1, 1, 2], (0..10).collect(), vec![0, 1, 0, 1, 0]);
-/// let normalization = Normalization::of(&images)?;
-/// let batches = Batches::new(Arc::new(images), &normalization, Augment::NONE, 2)?;
+/// let normalization = Normalization::of(&images.clone().into())?;
+/// let batches = Batches::new(Arc::new(images.into()), &normalization, Augment::NONE, 2)?;
 /// assert_eq!(batches.n_steps(), 2);
 ///
 /// let epoch = batches.epoch(Seed::new(666), 0);
-/// assert_eq!(batches.batch(&epoch, 1), batches.batch(&epoch, 1));
+/// assert_eq!(batches.batch(&epoch, 1)?, batches.batch(&epoch, 1)?);
 ///
-/// let sizes: Vec<usize> = batches.sequential(0..5).map(|batch| batch.labels.len()).collect();
+/// let mut sizes = Vec::new();
+/// for batch in batches.sequential(0..5) {
+///     sizes.push(batch?.labels.len());
+/// }
 /// assert_eq!(sizes, [2, 2, 1]);
 /// # Ok::<(), data::DataError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Batches {
-    images: Arc<Images>,
+    images: Arc<Gallery>,
     levels: Arc<[[f32; 256]]>,
     augment: Augment,
     batch_size: usize,
@@ -87,7 +95,7 @@ impl Batches {
     ///
     /// If `normalization` is of another number of channels.
     pub fn new(
-        images: Arc<Images>,
+        images: Arc<Gallery>,
         normalization: &Normalization,
         augment: Augment,
         batch_size: usize,
@@ -110,7 +118,7 @@ impl Batches {
     ///
     /// If `normalization` is of another number of channels.
     pub fn for_evaluation(
-        images: Arc<Images>,
+        images: Arc<Gallery>,
         normalization: &Normalization,
         batch_size: usize,
     ) -> Result<Self, DataError> {
@@ -118,12 +126,12 @@ impl Batches {
             return Err(DataError::BatchSize { n_images: images.len(), batch_size });
         }
         let levels: Arc<[_]> = normalization.levels().into();
-        assert_eq!(levels.len(), images.shape[0], "channels of the normalization and the images");
+        assert_eq!(levels.len(), images.shape()[0], "channels of the normalization and the images");
         Ok(Self { images, levels, augment: Augment::NONE, batch_size })
     }
 
     /// The images that batches are drawn from.
-    pub fn images(&self) -> &Arc<Images> {
+    pub fn images(&self) -> &Arc<Gallery> {
         &self.images
     }
 
@@ -150,20 +158,22 @@ impl Batches {
     ///
     /// # Shapes
     ///
-    /// - output: `[batch_size, c, h, w]`
+    /// - output: `[b, c, h, w]`; `b` is the batch size, less pictures on disk that are unreadable
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unreadable`] if too many pictures on disk have been unreadable by now.
     ///
     /// # Panics
     ///
     /// If `step` is not below [`n_steps`](Self::n_steps), or the epoch is of other batches.
-    pub fn batch(&self, epoch: &Epoch, step: usize) -> Batch {
+    pub fn batch(&self, epoch: &Epoch, step: usize) -> Result<Batch, DataError> {
         let (n_steps, n_images) = (self.n_steps(), self.images.len());
         assert!(step < n_steps, "step {step} of {n_steps}");
         assert_eq!(epoch.order.len(), n_images, "images of the epoch and the batches");
 
-        let [_, height, width] = self.images.shape;
         let rows = &epoch.order[step * self.batch_size..][..self.batch_size];
-        let mut rng = epoch.seed.child(&format!("epoch/{}/step/{step}", epoch.number)).rng();
-        self.fill(rows.iter().copied(), || Placement::draw(self.augment, [height, width], &mut rng))
+        self.of_rows(rows, Some(epoch.seed.child(&format!("epoch/{}/step/{step}", epoch.number))))
     }
 
     /// The images in `rows` as they are and in their order, in batches of `batch_size`; the last
@@ -175,17 +185,24 @@ impl Batches {
     ///
     /// - items: `[b, c, h, w]` with `0 < b ≤ batch_size`
     ///
+    /// # Errors
+    ///
+    /// [`DataError::Unreadable`] if too many pictures on disk have been unreadable by then.
+    ///
     /// # Panics
     ///
     /// If `rows` reaches beyond the images.
-    pub fn sequential(&self, rows: Range<usize>) -> impl ExactSizeIterator<Item = Batch> {
+    pub fn sequential(
+        &self,
+        rows: Range<usize>,
+    ) -> impl ExactSizeIterator<Item = Result<Batch, DataError>> {
         let n_images = self.images.len();
         assert!(rows.end <= n_images, "rows {rows:?} of {n_images} images");
         let n_batches = rows.len().div_ceil(self.batch_size);
         (0..n_batches).map(move |batch| {
             let start = rows.start + batch * self.batch_size;
             let end = rows.end.min(start + self.batch_size);
-            self.fill(start..end, || Placement::IDENTITY)
+            self.of_rows(&Vec::from_iter(start..end), None)
         })
     }
 
@@ -203,25 +220,70 @@ impl Batches {
         Prefetch::start(self.clone(), epoch, steps, n_ahead)
     }
 
-    fn fill(
-        &self,
-        rows: impl ExactSizeIterator<Item = usize>,
-        mut placement: impl FnMut() -> Placement,
-    ) -> Batch {
-        let [channels, height, width] = self.images.shape;
-        let shape = [rows.len(), channels, height, width];
-        let mut images = vec![0.0; shape.iter().product()];
+    /// The images in `rows`, augmented from the stream `seed` if there is one.
+    fn of_rows(&self, rows: &[usize], seed: Option<Seed>) -> Result<Batch, DataError> {
+        let shape = self.images.shape();
+        let n_pixels = shape.iter().product::<usize>();
+        let mut images = vec![0.0; rows.len() * n_pixels];
+        let placements = self.placements(rows.len(), seed);
+        let show = |place: usize, out: &mut [f32]| {
+            let look = seed.and_then(|seed| Look::random(self.augment, seed, place));
+            self.show(rows[place], look, &placements[place], out)
+        };
+        let shown: Vec<Result<(), ImageError>> = match self.images.as_ref() {
+            Gallery::Images(_) => {
+                let outs = images.chunks_exact_mut(n_pixels).enumerate();
+                outs.map(|(place, out)| show(place, out)).collect()
+            }
+            Gallery::Pictures(pictures) => pictures.pool().install(|| {
+                let outs = images.par_chunks_exact_mut(n_pixels).enumerate();
+                outs.map(|(place, out)| show(place, out)).collect()
+            }),
+        };
         let mut labels = Vec::with_capacity(rows.len());
-        for (row, out) in rows.zip(images.chunks_exact_mut(channels * height * width)) {
-            labels.push(i32::from(self.images.label(row)));
-            let placement = placement();
-            let planes = self.images.image(row).chunks_exact(height * width);
-            let outs = out.chunks_exact_mut(height * width);
-            for ((plane, levels), out) in planes.zip(self.levels.iter()).zip(outs) {
-                placement.paint(plane, width, levels, out);
+        for (place, (&row, shown)) in rows.iter().zip(shown).enumerate() {
+            match shown {
+                Ok(()) => {
+                    images.copy_within(
+                        place * n_pixels..(place + 1) * n_pixels,
+                        labels.len() * n_pixels,
+                    );
+                    labels.push(i32::from(self.images.labels()[row]));
+                }
+                Err(why) => self.images.note_unreadable(row, why)?,
             }
         }
-        Batch { images, labels, shape }
+        images.truncate(labels.len() * n_pixels);
+        if labels.is_empty() {
+            return Err(DataError::NothingReadable { n_images: rows.len() });
+        }
+        let [channels, height, width] = shape;
+        Ok(Batch { shape: [labels.len(), channels, height, width], images, labels })
+    }
+
+    fn placements(&self, n: usize, seed: Option<Seed>) -> Vec<Placement> {
+        let Some(seed) = seed else { return vec![Placement::IDENTITY; n] };
+        let [_, height, width] = self.images.shape();
+        let mut rng = seed.rng();
+        (0..n).map(|_| Placement::draw(self.augment, [height, width], &mut rng)).collect()
+    }
+
+    /// Writes one image, normalized.
+    fn show(
+        &self,
+        row: usize,
+        look: Option<Look>,
+        placement: &Placement,
+        out: &mut [f32],
+    ) -> Result<(), ImageError> {
+        let [_, height, width] = self.images.shape();
+        let shown = self.images.shown(row, look)?;
+        let planes = shown.chunks_exact(height * width);
+        let outs = out.chunks_exact_mut(height * width);
+        for ((plane, levels), out) in planes.zip(self.levels.iter()).zip(outs) {
+            placement.paint(plane, width, levels, out);
+        }
+        Ok(())
     }
 }
 
@@ -231,13 +293,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Images;
 
-    const AUGMENT: Augment = Augment { crop_padding: 2, flip: true, cutout: 3, erasing: 0.0 };
+    const AUGMENT: Augment = Augment { crop_padding: 2, flip: true, cutout: 3, ..Augment::NONE };
 
     /// `n` images of 2 channels, 4 × 5 pixels; the first pixel is the number of the image.
-    fn images(n: usize) -> Arc<Images> {
+    fn images(n: usize) -> Arc<Gallery> {
         let pixels = (0..n * 40).map(|p| if p % 40 == 0 { p / 40 } else { p * 13 % 251 } as u8);
-        Arc::new(Images::new([2, 4, 5], pixels.collect(), (0..n).map(|i| i as u16 % 3).collect()))
+        let labels = (0..n).map(|i| i as u16 % 3).collect();
+        Arc::new(Images::new([2, 4, 5], pixels.collect(), labels).into())
     }
 
     fn batches(n: usize, augment: Augment, batch_size: usize) -> Batches {
@@ -248,10 +312,10 @@ mod tests {
 
     #[test]
     fn one_batch_by_hand() {
-        let images = Images::new([2, 1, 2], vec![0, 255, 51, 102], vec![7]);
+        let images = Images::new([2, 1, 2], vec![0, 255, 51, 102], vec![7]).into();
         let normalization = Normalization { mean: vec![0.5, 0.2], std: vec![0.5, 0.1] };
         let batches = Batches::new(Arc::new(images), &normalization, Augment::NONE, 1).unwrap();
-        let batch = batches.batch(&batches.epoch(Seed::new(0), 0), 0);
+        let batch = batches.batch(&batches.epoch(Seed::new(0), 0), 0).unwrap();
         assert_eq!((batch.labels, batch.shape), (vec![7], [1, 2, 1, 2]));
         for (value, expected) in batch.images.iter().zip([-1.0f32, 1.0, 0.0, 2.0]) {
             // Differences of numbers near 0.5 in f32, divided by 0.1.
@@ -271,15 +335,21 @@ mod tests {
         expect!["a batch of 6 cannot be drawn from 5 images"].assert_eq(&text(6));
         expect!["a batch of 0 cannot be drawn from 5 images"].assert_eq(&text(0));
         let evaluation = Batches::for_evaluation(images, &normalization, 6).unwrap();
-        assert_eq!(evaluation.sequential(0..5).map(|batch| batch.shape[0]).sum::<usize>(), 5);
+        assert_eq!(
+            evaluation.sequential(0..5).map(|batch| batch.unwrap().shape[0]).sum::<usize>(),
+            5
+        );
     }
 
     #[test]
     fn sequential_batches_keep_the_order_and_are_not_augmented() {
         let augmented = batches(7, AUGMENT, 3);
         let plain = batches(7, Augment::NONE, 3);
-        let found: Vec<Batch> = augmented.sequential(1..6).collect();
-        assert_eq!(found, plain.sequential(1..6).collect::<Vec<_>>());
+        let of = |batches: &Batches| -> Vec<Batch> {
+            batches.sequential(1..6).map(Result::unwrap).collect()
+        };
+        let found = of(&augmented);
+        assert_eq!(found, of(&plain));
         assert_eq!(found[0].labels, [1, 2, 0]);
         assert_eq!(found[1].labels, [1, 2]);
         assert_eq!(found[1].shape, [2, 2, 4, 5]);
@@ -296,15 +366,16 @@ mod tests {
         assert_ne!(orders[0], orders[1]);
         assert_ne!(orders[0], orders[2]);
         let epoch = batches.epoch(Seed::new(1), 0);
-        assert_ne!(batches.batch(&epoch, 0), batches.batch(&epoch, 1));
+        assert_ne!(batches.batch(&epoch, 0).unwrap(), batches.batch(&epoch, 1).unwrap());
     }
 
     #[test]
     fn augmentation_depends_on_the_step_even_for_the_same_image() {
-        let images = Arc::new(Images::new([1, 8, 8], (0..64).collect(), vec![0]));
+        let images = Arc::new(Images::new([1, 8, 8], (0..64).collect(), vec![0]).into());
         let normalization = Normalization::of(&images).unwrap();
         let batches = Batches::new(images, &normalization, AUGMENT, 1).unwrap();
-        let seen = [0, 1, 2].map(|number| batches.batch(&batches.epoch(Seed::new(0), number), 0));
+        let seen =
+            [0, 1, 2].map(|number| batches.batch(&batches.epoch(Seed::new(0), number), 0).unwrap());
         assert_ne!(seen[0], seen[1]);
         assert_ne!(seen[1], seen[2]);
     }
@@ -320,10 +391,10 @@ mod tests {
             prop_assert_eq!(order, (0..n).collect::<Vec<_>>());
 
             let labels: Vec<i32> =
-                (0..batches.n_steps()).flat_map(|step| batches.batch(&epoch, step).labels).collect();
+                (0..batches.n_steps()).flat_map(|step| batches.batch(&epoch, step).unwrap().labels).collect();
             prop_assert_eq!(labels.len(), n / batch_size * batch_size);
             for (label, &row) in labels.iter().zip(epoch.order()) {
-                prop_assert_eq!(*label, i32::from(batches.images().label(row)));
+                prop_assert_eq!(*label, i32::from(batches.images().labels()[row]));
             }
         }
 
@@ -332,15 +403,15 @@ mod tests {
             let first = batches(18, AUGMENT, 4);
             let again = batches(18, AUGMENT, 4);
             let first_epoch = first.epoch(Seed::new(number), epoch);
-            let expected = first.batch(&first_epoch, step);
+            let expected = first.batch(&first_epoch, step).unwrap();
             // Other batches in between, and another thread, change nothing.
             for other in 0..4 {
-                again.batch(&again.epoch(Seed::new(number), epoch + 1), other);
+                again.batch(&again.epoch(Seed::new(number), epoch + 1), other).unwrap();
             }
             let found = std::thread::scope(|scope| {
                 let again_epoch = again.epoch(Seed::new(number), epoch);
                 let again = &again;
-                scope.spawn(move || again.batch(&again_epoch, step)).join().unwrap()
+                scope.spawn(move || again.batch(&again_epoch, step)).join().unwrap().unwrap()
             });
             prop_assert_eq!(found, expected);
         }

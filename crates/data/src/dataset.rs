@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{DataError, Images, Source, cache, content::Content, digest::hex};
+use crate::{DataError, Gallery, Source, cache, content::Content, digest::hex, source::Found};
 
 /// Training and test images with the names of their classes.
 ///
@@ -14,27 +14,29 @@ use crate::{DataError, Images, Source, cache, content::Content, digest::hex};
 /// use data::{Dataset, Source};
 ///
 /// let digits = Dataset::load(&Source::Digits, None, Path::new("unused"))?;
-/// assert_eq!(digits.train.shape, [1, 8, 8]);
-/// assert_eq!(digits.classes[usize::from(digits.train.label(7))], "7");
+/// assert_eq!(digits.train.shape(), [1, 8, 8]);
+/// assert_eq!(digits.classes[usize::from(digits.train.labels()[7])], "7");
 /// # Ok::<(), data::DataError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Dataset {
     /// A short name, such as `cifar10`.
     pub name: String,
     /// The name of each class; a label is a place in it.
     pub classes: Vec<String>,
     /// Images to learn from and to validate on.
-    pub train: Images,
+    pub train: Gallery,
     /// Images to report accuracy on, and for nothing else.
-    pub test: Images,
-    /// SHA-256 of classes, labels and pixels, hexadecimal. The name and the kind of archive do not
-    /// enter it.
+    pub test: Gallery,
+    /// SHA-256 of classes, labels and pixels, hexadecimal; of pictures on disk, of their places and
+    /// sizes. The name and the kind of archive do not enter it.
     pub digest: String,
 }
 
 impl Dataset {
     /// Loads a data set whose archive, if it needs one, lies in the folder `archives`.
+    ///
+    /// Pictures of any size stay on disk ([`Source::Pictures`]); everything else comes into memory.
     ///
     /// The first time it is imported and written to the folder `cache`, as one file that is named
     /// after the archive's path, size and time; afterwards that file is read. A cached file that
@@ -46,8 +48,12 @@ impl Dataset {
     /// For a missing, truncated or corrupt archive, and for a tree that is no data set: see
     /// [`DataError`]. Nothing is written then.
     pub fn load(source: &Source, archives: Option<&Path>, cache: &Path) -> Result<Self, DataError> {
-        let origin = source.locate(archives)?;
+        let found = source.locate(archives)?;
         let name = source.name();
+        let origin = match found {
+            Found::Pictures(folder) => return folder.open(name),
+            Found::Origin(origin) => origin,
+        };
         let Some(key) = origin.key()? else {
             let content = origin.import()?;
             let digest = content.digest();
@@ -64,7 +70,7 @@ impl Dataset {
 
     fn new(name: String, content: Content, digest: [u8; 32]) -> Self {
         let Content { classes, train, test } = content;
-        Self { name, classes, train, test, digest: hex(&digest) }
+        Self { name, classes, train: train.into(), test: test.into(), digest: hex(&digest) }
     }
 }
 
@@ -75,7 +81,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::fixtures::{gzip, png, small_tree, tar, unpacked};
+    use crate::fixtures::{gzip, in_memory, png, small_tree, tar, unpacked};
 
     /// The cached files, whole or not.
     fn cached(cache: &Path) -> Vec<PathBuf> {
@@ -88,10 +94,14 @@ mod tests {
         let (archives, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(archives.path().join("pets.tar.gz"), gzip(&tar(&small_tree()))).unwrap();
         let source = Source::Tree("pets.tar.gz".into());
-        let load = || Dataset::load(&source, Some(archives.path()), cache.path()).unwrap();
+        let load = || {
+            let loaded = Dataset::load(&source, Some(archives.path()), cache.path()).unwrap();
+            let Dataset { name, classes, train, test, digest } = loaded;
+            (name, classes, in_memory(train), in_memory(test), digest)
+        };
 
         let imported = load();
-        assert_eq!(imported.name, "pets");
+        assert_eq!(imported.0, "pets");
         let files = cached(cache.path());
         assert_eq!(files.len(), 1);
         let bytes = fs::read(&files[0]).unwrap();

@@ -160,9 +160,47 @@ pub enum DataError {
         /// What the decoder said.
         source: image::ImageError,
     },
+    /// Too many pictures could not be decoded.
+    #[error(
+        "{n_unreadable} of {n_pictures} pictures are unreadable, more than {} %; the last is {}",
+        most * 100.0, path.display()
+    )]
+    Unreadable {
+        /// The last of them.
+        path: PathBuf,
+        /// Pictures that could not be decoded so far.
+        n_unreadable: usize,
+        /// All pictures of the folder.
+        n_pictures: usize,
+        /// The share of them that may be so.
+        most: f64,
+        /// What the decoder said of it.
+        source: image::ImageError,
+    },
+    /// A batch of which no picture could be decoded.
+    #[error("none of the {n_images} pictures of a batch is readable")]
+    NothingReadable {
+        /// Pictures that were tried.
+        n_images: usize,
+    },
+    /// Pictures of any size are read from a folder alone.
+    #[error("{}: pictures of any size are read from a folder: unpack it", path.display())]
+    NoPictureFolder {
+        /// What is no folder.
+        path: PathBuf,
+    },
+    /// Threads that decode could not be started.
+    #[error("{n_threads} threads to decode pictures cannot be started")]
+    Threads {
+        /// How many were wanted.
+        n_threads: usize,
+        /// What rayon said.
+        source: rayon::ThreadPoolBuildError,
+    },
     /// Pictures of one tree have different sizes.
     #[error(
-        "{}: {entry} is {} × {} pixels, the pictures before it {} × {}",
+        "{}: {entry} is {} × {} pixels, the pictures before it {} × {}; of any size they may be in \
+         `pictures`",
         path.display(), found[1], found[0], expected[1], expected[0]
     )]
     Size {

@@ -5,6 +5,8 @@ use std::{io::Write, path::Path};
 use flate2::{Compression, write::GzEncoder};
 use image::{DynamicImage, ImageFormat};
 
+use crate::{Gallery, Images};
+
 /// A PNG picture of one color, `[height, width]` pixels.
 pub(crate) fn png([height, width]: [u32; 2], color: [u8; 3]) -> Vec<u8> {
     encoded(image::RgbImage::from_pixel(width, height, image::Rgb(color)).into())
@@ -71,4 +73,12 @@ pub(crate) fn small_tree() -> Vec<(&'static str, Vec<u8>)> {
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The images of a gallery in memory.
+pub(crate) fn in_memory(gallery: Gallery) -> Images {
+    match gallery {
+        Gallery::Images(images) => images,
+        Gallery::Pictures(_) => unreachable!("these stay on disk"),
+    }
 }

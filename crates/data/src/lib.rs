@@ -3,7 +3,7 @@
 //! *Floor 1. May be used by every crate above it; knows no tensor library.*
 //!
 //! A [`Source`] names a data set, [`Dataset::load`] imports it once and afterwards reads one cached
-//! file, [`split`] holds validation images out of the training images, and [`Batches`] turns
+//! file, or, where pictures are of any size, lists them to decode each when it is shown. [`split`] holds validation images out of the training images, and [`Batches`] turns
 //! [`Images`] into normalized numbers. Every random choice is drawn from a named [`space::Seed`],
 //! so a batch is a function of seed, epoch and step alone.
 //!
@@ -27,7 +27,7 @@
 //! let augment = Augment { crop_padding: 1, ..Augment::NONE };
 //! let batches = Batches::new(Arc::new(train), &normalization, augment, 64)?;
 //! let epoch = batches.epoch(Seed::new(666), 0);
-//! assert_eq!(batches.batch(&epoch, 3).shape, [64, 1, 8, 8]);
+//! assert_eq!(batches.batch(&epoch, 3)?.shape, [64, 1, 8, 8]);
 //! # Ok::<(), data::DataError>(())
 //! ```
 //!
@@ -50,23 +50,30 @@ mod digits;
 mod error;
 #[cfg(test)]
 mod fixtures;
+mod gallery;
 mod imagenet16;
 mod images;
+mod jitter;
 mod mixup;
 mod normalization;
 mod picture;
+mod pictures;
 mod prefetch;
 mod source;
 mod split;
 mod tree;
+mod view;
 
 pub use augment::Augment;
 pub use batch::{Batch, Batches, Epoch};
 pub use dataset::Dataset;
 pub use error::DataError;
+pub use gallery::Gallery;
 pub use images::Images;
+pub use jitter::Jitter;
 pub use mixup::Mixed;
 pub use normalization::Normalization;
+pub use pictures::{PictureFolder, Pictures};
 pub use prefetch::Prefetch;
 pub use source::Source;
 pub use split::split;

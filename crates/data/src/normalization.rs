@@ -1,8 +1,13 @@
 //! Mean and spread of the channels.
 
+use image::ImageError;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Images};
+use crate::{DataError, Gallery, Images, Pictures};
+
+/// Pictures on disk that are measured.
+const N_MEASURED: usize = 1000;
 
 /// Mean and standard deviation of each channel, in units where black is 0 and white is 1.
 ///
@@ -12,7 +17,7 @@ use crate::{DataError, Images};
 /// use data::{Images, Normalization};
 ///
 /// let images = Images::new([1, 1, 2], vec![0, 255], vec![0]);
-/// let normalization = Normalization::of(&images)?;
+/// let normalization = Normalization::of(&images.into())?;
 /// assert_eq!(normalization.mean, [0.5]);
 /// assert_eq!(normalization.std, [0.5]);
 /// # Ok::<(), data::DataError>(())
@@ -30,7 +35,7 @@ impl Normalization {
     /// The normalization that gives each channel of `images` mean 0 and standard deviation 1.
     ///
     /// To be taken from training images only. The sums are exact, so the order of the images does
-    /// not matter.
+    /// not matter. Of pictures on disk a thousand are looked at, spread evenly.
     ///
     /// # Shapes
     ///
@@ -40,16 +45,11 @@ impl Normalization {
     /// # Errors
     ///
     /// [`DataError::ConstantChannel`] if a channel has one value everywhere, or there is no image.
-    pub fn of(images: &Images) -> Result<Self, DataError> {
-        let [n_channels, height, width] = images.shape;
-        let mut counts = vec![[0u64; 256]; n_channels];
-        for image in images.pixels.chunks_exact((n_channels * height * width).max(1)) {
-            for (count, plane) in counts.iter_mut().zip(image.chunks_exact(height * width)) {
-                for &pixel in plane {
-                    count[usize::from(pixel)] += 1;
-                }
-            }
-        }
+    pub fn of(images: &Gallery) -> Result<Self, DataError> {
+        let counts = match images {
+            Gallery::Images(of) => of_images(of),
+            Gallery::Pictures(of) => of_pictures(images, of)?,
+        };
         let (mut mean, mut std) = (Vec::new(), Vec::new());
         for (channel, count) in counts.iter().enumerate() {
             let Some([channel_mean, channel_std]) = moments(count) else {
@@ -67,6 +67,51 @@ impl Normalization {
         channels
             .map(|(mean, std)| std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std))
             .collect()
+    }
+}
+
+/// How often each byte occurs in each channel.
+type Counts = Vec<[u64; 256]>;
+
+fn of_images(images: &Images) -> Counts {
+    let mut counts = vec![[0; 256]; images.shape[0]];
+    for image in images.pixels.chunks_exact(images.shape.iter().product::<usize>().max(1)) {
+        add(&mut counts, image);
+    }
+    counts
+}
+
+fn of_pictures(images: &Gallery, pictures: &Pictures) -> Result<Counts, DataError> {
+    let n = images.len().min(N_MEASURED);
+    let rows: Vec<usize> = (0..n).map(|place| place * images.len() / n).collect();
+    let count = |&row: &usize| {
+        let shown = images.shown(row, None)?;
+        let mut counts = vec![[0; 256]; images.shape()[0]];
+        add(&mut counts, &shown);
+        Ok(counts)
+    };
+    let counted: Vec<Result<Counts, ImageError>> =
+        pictures.pool().install(|| rows.par_iter().map(count).collect());
+    let mut total = vec![[0; 256]; images.shape()[0]];
+    for (row, counts) in rows.into_iter().zip(counted) {
+        match counts {
+            Ok(counts) => {
+                let pairs = total.iter_mut().flatten().zip(counts.iter().flatten());
+                pairs.for_each(|(total, count)| *total += count);
+            }
+            Err(why) => images.note_unreadable(row, why)?,
+        }
+    }
+    Ok(total)
+}
+
+/// Counts the pixels of one image.
+fn add(counts: &mut Counts, image: &[u8]) {
+    let n_pixels = image.len() / counts.len();
+    for (count, plane) in counts.iter_mut().zip(image.chunks_exact(n_pixels)) {
+        for &pixel in plane {
+            count[usize::from(pixel)] += 1;
+        }
     }
 }
 
@@ -96,7 +141,8 @@ mod tests {
     #[test]
     fn channels_are_normalized_apart() {
         // By hand: channel 0 holds 0, 51, 102, 153: mean 76.5/255 = 0.3, variance 0.05.
-        let images = Images::new([2, 1, 2], vec![0, 51, 255, 0, 102, 153, 255, 0], vec![0, 1]);
+        let images =
+            Images::new([2, 1, 2], vec![0, 51, 255, 0, 102, 153, 255, 0], vec![0, 1]).into();
         let normalization = Normalization::of(&images).unwrap();
         expect!["Normalization { mean: [0.3, 0.5], std: [0.2236068, 0.5] }"]
             .assert_eq(&format!("{normalization:?}"));
@@ -104,10 +150,10 @@ mod tests {
 
     #[test]
     fn constant_channel_has_no_scale() {
-        let images = Images::new([2, 1, 2], vec![0, 1, 9, 9], vec![0]);
+        let images = Images::new([2, 1, 2], vec![0, 1, 9, 9], vec![0]).into();
         let error = Normalization::of(&images).unwrap_err();
         expect!["channel 1 is the same in all 1 images"].assert_eq(&error.to_string());
-        let none = Images::new([1, 1, 2], vec![], vec![]);
+        let none = Images::new([1, 1, 2], vec![], vec![]).into();
         assert!(Normalization::of(&none).is_err());
     }
 
@@ -116,7 +162,7 @@ mod tests {
         fn normalized_bytes_have_mean_0_and_variance_1(pixels in prop::collection::vec(0u8.., 8..64)) {
             prop_assume!(pixels.iter().any(|p| *p != pixels[0]));
             let n = pixels.len();
-            let images = Images::new([1, 1, n], pixels.clone(), vec![0]);
+            let images = Images::new([1, 1, n], pixels.clone(), vec![0]).into();
             let levels = Normalization::of(&images).unwrap().levels();
             let values: Vec<f64> =
                 pixels.iter().map(|&p| f64::from(levels[0][usize::from(p)])).collect();

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use image::ImageError;
+use image::{ImageError, ImageFormat, error::DecodingError};
 
 /// Extensions of pictures, in lower case.
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
@@ -84,16 +84,41 @@ pub(crate) enum Pixels {
 impl Picture {
     /// Decodes a JPEG or PNG file: 8 bits a channel, transparency dropped.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, ImageError> {
+        if bytes.starts_with(&START_OF_IMAGE) && is_cut_off(bytes) {
+            let format = ImageFormat::Jpeg.into();
+            return Err(ImageError::Decoding(DecodingError::new(format, "the file is cut off")));
+        }
         let picture = image::load_from_memory(bytes)?;
         let size = [picture.height() as usize, picture.width() as usize];
         if !picture.color().has_color() {
             return Ok(Self { size, pixels: Pixels::Gray(picture.into_luma8().into_raw()) });
         }
-        let interleaved = picture.into_rgb8().into_raw();
-        let channel = |c| interleaved.iter().skip(c).step_by(3).copied();
-        let pixels = (0..3).flat_map(channel).collect();
-        Ok(Self { size, pixels: Pixels::Color(pixels) })
+        Ok(Self { size, pixels: Pixels::Color(planes(&picture.into_rgb8().into_raw())) })
     }
+}
+
+const START_OF_IMAGE: [u8; 2] = [0xff, 0xd8];
+const START_OF_SCAN: [u8; 2] = [0xff, 0xda];
+const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
+
+/// Whether a JPEG file does not end after its last scan; the decoder would make up the rest.
+///
+/// Neither marker occurs within a scan. A thumbnail has both, before the scans of the picture.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
+    last(END_OF_IMAGE) < last(START_OF_SCAN) || last(END_OF_IMAGE).is_none()
+}
+
+/// One channel after the other.
+fn planes(interleaved: &[u8]) -> Vec<u8> {
+    let mut planes = vec![0; interleaved.len()];
+    let (red, others) = planes.split_at_mut(interleaved.len() / 3);
+    let (green, blue) = others.split_at_mut(interleaved.len() / 3);
+    let pixels = interleaved.as_chunks().0.iter();
+    for (((pixel, red), green), blue) in pixels.zip(red).zip(green).zip(blue) {
+        [*red, *green, *blue] = *pixel;
+    }
+    planes
 }
 
 #[cfg(test)]
@@ -119,5 +144,32 @@ mod tests {
         check("train/cat/._1.jpg", expect!["none"]);
         check("valid/cat/1.jpg", expect!["none"]);
         check("train/cat/deeper/1.jpg", expect!["none"]);
+    }
+
+    #[test]
+    fn colors_come_one_after_the_other() {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let picture = image::RgbImage::from_raw(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap();
+        picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+        let picture = Picture::decode(bytes.get_ref()).unwrap();
+        assert_eq!(picture.size, [1, 2]);
+        let Pixels::Color(planes) = picture.pixels else { panic!("gray") };
+        assert_eq!(planes, [1, 4, 2, 5, 3, 6]);
+    }
+
+    #[test]
+    fn jpeg_files_are_whole() {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let level = |x: u32, y: u32| image::Luma([(x * y % 251) as u8]);
+        let picture = image::GrayImage::from_fn(40, 30, level);
+        picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        let bytes = bytes.into_inner();
+        // Some programs write zeros after the end.
+        for whole in [bytes.clone(), [bytes.as_slice(), &[0; 9]].concat()] {
+            assert_eq!(Picture::decode(&whole).unwrap().size, [30, 40]);
+        }
+        for n in 0..bytes.len() - 1 {
+            assert!(Picture::decode(&bytes[..n]).is_err(), "{n} of {} bytes", bytes.len());
+        }
     }
 }

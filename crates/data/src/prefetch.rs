@@ -7,7 +7,10 @@ use std::{
     thread::{JoinHandle, spawn},
 };
 
-use crate::{Batch, Batches, Epoch};
+use crate::{Batch, Batches, DataError, Epoch};
+
+/// A batch, or why there is none.
+type Made = Result<Batch, DataError>;
 
 /// Batches made on a thread of their own; see [`Batches::prefetch`].
 ///
@@ -26,18 +29,19 @@ use crate::{Batch, Batches, Epoch};
 /// use space::Seed;
 ///
 /// let images = Images::new([1, 1, 2], (0..12).collect(), vec![0, 1, 0, 1, 0, 1]);
+/// let images = images.into();
 /// let normalization = Normalization::of(&images)?;
 /// let batches = Batches::new(Arc::new(images), &normalization, Augment::NONE, 2)?;
 /// let epoch = batches.epoch(Seed::new(666), 0);
 /// for (step, batch) in batches.prefetch(epoch.clone(), 0..3, 1).enumerate() {
-///     assert_eq!(batch, batches.batch(&epoch, step));
+///     assert_eq!(batch?, batches.batch(&epoch, step)?);
 /// }
 /// # Ok::<(), data::DataError>(())
 /// ```
 #[derive(Debug)]
 pub struct Prefetch {
     /// `None` once the thread has ended.
-    running: Option<(Receiver<Batch>, JoinHandle<()>)>,
+    running: Option<(Receiver<Made>, JoinHandle<()>)>,
     n_left: usize,
 }
 
@@ -62,9 +66,9 @@ impl Prefetch {
 }
 
 impl Iterator for Prefetch {
-    type Item = Batch;
+    type Item = Made;
 
-    fn next(&mut self) -> Option<Batch> {
+    fn next(&mut self) -> Option<Made> {
         let (receiver, _) = self.running.as_ref()?;
         if let Ok(batch) = receiver.recv() {
             self.n_left -= 1;
@@ -105,9 +109,9 @@ mod tests {
     use crate::{Augment, Images, Normalization};
 
     fn batches() -> Batches {
-        let images = Images::new([1, 3, 4], (0..240).collect(), (0..20).collect());
+        let images = Images::new([1, 3, 4], (0..240).collect(), (0..20).collect()).into();
         let normalization = Normalization::of(&images).unwrap();
-        let augment = Augment { crop_padding: 1, flip: true, cutout: 2, erasing: 0.0 };
+        let augment = Augment { crop_padding: 1, flip: true, cutout: 2, ..Augment::NONE };
         Batches::new(Arc::new(images), &normalization, augment, 3).unwrap()
     }
 
@@ -116,10 +120,10 @@ mod tests {
         fn prefetched_batches_are_the_same(number in 0u64.., n_ahead in 0usize..9, start in 0usize..6) {
             let batches = batches();
             let epoch = batches.epoch(Seed::new(number), 0);
-            let expected: Vec<_> = (start..6).map(|step| batches.batch(&epoch, step)).collect();
+            let expected: Vec<_> = (start..6).map(|step| batches.batch(&epoch, step).unwrap()).collect();
             let prefetch = batches.prefetch(epoch, start..6, n_ahead);
             prop_assert_eq!(prefetch.len(), 6 - start);
-            prop_assert_eq!(prefetch.collect::<Vec<_>>(), expected);
+            prop_assert_eq!(prefetch.map(Result::unwrap).collect::<Vec<_>>(), expected);
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DataError,
+    DataError, PictureFolder,
     cifar::{self, CIFAR_10, CIFAR_100, Layout},
     content::Content,
     digest::{hex, sha256},
@@ -23,7 +23,7 @@ const CIFAR_10_TREE: &str = "cifar10-images.tar.gz";
 const IMPORT_VERSION: u32 = 1;
 
 /// A data set by name, or a tree of pictures by path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Source {
     /// 1797 handwritten digits of 8 × 8 gray pixels in 10 classes, part of the program. The last
@@ -38,10 +38,21 @@ pub enum Source {
     /// `train_data_batch_1` to `_10` and `val_data` in the folder `ImageNet16`. The validation images
     /// of ImageNet are the test images.
     Imagenet16_120,
-    /// JPEG and PNG pictures at `train/<class>/` and `test/<class>/` (or `val/<class>/`) in a
+    /// JPEG and PNG pictures of one size at `train/<class>/` and `test/<class>/` (or `val/<class>/`) in a
     /// folder, a `.tar` or a `.tar.gz`. A relative path starts in the folder of archives, if one
     /// is given.
     Tree(PathBuf),
+    /// JPEG and PNG pictures of any size, as ImageNet is published, that stay on disk.
+    Pictures(PictureFolder),
+}
+
+/// What exists of a source.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Found {
+    /// What is imported into memory.
+    Origin(Origin),
+    /// What stays on disk.
+    Pictures(PictureFolder),
 }
 
 /// A file or folder that exists, and how to import it.
@@ -66,24 +77,29 @@ impl Source {
             Self::Cifar10 => return "cifar10".into(),
             Self::Cifar100 => return "cifar100".into(),
             Self::Imagenet16_120 => return "imagenet16-120".into(),
-            Self::Tree(path) => path,
+            Self::Tree(path) | Self::Pictures(PictureFolder { folder: path, .. }) => path,
         };
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         let stems = [".tar.gz", ".tgz", ".tar"].iter().filter_map(|end| name.strip_suffix(end));
         stems.into_iter().next().unwrap_or(&name).replace(['/', '.'], "-")
     }
 
-    pub(crate) fn locate(&self, archives: Option<&Path>) -> Result<Origin, DataError> {
+    pub(crate) fn locate(&self, archives: Option<&Path>) -> Result<Found, DataError> {
+        let Self::Pictures(pictures) = self else {
+            return self.origin(archives).map(Found::Origin);
+        };
+        let folder = existing(&pictures.folder, archives)?;
+        if !folder.is_dir() {
+            return Err(DataError::NoPictureFolder { path: folder });
+        }
+        Ok(Found::Pictures(PictureFolder { folder, ..pictures.clone() }))
+    }
+
+    fn origin(&self, archives: Option<&Path>) -> Result<Origin, DataError> {
         let (wanted, layout, tree) = match self {
             Self::Digits => return Ok(Origin::Bundled),
-            Self::Tree(path) => {
-                let path = archives.map_or(path.clone(), |folder| folder.join(path));
-                let found = path.exists();
-                return if found {
-                    Ok(Origin::Tree(path))
-                } else {
-                    Err(DataError::MissingTree { path })
-                };
+            Self::Tree(path) | Self::Pictures(PictureFolder { folder: path, .. }) => {
+                return Ok(Origin::Tree(existing(path, archives)?));
             }
             Self::Imagenet16_120 => {
                 let wanted = "ImageNet16/train_data_batch_1 … 10 and ImageNet16/val_data";
@@ -146,6 +162,12 @@ impl Origin {
     }
 }
 
+/// A path that starts in the folder of archives, if one is given.
+fn existing(path: &Path, archives: Option<&Path>) -> Result<PathBuf, DataError> {
+    let path = archives.map_or(path.into(), |folder| folder.join(path));
+    if path.exists() { Ok(path) } else { Err(DataError::MissingTree { path }) }
+}
+
 /// Path, size and time of one file, as a line.
 fn stamp(file: &Path) -> Result<String, DataError> {
     let metadata = fs::metadata(file).map_err(DataError::io(file))?;
@@ -173,9 +195,14 @@ mod tests {
         let located = source.locate(Some(folder.path()));
         assert_eq!(source.available(Some(folder.path())), located.is_ok());
         let text = match located {
-            Ok(Origin::Bundled) => "bundled".into(),
-            Ok(Origin::Cifar(path, layout)) => format!("{} {}", path.display(), layout.md5),
-            Ok(Origin::Imagenet16(path) | Origin::Tree(path)) => format!("tree {}", path.display()),
+            Ok(Found::Origin(Origin::Bundled)) => "bundled".into(),
+            Ok(Found::Origin(Origin::Cifar(path, layout))) => {
+                format!("{} {}", path.display(), layout.md5)
+            }
+            Ok(Found::Origin(Origin::Imagenet16(path) | Origin::Tree(path))) => {
+                format!("tree {}", path.display())
+            }
+            Ok(Found::Pictures(of)) => format!("pictures {}", of.folder.display()),
             Err(error) => format!("error: {error}"),
         };
         expect.assert_eq(&text.replace(folder.path().to_str().unwrap(), "DIR"));
@@ -209,6 +236,17 @@ mod tests {
         check(&Source::Digits, &[], expect!["bundled"]);
         check(&Source::Tree("a.tar".into()), &["a.tar"], expect!["tree DIR/a.tar"]);
         check(&Source::Tree("a.tar".into()), &[], expect!["error: no image tree at DIR/a.tar"]);
+        let pictures = |folder: &str| {
+            let folder = folder.into();
+            Source::Pictures(PictureFolder { folder, center: 0.875, most_unreadable: 0.0 })
+        };
+        check(&pictures("."), &[], expect!["pictures DIR/."]);
+        check(&pictures("a"), &[], expect!["error: no image tree at DIR/a"]);
+        check(
+            &pictures("a.tar"),
+            &["a.tar"],
+            expect!["error: DIR/a.tar: pictures of any size are read from a folder: unpack it"],
+        );
     }
 
     #[test]
@@ -221,7 +259,7 @@ mod tests {
         let tree = serde::de::value::MapAccessDeserializer::new(tree);
         assert_eq!(Source::deserialize(tree).unwrap(), Source::Tree("pets.tar".into()));
         assert_eq!(unit("imagenet16-120").unwrap(), Source::Imagenet16_120);
-        expect!["unknown variant `mnist`, expected one of `digits`, `cifar10`, `cifar100`, `imagenet16-120`, `tree`"]
+        expect!["unknown variant `mnist`, expected one of `digits`, `cifar10`, `cifar100`, `imagenet16-120`, `tree`, `pictures`"]
             .assert_eq(&unit("mnist").unwrap_err().to_string());
     }
 

@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use space::Seed;
 
-use crate::{DataError, Images};
+use crate::{DataError, Gallery};
 
 /// Splits `images` into training and validation images, at random and with the same share of
 /// every class.
@@ -24,19 +24,23 @@ use crate::{DataError, Images};
 /// use space::Seed;
 ///
 /// let images = Images::new([1, 1, 1], (0..6).collect(), vec![0, 0, 0, 0, 1, 1]);
-/// let (train, valid) = split(&images, 3, Seed::new(666))?;
-/// assert_eq!(train.labels, [0, 0, 1]);
-/// assert_eq!(valid.labels, [0, 0, 1]);
+/// let (train, valid) = split(&images.into(), 3, Seed::new(666))?;
+/// assert_eq!(train.labels(), [0, 0, 1]);
+/// assert_eq!(valid.labels(), [0, 0, 1]);
 /// # Ok::<(), data::DataError>(())
 /// ```
-pub fn split(images: &Images, n_valid: usize, seed: Seed) -> Result<(Images, Images), DataError> {
+pub fn split(
+    images: &Gallery,
+    n_valid: usize,
+    seed: Seed,
+) -> Result<(Gallery, Gallery), DataError> {
     let n_images = images.len();
     let both_sides = 0 < n_valid && n_valid < n_images;
     if !both_sides {
         return Err(DataError::Split { n_images, n_valid });
     }
     let mut members: Vec<Vec<usize>> = Vec::new();
-    for (row, &label) in images.labels.iter().enumerate() {
+    for (row, &label) in images.labels().iter().enumerate() {
         let class = usize::from(label);
         if members.len() <= class {
             members.resize_with(class + 1, Vec::new);
@@ -75,6 +79,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Images, fixtures::in_memory};
+
+    fn sides(images: &Images, n_valid: usize, seed: u64) -> Result<[Images; 2], DataError> {
+        let (train, valid) = split(&images.clone().into(), n_valid, Seed::new(seed))?;
+        Ok([train, valid].map(in_memory))
+    }
 
     fn numbered(labels: Vec<u16>) -> Images {
         let pixels = (0..labels.len()).flat_map(|row| (row as u16).to_le_bytes()).collect();
@@ -90,7 +100,7 @@ mod tests {
     #[test]
     fn both_sides_must_be_non_empty() {
         let images = numbered(vec![0, 1, 1]);
-        let text = |n| split(&images, n, Seed::new(0)).unwrap_err().to_string();
+        let text = |n| sides(&images, n, 0).unwrap_err().to_string();
         expect!["0 of 3 images cannot be held out, some must remain on either side"]
             .assert_eq(&text(0));
         expect!["3 of 3 images cannot be held out, some must remain on either side"]
@@ -109,7 +119,7 @@ mod tests {
     #[test]
     fn another_seed_is_another_split() {
         let images = numbered((0..200).map(|row| row % 4).collect());
-        let valid = |number| split(&images, 50, Seed::new(number)).unwrap().1;
+        let valid = |number| sides(&images, 50, number).unwrap()[1].clone();
         assert_eq!(valid(1), valid(1));
         assert_ne!(valid(1), valid(2));
     }
@@ -124,7 +134,7 @@ mod tests {
             let images = numbered(labels);
             let n_valid = 1 + (share * (images.len() - 1) as f64) as usize;
             prop_assume!(n_valid < images.len());
-            let (train, valid) = split(&images, n_valid, Seed::new(number)).unwrap();
+            let [train, valid] = sides(&images, n_valid, number).unwrap();
             prop_assert_eq!(valid.len(), n_valid);
 
             let both = [&train, &valid].into_iter().flat_map(|side| {

@@ -120,44 +120,81 @@ impl Pictures<'_> {
     }
 
     fn assemble(self) -> Result<Content, DataError> {
-        let has_test = self.decoded.keys().any(|address| address.part == Part::Test);
-        let test_part = if has_test { Part::Test } else { Part::Val };
-        let classes = self.classes()?;
+        let classes = Classes::of(self.path, self.decoded.keys())?;
         let gray = self.decoded.values().all(|pixels| matches!(pixels, Pixels::Gray(_)));
         let [height, width] = self.size.unwrap_or_default();
         let shape = [if gray { 1 } else { 3 }, height, width];
         let mut train = Images::new(shape, Vec::new(), Vec::new());
         let mut test = train.clone();
         for (address, pixels) in self.decoded {
-            let images = match address.part {
-                Part::Train => &mut train,
-                part if part == test_part => &mut test,
-                _ => continue,
+            let Some((side, label)) = classes.label(&address)? else { continue };
+            let images = match side {
+                Side::Train => &mut train,
+                Side::Test => &mut test,
             };
-            let Ok(label) = classes.binary_search(&address.class) else {
-                let (path, split) = (self.path.into(), test_part.folder());
-                return Err(DataError::UnknownClass { path, split, class: address.class });
-            };
-            images.labels.push(u16::try_from(label).expect("classes were counted"));
+            images.labels.push(label);
             match pixels {
                 Pixels::Gray(plane) => (0..shape[0]).for_each(|_| images.pixels.extend(&plane)),
                 Pixels::Color(planes) => images.pixels.extend(planes),
             }
         }
-        if test.is_empty() {
-            let split = Part::Test.folder();
-            return Err(DataError::EmptySplit { path: self.path.into(), split });
-        }
-        Ok(Content { classes, train, test })
+        classes.check_tested(test.is_empty())?;
+        Ok(Content { classes: classes.names, train, test })
+    }
+}
+
+/// What a picture is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Train,
+    Test,
+}
+
+/// The classes of a tree.
+#[derive(Debug)]
+pub(crate) struct Classes<'a> {
+    path: &'a Path,
+    /// Sorted.
+    pub(crate) names: Vec<String>,
+    /// The part whose pictures are tested: `test`, or `val` where there is no `test`.
+    tested: Part,
+}
+
+impl<'a> Classes<'a> {
+    /// The classes that have training pictures.
+    pub(crate) fn of<'b>(
+        path: &'a Path,
+        sorted: impl Iterator<Item = &'b Address> + Clone,
+    ) -> Result<Self, DataError> {
+        let has_test = sorted.clone().any(|address| address.part == Part::Test);
+        let train = sorted.filter(|address| address.part == Part::Train);
+        let mut names: Vec<&String> = train.map(|address| &address.class).collect();
+        names.dedup();
+        check_classes(path, names.len())?;
+        let tested = if has_test { Part::Test } else { Part::Val };
+        Ok(Self { path, names: names.into_iter().cloned().collect(), tested })
     }
 
-    /// The sorted classes that have training pictures.
-    fn classes(&self) -> Result<Vec<String>, DataError> {
-        let train = self.decoded.keys().filter(|address| address.part == Part::Train);
-        let mut classes: Vec<String> = train.map(|address| address.class.clone()).collect();
-        classes.dedup();
-        check_classes(self.path, classes.len())?;
-        Ok(classes)
+    /// What the picture at an address is used for, if at all, and its class.
+    pub(crate) fn label(&self, address: &Address) -> Result<Option<(Side, u16)>, DataError> {
+        let side = match address.part {
+            Part::Train => Side::Train,
+            part if part == self.tested => Side::Test,
+            _ => return Ok(None),
+        };
+        match self.names.binary_search(&address.class) {
+            Ok(label) => Ok(Some((side, u16::try_from(label).expect("classes were counted")))),
+            Err(_) => {
+                let (path, split) = (self.path.into(), self.tested.folder());
+                Err(DataError::UnknownClass { path, split, class: address.class.clone() })
+            }
+        }
+    }
+
+    /// Refuses a tree without pictures to test.
+    pub(crate) fn check_tested(&self, is_empty: bool) -> Result<(), DataError> {
+        let (path, split) = (self.path.into(), Part::Test.folder());
+        if is_empty { Err(DataError::EmptySplit { path, split }) } else { Ok(()) }
     }
 }
 
@@ -259,7 +296,9 @@ mod tests {
         );
         check_error(
             plus(("train/dog/c.png", png([3, 3], [0; 3]))),
-            expect!["TREE: train/dog/c.png is 3 × 3 pixels, the pictures before it 3 × 2"],
+            expect![
+                "TREE: train/dog/c.png is 3 × 3 pixels, the pictures before it 3 × 2; of any size they may be in `pictures`"
+            ],
         );
         check_error(
             plus(("test/emu/1.png", png([2, 3], [0; 3]))),

@@ -142,7 +142,7 @@ impl Job<'_> {
         let n = n.min(lab.training.n_steps());
         let clock = Instant::now();
         for step in 0..n {
-            let batch = lab.training.batch(&order, step);
+            let batch = lab.training.batch(&order, step)?;
             paths.train(supernet, &batch, (0, step), &training.options)?;
         }
         let step_seconds = clock.elapsed().as_secs_f64() / n as f64;

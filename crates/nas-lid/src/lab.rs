@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
-use data::{Augment, Batch, Batches, Dataset, Images, Normalization};
+use data::{Augment, Batch, Batches, Dataset, Gallery, Normalization};
 use space::{Accuracy, Arch, LatencyTable, SearchSpace, Seed, Test};
 use supernet::{Statistics, Supernet};
 use weights::Weights;
 
-use crate::config::{EvaluationStatistics, FirstWeights, LatencyConfig, RunConfig, TruthConfig};
+use crate::config::{
+    EvaluationStatistics, FirstWeights, LatencyConfig, NormalizationConfig, RunConfig, TruthConfig,
+};
 use crate::latency_table::{self, Subject};
 use crate::run_dir::digest;
 use crate::shrinking::Shrinking;
@@ -53,13 +55,22 @@ impl Lab {
         let seed = Seed::new(config.seed);
         let dataset = dataset(config, archives)?;
         let resolution = config.data.resolution;
-        let images = dataset.train.downscaled(resolution)?;
+        let images = dataset.train.at(resolution)?;
         let (train, valid) =
             data::split(&images, config.data.valid_images, seed.child("data/split"))?;
-        let norm = Normalization::of(&train)?;
+        let norm = match &config.data.normalization {
+            NormalizationConfig::Measured => Normalization::of(&train)?,
+            NormalizationConfig::Given(given) => given.clone(),
+        };
+        ensure!(
+            norm.mean.len() == train.shape()[0],
+            "`data.normalization.given` is of {} channels, the images have {}",
+            norm.mean.len(),
+            train.shape()[0]
+        );
         let (train, valid) = (Arc::new(train), Arc::new(valid));
         let task =
-            Task { image_channels: train.shape[0], resolution, classes: dataset.classes.len() };
+            Task { image_channels: train.shape()[0], resolution, classes: dataset.classes.len() };
         let Opened { space, untrained } =
             spaces::open(&config.space, task, device, seed.child("weights"))?;
 
@@ -67,7 +78,7 @@ impl Lab {
         let training = Batches::new(train.clone(), &norm, config.data.augment, t.batch_size)?;
         let e = &config.evaluation;
         let plain =
-            |images: &Arc<Images>, size| Batches::new(images.clone(), &norm, Augment::NONE, size);
+            |images: &Arc<Gallery>, size| Batches::new(images.clone(), &norm, Augment::NONE, size);
         let evaluation = plain(&valid, e.batch_size)?;
         let plain_train = plain(&train, e.batch_size)?;
         let n_recalibration = e.recalibration_batches;
@@ -82,7 +93,7 @@ impl Lab {
         let test = match config.ranking.truth {
             TruthConfig::Table(_) => None,
             TruthConfig::TrainedAlone(_) => {
-                let test = Arc::new(dataset.test.downscaled(resolution)?);
+                let test = Arc::new(dataset.test.at(resolution)?);
                 Some(plain(&test, e.batch_size)?)
             }
         };
@@ -162,7 +173,8 @@ impl Lab {
         let mut n_right = 0.0;
         // As many at once as validation images.
         for steps in steps.chunks(self.evaluation.len()) {
-            let batches: Vec<Batch> = steps.iter().map(|&step| test.batch(&order, step)).collect();
+            let batches = steps.iter().map(|&step| test.batch(&order, step));
+            let batches: Vec<Batch> = batches.collect::<Result<_, _>>()?;
             let evaluation = supernet.evaluate(arch, &batches, self.statistics());
             n_right += evaluation.accuracy.fraction() * steps.len() as f64;
         }
@@ -210,5 +222,5 @@ fn take(batches: &Batches, n: usize, seed: Seed) -> Result<Vec<Batch>> {
         bail!("{n} batches of {size} images are wanted, but there are {have} images");
     }
     let order = batches.epoch(seed, 0);
-    Ok((0..n).map(|step| batches.batch(&order, step)).collect())
+    Ok((0..n).map(|step| batches.batch(&order, step)).collect::<Result<_, _>>()?)
 }

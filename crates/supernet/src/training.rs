@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use data::{Batch, Batches};
+use data::{Batch, Batches, DataError};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use space::{Arch, EdgeId, Mask, SearchSpace, Seed, extremes, sample_connected};
@@ -146,14 +146,20 @@ pub struct Training<'a> {
 
 /// Where a training stopped.
 #[derive(Debug, thiserror::Error)]
-#[error("epoch {epoch}, step {step}")]
-pub struct TrainingError {
-    /// The epoch, from 0.
-    pub epoch: u64,
-    /// The step in the epoch, from 0.
-    pub step: usize,
-    /// What happened.
-    pub source: SupernetError,
+pub enum TrainingError {
+    /// In a step.
+    #[error("epoch {epoch}, step {step}")]
+    Step {
+        /// The epoch, from 0.
+        epoch: u64,
+        /// The step in the epoch, from 0.
+        step: usize,
+        /// What happened.
+        source: SupernetError,
+    },
+    /// Where a batch was wanted.
+    #[error(transparent)]
+    Images(#[from] DataError),
 }
 
 impl Training<'_> {
@@ -168,7 +174,7 @@ impl Training<'_> {
     ///
     /// # Errors
     ///
-    /// If a loss is not finite.
+    /// If a loss is not finite, or there are no images.
     pub fn epoch(
         &self,
         supernet: &mut dyn Supernet,
@@ -181,7 +187,7 @@ impl Training<'_> {
             let options = StepOptions { lr, ..self.options };
             let loss = paths.train(supernet, &batch, (epoch, step), &options);
             after_step();
-            loss.map_err(|source| TrainingError { epoch, step, source })
+            loss.map_err(|source| TrainingError::Step { epoch, step, source })
         })
     }
 }
@@ -191,8 +197,8 @@ impl Training<'_> {
 ///
 /// # Errors
 ///
-/// The first of a step.
-pub fn mean_loss<E>(
+/// The first of a step or of a batch.
+pub fn mean_loss<E: From<DataError>>(
     batches: &Batches,
     images: Seed,
     epoch: u64,
@@ -202,7 +208,7 @@ pub fn mean_loss<E>(
     let order = batches.epoch(images, epoch);
     let mut total = 0.0;
     for (number, batch) in batches.prefetch(order, 0..n_steps, N_AHEAD).enumerate() {
-        total += step(number, batch)?;
+        total += step(number, batch?)?;
     }
     Ok(total / n_steps as f64)
 }

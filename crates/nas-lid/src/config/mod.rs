@@ -1,11 +1,13 @@
 //! The configuration of a run: raw as it stands in the file, then checked.
 
 pub(crate) mod check;
+pub(crate) mod data;
 mod raw;
 
 use std::fs;
 use std::path::Path;
 
+pub(crate) use self::data::NormalizationConfig;
 use anyhow::{Context, Result, anyhow, bail};
 pub(crate) use raw::{
     AloneConfig, EvaluationStatistics, FirstWeights, LatencyConfig, Method, RunConfig, SpaceConfig,

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use data::{Augment, Source};
 use nb201::{Nb201Config, TruthSet};
 use ofa::OfaConfig;
 use partition::{Objective, Sizes};
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use supernet::{Sampling, Sandwich};
 
 use super::check::{Fault, not_negative, positive, share, whole_share, width};
+use super::data::DataConfig;
 use crate::shrinking::Stage;
 use crate::spaces::MOST_CHANNELS;
 
@@ -37,15 +37,6 @@ pub(crate) enum SpaceConfig {
     Nb201(Nb201Config),
     Proxyless(ProxylessConfig),
     Ofa(OfaConfig),
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct DataConfig {
-    pub(crate) source: Source,
-    pub(crate) resolution: usize,
-    pub(crate) valid_images: usize,
-    pub(crate) augment: Augment,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -225,10 +216,8 @@ impl RunConfig {
     pub(crate) fn check(&self) -> Result<(), Fault> {
         let t = &self.training;
         self.check_space()?;
-        positive("data.resolution", self.data.resolution)?;
-        positive("data.valid-images", self.data.valid_images)?;
+        self.data.check()?;
         positive("training.batch-size", t.batch_size)?;
-        whole_share("data.augment.erasing", self.data.augment.erasing)?;
         share("training.momentum", t.momentum)?;
         share("training.label-smoothing", t.label_smoothing)?;
         not_negative("training.weight-decay", t.weight_decay)?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use supernet::{Lookahead, Optimizer};
 
 use crate::config::check::{Fault, above_zero, not_negative, positive, share, whole_share};
-use crate::config::checked;
+use crate::config::{checked, data::augment};
 
 /// How one network is trained.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,7 +86,7 @@ impl RetrainConfig {
         positive("statistics-batches", self.statistics_batches)?;
         self.optimizer.check()?;
         self.schedule.check(self.epochs)?;
-        whole_share("augment.erasing", self.augment.erasing)
+        augment(["augment.crop-area", "augment.jitter", "augment.erasing"], &self.augment)
     }
 }
 

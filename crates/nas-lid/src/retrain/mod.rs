@@ -34,6 +34,15 @@ pub(crate) struct Outcome {
     pub(crate) test_images: usize,
 }
 
+/// How a network did on the test images.
+struct Tested {
+    /// Share of the images whose class is the most probable.
+    top_1: Accuracy<Test>,
+    /// Share of those whose class is among the five most probable.
+    top_5: Accuracy<Test>,
+    n_images: usize,
+}
+
 /// What a checkpoint is of.
 #[derive(Serialize, Deserialize)]
 struct Note {
@@ -65,7 +74,7 @@ impl<'a> Retraining<'a> {
     ) -> Result<Self> {
         let lab = &chosen.lab;
         let resolution = chosen.plan.config.data.resolution;
-        let images = Arc::new(dataset.train.downscaled(resolution)?);
+        let images = Arc::new(dataset.train.at(resolution)?);
         let of =
             |augment| Batches::new(images.clone(), &lab.normalization, augment, config.batch_size);
         let (wanted, there) = (config.statistics_batches, images.len() / config.batch_size);
@@ -73,7 +82,7 @@ impl<'a> Retraining<'a> {
             wanted <= there,
             "`statistics-batches` is {wanted}, but there are {there} batches of training images"
         );
-        let test = Arc::new(dataset.test.downscaled(resolution)?);
+        let test = Arc::new(dataset.test.at(resolution)?);
         let teacher = (0.0 < config.distillation).then(|| {
             let arm = chosen.arm();
             let mask = arm.leaf_of(&chosen.arch)?.mask;
@@ -100,17 +109,18 @@ impl<'a> Retraining<'a> {
         let mut tested = if 0.0 < self.config.averaging { trained.averaged() } else { trained };
         let order = self.plain.epoch(self.seed.child("statistics"), 0);
         let n = self.config.statistics_batches;
-        let batches: Vec<Batch> = (0..n).map(|step| self.plain.batch(&order, step)).collect();
+        let batches = (0..n).map(|step| self.plain.batch(&order, step));
+        let batches: Vec<Batch> = batches.collect::<Result<_, _>>()?;
         tested.store_statistics(arch, &batches);
 
-        let [top_1, top_5] = self.test(tested.as_ref());
+        let Tested { top_1, top_5, n_images } = self.test(tested.as_ref())?;
         let outcome = Outcome {
             arch: self.chosen.lab.space.format(arch),
             dataset: self.chosen.lab.dataset.clone(),
             epochs: self.config.epochs,
             top_1: top_1.fraction(),
             top_5: top_5.fraction(),
-            test_images: self.test.images().len(),
+            test_images: n_images,
         };
         let mut weights = tested.export();
         weights.metadata = self.chosen.metadata()?;
@@ -208,11 +218,11 @@ impl<'a> Retraining<'a> {
         Ok(supernet.train_together(&lesson, arch, &options)?)
     }
 
-    /// Shares of the test images whose class is the most probable, and among the five most probable.
-    fn test(&self, supernet: &dyn Supernet) -> [Accuracy<Test>; 2] {
-        let n = self.test.images().len();
-        let mut right = [0; 2];
-        for batch in self.test.sequential(0..n) {
+    fn test(&self, supernet: &dyn Supernet) -> Result<Tested> {
+        let (mut right, mut n_images) = ([0; 2], 0);
+        for batch in self.test.sequential(0..self.test.images().len()) {
+            let batch = batch?;
+            n_images += batch.labels.len();
             let answers = supernet.answers(&self.chosen.arch, &batch, Statistics::Stored);
             let classes = answers.len() / batch.labels.len();
             for (answers, &label) in answers.chunks_exact(classes).zip(&batch.labels) {
@@ -222,7 +232,8 @@ impl<'a> Retraining<'a> {
                 }
             }
         }
-        right.map(|right| Accuracy::from_counts(right, n))
+        let [top_1, top_5] = right.map(|right| Accuracy::from_counts(right, n_images));
+        Ok(Tested { top_1, top_5, n_images })
     }
 }
 
