@@ -17,6 +17,9 @@ use crate::{memory, process};
 /// Names the folder of data where `--data` does not.
 const DATA_VARIABLE: &str = "NASLID_DATA";
 
+/// ImageNet's class folders in the folder of data, `train/<class>` and `val/<class>`.
+const IMAGENET: &str = "imagenet";
+
 /// The run went well, but a claim was missed.
 pub(crate) const MISSED: u8 = 3;
 
@@ -194,9 +197,19 @@ fn plan(root: &Path, options: &Options) -> Result<Plan> {
     config_of(root, &base)?;
 
     let folder = data_folder(root, options.data.as_deref(), env::var_os(DATA_VARIABLE));
-    let images = match options.profile {
-        Profile::Smoke => Images::AsConfigured,
-        Profile::Cpu | Profile::Paper => {
+    let images = match (options.profile, options.experiment) {
+        (Profile::Smoke, _) => Images::AsConfigured,
+        (Profile::Paper, Experiment::Proxyless | Experiment::Ofa) => {
+            // ImageNet is given to those who register, so it cannot be downloaded.
+            let imagenet = folder.join(IMAGENET);
+            ensure!(
+                imagenet.is_dir(),
+                "ImageNet is not here: there is no folder {}",
+                imagenet.display()
+            );
+            Images::AsConfigured
+        }
+        (Profile::Cpu | Profile::Paper, _) => {
             if options.experiment == Experiment::Nb201 {
                 note_missing_table(&folder);
             }
@@ -335,6 +348,25 @@ mod tests {
         let missing = refused(Experiment::Nb201, &["--set", "split.groups=[2, 2]"]);
         assert!(missing.ends_with("nb201-smoke.toml"), "{missing}");
         assert_eq!(refused(Experiment::Memory, &[]), "memory has no seeds");
+    }
+
+    #[test]
+    fn paper_profiles_of_the_chains_need_imagenet() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("configs")).unwrap();
+        fs::write(root.path().join("configs/ofa-paper.toml"), "").unwrap();
+        let options = Options {
+            experiment: Experiment::Ofa,
+            profile: Profile::Paper,
+            data: Some(root.path().join("data")),
+            out: None,
+            seeds: 1,
+            extra: Vec::new(),
+        };
+        let missing = plan(root.path(), &options).unwrap_err().to_string();
+        assert!(missing.starts_with("ImageNet is not here: there is no folder "), "{missing}");
+        fs::create_dir_all(root.path().join("data/imagenet")).unwrap();
+        assert_eq!(plan(root.path(), &options).unwrap().name, "ofa-paper");
     }
 
     #[test]

@@ -3,12 +3,11 @@
 use std::{ops::Range, sync::Arc};
 
 use image::ImageError;
-use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use space::Seed;
 
 use crate::{
-    Augment, DataError, Gallery, Normalization, Prefetch, augment::Placement, gallery::Look,
+    Augment, DataError, Epoch, Gallery, Normalization, Prefetch, augment::Placement, gallery::Look,
 };
 
 /// Normalized images with their classes, ready to become a tensor.
@@ -57,26 +56,6 @@ pub struct Batches {
     levels: Arc<[[f32; 256]]>,
     augment: Augment,
     batch_size: usize,
-}
-
-/// One pass over the images: their order, and the stream its augmentation is drawn from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Epoch {
-    seed: Seed,
-    number: u64,
-    order: Vec<usize>,
-}
-
-impl Epoch {
-    /// The images in the order of this epoch, each once.
-    pub fn order(&self) -> &[usize] {
-        &self.order
-    }
-
-    /// The number of this epoch.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
 }
 
 impl Batches {
@@ -147,9 +126,7 @@ impl Batches {
 
     /// The order of the images in an epoch, from the stream `epoch/{number}/order` of `seed`.
     pub fn epoch(&self, seed: Seed, number: u64) -> Epoch {
-        let mut order: Vec<usize> = (0..self.images.len()).collect();
-        order.shuffle(&mut seed.child(&format!("epoch/{number}/order")).rng());
-        Epoch { seed, number, order }
+        Epoch::new(self.images.len(), seed, number)
     }
 
     /// One augmented batch, from the stream `epoch/{number}/step/{step}` of the epoch's seed.
@@ -170,10 +147,10 @@ impl Batches {
     pub fn batch(&self, epoch: &Epoch, step: usize) -> Result<Batch, DataError> {
         let (n_steps, n_images) = (self.n_steps(), self.images.len());
         assert!(step < n_steps, "step {step} of {n_steps}");
-        assert_eq!(epoch.order.len(), n_images, "images of the epoch and the batches");
+        assert_eq!(epoch.order().len(), n_images, "images of the epoch and the batches");
 
-        let rows = &epoch.order[step * self.batch_size..][..self.batch_size];
-        self.of_rows(rows, Some(epoch.seed.child(&format!("epoch/{}/step/{step}", epoch.number))))
+        let rows = &epoch.order()[step * self.batch_size..][..self.batch_size];
+        self.of_rows(rows, Some(epoch.step_seed(step)))
     }
 
     /// The images in `rows` as they are and in their order, in batches of `batch_size`; the last

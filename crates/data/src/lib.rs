@@ -47,6 +47,7 @@ mod content;
 mod dataset;
 mod digest;
 mod digits;
+mod epoch;
 mod error;
 #[cfg(test)]
 mod fixtures;
@@ -65,8 +66,9 @@ mod tree;
 mod view;
 
 pub use augment::Augment;
-pub use batch::{Batch, Batches, Epoch};
+pub use batch::{Batch, Batches};
 pub use dataset::Dataset;
+pub use epoch::Epoch;
 pub use error::DataError;
 pub use gallery::Gallery;
 pub use images::Images;

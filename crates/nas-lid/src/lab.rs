@@ -91,7 +91,7 @@ impl Lab {
             }
         };
         let test = match config.ranking.truth {
-            TruthConfig::Table(_) => None,
+            TruthConfig::Unknown | TruthConfig::Table(_) => None,
             TruthConfig::TrainedAlone(_) => {
                 let test = Arc::new(dataset.test.at(resolution)?);
                 Some(plain(&test, e.batch_size)?)

@@ -221,7 +221,7 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let leaves: usize = methods.iter().map(|&method| planned_leaves(config, method)).sum();
     let alone = match config.ranking.truth {
         TruthConfig::TrainedAlone(training) => training.epochs * config.ranking.archs as u64,
-        TruthConfig::Table(_) => 0,
+        TruthConfig::Unknown | TruthConfig::Table(_) => 0,
     };
     let epochs = config.training.warm_up.epochs[0]
         + methods.len() as u64 * planned_epochs_after_parent(config)
@@ -248,7 +248,9 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
         lab.training.n_steps(),
         1e3 * step_seconds,
         1e3 * score_seconds,
-        truth.description().map_or("skipped: no table".into(), |truth| format!("against {truth}")),
+        truth
+            .description()
+            .map_or("skipped: no true accuracies".into(), |truth| format!("against {truth}")),
         seconds / 60.0,
         options.out.display(),
     ));

@@ -54,7 +54,7 @@ pub(crate) fn report(
         100.0 * config.ranking.confidence
     )];
     if truth.is_none() {
-        notes.push("No table of true accuracies was found: ranks are skipped.".into());
+        notes.push("True accuracies are not known: ranks are skipped.".into());
     }
     Ok(Report {
         title: format!("NAS-LID on {}", lab.space.name()),

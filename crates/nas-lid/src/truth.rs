@@ -15,7 +15,7 @@ use crate::shrinking::Shrinking;
 
 /// True test accuracies, to be reported and for nothing else.
 pub(crate) enum Truth {
-    /// There is no table.
+    /// There is no table, or none is wanted.
     Unknown,
     /// Every architecture of NAS-Bench-201 after 200 epochs.
     Table { table: Table, column: TruthSet },
@@ -30,6 +30,7 @@ impl Truth {
             TruthConfig::TrainedAlone(training) => {
                 return Ok(Self::Alone { training, known: BTreeMap::new() });
             }
+            TruthConfig::Unknown => return Ok(Self::Unknown),
             TruthConfig::Table(column) => column,
         };
         let file = archives.map(|folder| folder.join(Table::FILE)).filter(|file| file.exists());

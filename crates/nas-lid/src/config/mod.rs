@@ -90,7 +90,7 @@ fn line_at(text: &str, byte: usize) -> usize {
     1 + text.as_bytes()[..byte.min(text.len())].iter().filter(|&&b| b == b'\n').count()
 }
 
-/// The line on which a dotted key is set; the first line if it cannot be found.
+/// The line on which a dotted key is set, or the value it is a part of; the first line if neither can be found.
 fn line_of(text: &str, key: &str) -> usize {
     let mut table = String::new();
     for (number, line) in text.lines().enumerate() {
@@ -100,7 +100,8 @@ fn line_of(text: &str, key: &str) -> usize {
         } else if let Some((name, _)) = line.split_once('=') {
             let name = name.trim();
             let whole = if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
-            if whole == key {
+            let is_part = key.strip_prefix(&whole).is_some_and(|rest| rest.starts_with('.'));
+            if whole == key || is_part {
                 return number + 1;
             }
         }
@@ -169,6 +170,38 @@ mod tests {
         refused(ofa, "width = 0.1", "width = 1e9", "`space.ofa.width` must lie between");
         let alone = "trained-alone = { epochs = 1, first-lr = 0.1, last-lr = 0.0 }";
         refused(ofa, alone, "table = \"cifar10\"", "names a table, which only nb201 has");
+    }
+
+    #[test]
+    fn images_are_checked() {
+        let n = line("normalization");
+        let given = "normalization = { given = { mean = [0.5], std = [0.0] } }";
+        let text = SMOKE.replace("normalization = \"measured\"", given);
+        check(&text, &format!("run.toml:{n}: `data.normalization.given.std` must be above 0"));
+        check(
+            &text.replace("[0.0]", "[]"),
+            &format!("run.toml:{n}: `data.normalization.given.std` has 0"),
+        );
+
+        let n = line("source");
+        let pictures = |center, most| {
+            format!(
+                "source = {{ pictures = {{ folder = \"p\", center = {center}, most-unreadable = {most} }} }}"
+            )
+        };
+        let with = |source: &str| SMOKE.replace("source = \"digits\"", source);
+        assert!(Plan::parse(with(&pictures(0.875, 0.0)), "run.toml").is_ok());
+        check(
+            &with(&pictures(0.0, 0.0)),
+            &format!("run.toml:{n}: `data.source.pictures.center` must"),
+        );
+        check(&with(&pictures(1.0, 1.0)), &format!("run.toml:{n}: `data.source.pictures.most-unr"));
+
+        let n = line("crop-area");
+        let text = SMOKE.replace("crop-area = 1.0", "crop-area = 0.0");
+        check(&text, &format!("run.toml:{n}: `data.augment.crop-area` must lie in (0, 1]"));
+        let text = SMOKE.replace("contrast = 0.0", "contrast = -0.1");
+        check(&text, &format!("run.toml:{}: `data.augment.jitter` must", n + 2));
     }
 
     #[test]

@@ -197,6 +197,8 @@ pub(crate) struct RankingConfig {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum TruthConfig {
+    /// Nothing: scores are not held against anything.
+    Unknown,
     /// A column of the table of NAS-Bench-201.
     Table(TruthSet),
     /// Test accuracies of the sampled architectures, each trained by itself.
@@ -302,13 +304,14 @@ impl RunConfig {
     }
 
     fn check_truth(&self) -> Result<(), Fault> {
-        let TruthConfig::TrainedAlone(training) = self.ranking.truth else {
-            return match self.space {
-                SpaceConfig::Nb201(_) => Ok(()),
-                SpaceConfig::Proxyless(_) | SpaceConfig::Ofa(_) => {
-                    Err(("ranking.truth", "names a table, which only nb201 has".into()))
-                }
-            };
+        let training = match (self.ranking.truth, &self.space) {
+            (TruthConfig::Unknown, _) | (TruthConfig::Table(_), SpaceConfig::Nb201(_)) => {
+                return Ok(());
+            }
+            (TruthConfig::Table(_), SpaceConfig::Proxyless(_) | SpaceConfig::Ofa(_)) => {
+                return Err(("ranking.truth", "names a table, which only nb201 has".into()));
+            }
+            (TruthConfig::TrainedAlone(training), _) => training,
         };
         positive("ranking.truth.trained-alone.epochs", training.epochs as usize)?;
         not_negative("ranking.truth.trained-alone.first-lr", training.first_lr)?;
