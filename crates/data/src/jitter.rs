@@ -19,7 +19,7 @@ pub struct Jitter {
 }
 
 /// Red, green and blue in the gray of a color (ITU-R BT.601).
-const LUMA: [f64; 3] = [0.299, 0.587, 0.114];
+const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
 impl Jitter {
     /// Colors as they are.
@@ -40,7 +40,7 @@ impl Jitter {
         for (change, strength) in changes {
             if 0.0 < strength {
                 let factor = rng.random_range((1.0 - strength).max(0.0)..=1.0 + strength);
-                change.apply(planes, n_channels, factor);
+                change.apply(planes, n_channels, factor as f32);
             }
         }
     }
@@ -55,13 +55,13 @@ enum Change {
 
 impl Change {
     /// Moves every level away from (or, with a factor below 1, towards) what it is compared with.
-    fn apply(self, planes: &mut [u8], n_channels: usize, factor: f64) {
+    fn apply(self, planes: &mut [u8], n_channels: usize, factor: f32) {
         let n_pixels = planes.len() / n_channels;
         match self {
             Self::Brightness => planes.iter_mut().for_each(|level| away(level, 0.0, factor)),
             Self::Contrast => {
                 let gray = (0..n_pixels).map(|pixel| gray(planes, n_pixels, pixel));
-                let mean = gray.sum::<f64>() / n_pixels as f64;
+                let mean = (gray.map(f64::from).sum::<f64>() / n_pixels as f64) as f32;
                 planes.iter_mut().for_each(|level| away(level, mean, factor));
             }
             Self::Saturation => {
@@ -76,16 +76,16 @@ impl Change {
 }
 
 /// The gray of one pixel.
-fn gray(planes: &[u8], n_pixels: usize, pixel: usize) -> f64 {
+fn gray(planes: &[u8], n_pixels: usize, pixel: usize) -> f32 {
     match planes.len() / n_pixels {
-        3 => (0..3).map(|c| LUMA[c] * f64::from(planes[c * n_pixels + pixel])).sum(),
-        _ => f64::from(planes[pixel]),
+        3 => (0..3).map(|c| LUMA[c] * f32::from(planes[c * n_pixels + pixel])).sum(),
+        _ => f32::from(planes[pixel]),
     }
 }
 
-fn away(level: &mut u8, from: f64, factor: f64) {
-    // A cast of floats saturates.
-    *level = (from + (f64::from(*level) - from) * factor).round() as u8;
+fn away(level: &mut u8, from: f32, factor: f32) {
+    // A cast of floats cuts off and saturates.
+    *level = (from + (f32::from(*level) - from) * factor + 0.5) as u8;
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(change: Change, factor: f64, mut planes: [u8; 6], expected: [u8; 6]) {
+    fn check(change: Change, factor: f32, mut planes: [u8; 6], expected: [u8; 6]) {
         change.apply(&mut planes, 3, factor);
         assert_eq!(planes, expected);
     }
