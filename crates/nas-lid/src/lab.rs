@@ -16,7 +16,7 @@ use crate::config::{
 use crate::latency_table::{self, Subject};
 use crate::run_dir::digest;
 use crate::shrinking::Shrinking;
-use crate::spaces::{self, Opened, Task};
+use crate::spaces::{self, Compute, Opened, Task};
 
 /// Space, images, and the way to make a supernet of untrained weights.
 pub(crate) struct Lab {
@@ -71,8 +71,9 @@ impl Lab {
         let (train, valid) = (Arc::new(train), Arc::new(valid));
         let task =
             Task { image_channels: train.shape()[0], resolution, classes: dataset.classes.len() };
+        let compute = Compute { device: device.clone(), kernels: config.kernels };
         let Opened { space, untrained } =
-            spaces::open(&config.space, task, device, seed.child("weights"))?;
+            spaces::open(&config.space, task, &compute, seed.child("weights"))?;
 
         let t = &config.training;
         let training = Batches::new(train.clone(), &norm, config.data.augment, t.batch_size)?;

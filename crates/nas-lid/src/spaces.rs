@@ -9,7 +9,7 @@ use ofa::{Ofa, OfaConfig, OfaError, OfaNetwork};
 use proxyless::{Proxyless, ProxylessConfig, ProxylessNetwork};
 use rand_chacha::ChaCha8Rng;
 use space::{SearchSpace, Seed};
-use supernet::{Engine, Network, Supernet};
+use supernet::{Engine, Kernels, Network, Supernet};
 
 use crate::config::SpaceConfig;
 
@@ -42,11 +42,25 @@ pub(crate) fn space(config: &SpaceConfig, task: Task) -> Result<Box<dyn SearchSp
     })
 }
 
-/// The space of a configuration, its networks on `device` and their weights drawn from `seed`.
+/// Where and how the networks of a space compute.
+#[derive(Clone)]
+pub(crate) struct Compute {
+    pub(crate) device: Device,
+    pub(crate) kernels: Kernels,
+}
+
+impl Compute {
+    /// By the fastest kernels that the device has.
+    pub(crate) fn fast(device: &Device) -> Self {
+        Self { device: device.clone(), kernels: Kernels::Fused }
+    }
+}
+
+/// The space of a configuration, and the weights of its networks drawn from `seed`.
 pub(crate) fn open(
     config: &SpaceConfig,
     task: Task,
-    device: &Device,
+    compute: &Compute,
     seed: Seed,
 ) -> Result<Opened> {
     Ok(match config {
@@ -56,12 +70,12 @@ pub(crate) fn open(
                 resolution.is_multiple_of(4),
                 "nb201 halves the images twice, but their resolution is {resolution}"
             );
-            opened(nb201(sizes, task), Nb201Network::init, device, seed)
+            opened(nb201(sizes, task), Nb201Network::init, compute, seed)
         }
         SpaceConfig::Proxyless(sizes) => {
-            opened(proxyless(sizes, task), ProxylessNetwork::init, device, seed)
+            opened(proxyless(sizes, task), ProxylessNetwork::init, compute, seed)
         }
-        SpaceConfig::Ofa(sizes) => opened(ofa(sizes, task)?, OfaNetwork::init, device, seed),
+        SpaceConfig::Ofa(sizes) => opened(ofa(sizes, task)?, OfaNetwork::init, compute, seed),
     })
 }
 
@@ -80,13 +94,13 @@ fn ofa(sizes: &OfaConfig, task: Task) -> Result<Ofa, OfaError> {
 fn opened<S: SearchSpace + Clone + 'static, N: Network>(
     space: S,
     init: fn(&S, &Device, &mut ChaCha8Rng) -> N,
-    device: &Device,
+    compute: &Compute,
     seed: Seed,
 ) -> Opened {
-    let (of_network, device) = (space.clone(), device.clone());
+    let (of_network, Compute { device, kernels }) = (space.clone(), compute.clone());
     let untrained = move || -> Box<dyn Supernet> {
         let network = init(&of_network, &device.clone().autodiff(), &mut seed.rng());
-        Box::new(Engine::new(network, &device))
+        Box::new(Engine::new(network, &device).by(kernels))
     };
     Opened { space: Box::new(space), untrained: Box::new(untrained) }
 }
@@ -98,19 +112,74 @@ mod tests {
 
     use data::Batch;
     use rand::RngExt;
-    use space::Arch;
-    use supernet::Taps;
+    use space::{Arch, sample_connected};
+    use supernet::{Lookahead, Optimizer, Statistics, StepOptions, Taps};
 
     use super::*;
     use crate::config::Plan;
 
-    const SIDE: usize = 8;
-
-    fn small(space: &str) -> Opened {
+    fn small(space: &str, resolution: usize, kernels: Kernels) -> Opened {
         let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
         let plan = Plan::read(&configs.join(format!("{space}-smoke.toml")), &[]).unwrap();
-        let task = Task { image_channels: 1, resolution: SIDE, classes: 3 };
-        open(&plan.config.space, task, &Device::flex(), Seed::new(5)).unwrap()
+        let task = Task { image_channels: 1, resolution, classes: 3 };
+        let compute = Compute { device: Device::flex(), kernels };
+        open(&plan.config.space, task, &compute, Seed::new(5)).unwrap()
+    }
+
+    fn random_batch(n: usize, side: usize, rng: &mut ChaCha8Rng) -> Batch {
+        let images = (0..n * side * side).map(|_| rng.random()).collect();
+        let labels = (0..n).map(|image| image as i32 % 3).collect();
+        Batch { images, labels, shape: [n, 1, side, side] }
+    }
+
+    /// Losses of a few steps, each with a path and a batch of its own, and then of an evaluation.
+    fn curve(space: &str, lr: f64, kernels: Kernels) -> Vec<f64> {
+        let Opened { space, untrained } = small(space, 32, kernels);
+        let mut supernet = untrained();
+        let mut rng = Seed::new(3).rng();
+        let options = StepOptions {
+            lr,
+            optimizer: Optimizer::Sgd { momentum: 0.9, lookahead: Lookahead::Nesterov },
+            weight_decay: 5e-4,
+            max_gradient_norm: Some(5.0),
+            label_smoothing: 0.0,
+            averaging: None,
+        };
+        // So many images of that size leave 64 numbers to each norm of the last stage.
+        let batch = |rng: &mut ChaCha8Rng| random_batch(16, 32, rng);
+        let mask = space.full_mask();
+        let mut step = || {
+            let arch = sample_connected(space.as_ref(), &mask, &mut rng);
+            supernet.train_step(&batch(&mut rng), &arch, &options).unwrap()
+        };
+        let mut losses: Vec<f64> = (0..8).map(|_| step()).collect();
+        let statistics = [batch(&mut rng)];
+        let evaluation = supernet.evaluate(
+            &sample_connected(space.as_ref(), &mask, &mut rng),
+            &[batch(&mut rng)],
+            Statistics::Recalibrated(&statistics),
+        );
+        losses.push(evaluation.loss);
+        losses
+    }
+
+    #[track_caller]
+    fn check_kernels(space: &str, lr: f64, tolerance: f64) {
+        let [fused, stock] = [Kernels::Fused, Kernels::Stock].map(|by| curve(space, lr, by));
+        let close = |(a, b): (&f64, &f64)| (a - b).abs() < tolerance * a;
+        assert!(fused.iter().zip(&stock).all(close), "{fused:?} {stock:?}");
+        let bits = |losses: &[f64]| losses.iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
+        assert_ne!(bits(&fused), bits(&stock), "there is one kind of kernels");
+    }
+
+    #[test]
+    fn stock_kernels_train_as_the_fused_ones_do() {
+        // Sums are rounded otherwise, and every step carries that on.
+        check_kernels("nb201", 0.02, 1e-3);
+        // In deep chains another last digit of the images changes gradients by 1 %, by either kernels: it
+        // moves some of very many activations across a kink.
+        check_kernels("proxyless", 2e-4, 1e-2);
+        check_kernels("ofa", 2e-4, 1e-2);
     }
 
     type Shown = Vec<BTreeMap<usize, Vec<f32>>>;
@@ -126,11 +195,10 @@ mod tests {
     /// A network that forgets on which edges a part depends would share what differs.
     #[track_caller]
     fn check_shared_parts(space: &str) {
-        let Opened { space, untrained } = small(space);
+        let Opened { space, untrained } = small(space, 8, Kernels::Fused);
         let supernet = untrained();
         let mut rng = Seed::new(9).rng();
-        let images = (0..4 * SIDE * SIDE).map(|_| rng.random()).collect();
-        let batch = Batch { images, labels: vec![0, 1, 2, 0], shape: [4, 1, SIDE, SIDE] };
+        let batch = random_batch(4, 8, &mut rng);
         let mask = space.full_mask();
         for edge in mask.edges() {
             let context = mask.sample(&mut rng);

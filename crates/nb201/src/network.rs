@@ -90,7 +90,7 @@ impl Network for Nb201Network {
 
     fn forward_head(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
         let x = relu(self.norm.forward(x, pass));
-        self.classifier.forward(global_avg_pool(x))
+        self.classifier.forward(global_avg_pool(x, pass))
     }
 
     fn edge_of(parameter: &str) -> Option<EdgeId> {
@@ -162,7 +162,7 @@ impl Edge {
     fn forward(&self, x: Tensor<4>, operation: Operation, pass: &mut Pass<'_>) -> Tensor<4> {
         match operation {
             Operation::None => x.zeros_like(),
-            Operation::AvgPool3x3 => avg_pool3(x),
+            Operation::AvgPool3x3 => avg_pool3(x, pass),
             Operation::Conv3x3 => self.conv_3x3.forward(x, pass),
             Operation::Conv1x1 => self.conv_1x1.forward(x, pass),
             Operation::Skip => x,
@@ -195,7 +195,7 @@ impl Reduction {
     /// - `x`: `[b, c, h, w]`
     /// - output: `[b, 2c, h / 2, w / 2]`
     fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
-        let residual = self.downsample.forward(avg_pool2(x.clone()));
+        let residual = self.downsample.forward(avg_pool2(x.clone(), pass));
         self.conv_b.forward(self.conv_a.forward(x, pass), pass) + residual
     }
 }

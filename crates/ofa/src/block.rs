@@ -66,7 +66,7 @@ impl Block {
             let y = self.expand.forward_prefix(x, n_mid, pass); // [b, n_mid, h, w]
             let mut y = self.depthwise.forward_by(weight, y, pass); // [b, n_mid, h′, w′]
             if let Some(gate) = &self.gate {
-                y = gate.forward_prefix(y, n_squeezed(n_mid));
+                y = gate.forward_prefix(y, n_squeezed(n_mid), pass);
             }
             let n_out = self.project.weight().dims()[0];
             self.project.forward_prefix(y, n_out, pass)

@@ -114,7 +114,7 @@ impl Network for OfaNetwork {
     fn forward_head(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
         let x = self.expand.forward(x, pass);
         pass.tap(Taps::Blocks, &x);
-        let x = global_avg_pool(x).unsqueeze_dims(&[2, 3]); // [b, c, 1, 1]
+        let x = global_avg_pool(x, pass).unsqueeze_dims(&[2, 3]); // [b, c, 1, 1]
         let x = hard_swish(self.mix.forward(x));
         pass.tap(Taps::Blocks, &x);
         let [b, c, _, _] = x.dims();

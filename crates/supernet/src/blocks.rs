@@ -268,7 +268,7 @@ impl ConvNorm {
     pub fn forward_by(&self, weight: Tensor<4>, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
         let device = x.device();
         let affine = self.norm.scale_and_shift(weight.dims()[0], &device);
-        if flex_ops::is_supported(&device) {
+        if pass.is_fused(&device) {
             return self.fused(weight, affine, x, pass);
         }
         let x = if self.activation.before() == Before::Relu { relu(x) } else { x };

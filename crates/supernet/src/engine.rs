@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use data::Batch;
 use space::{Accuracy, Arch, EdgeId, LatencyTable, Mask};
 use weights::Weights;
 
 use crate::checkpoint::{self, Trained, to_host};
+use crate::loss::{Teacher, cross_entropy, loss, on_device};
 use crate::optimizer::{self, State};
 use crate::{
-    Evaluation, Features, Imported, Lesson, Moments, Pass, Statistics, StepOptions, Supernet,
-    SupernetError, TapSink, Taps,
+    Evaluation, Features, Imported, Kernels, Lesson, Moments, Pass, Statistics, StepOptions,
+    Supernet, SupernetError, TapSink, Taps,
 };
 use crate::{latency, published};
 
@@ -77,13 +78,20 @@ pub trait Network: Module + 'static {
 pub struct Engine<N> {
     trained: Trained<N>,
     device: Device,
+    kernels: Kernels,
 }
 
 impl<N: Network> Engine<N> {
     /// Takes a network whose parameters live on `device.autodiff()`.
     pub fn new(network: N, device: &Device) -> Self {
         let trained = Trained { network, state: State::new(), average: None };
-        Self { trained, device: device.clone() }
+        Self { trained, device: device.clone(), kernels: Kernels::Fused }
+    }
+
+    /// The same, and it computes by these kernels.
+    #[must_use]
+    pub fn by(self, kernels: Kernels) -> Self {
+        Self { kernels, ..self }
     }
 
     /// The network with the weights as they are.
@@ -100,7 +108,7 @@ impl<N: Network> Engine<N> {
         label_smoothing: f64,
     ) -> Result<Backward, SupernetError> {
         let device = self.device.clone().autodiff();
-        let pass = Pass::of_batch();
+        let pass = Pass::of_batch().by(self.kernels);
         let mut pass = match lesson.stochastic_depth {
             Some(depth) => pass.leaving_out(depth),
             None => pass,
@@ -117,12 +125,13 @@ impl<N: Network> Engine<N> {
 
     /// Makes passes whose norms take these statistics.
     fn passes<'p>(&self, arch: &Arch, statistics: Statistics<'_>) -> Box<dyn Fn() -> Pass<'p>> {
+        let kernels = self.kernels;
         match statistics {
-            Statistics::OfBatch => Box::new(Pass::of_batch),
-            Statistics::Stored => Box::new(Pass::stored),
+            Statistics::OfBatch => Box::new(move || Pass::of_batch().by(kernels)),
+            Statistics::Stored => Box::new(move || Pass::stored().by(kernels)),
             Statistics::Recalibrated(training) => {
                 let moments = self.moments(arch, training);
-                Box::new(move || Pass::given(moments.clone()))
+                Box::new(move || Pass::given(moments.clone()).by(kernels))
             }
         }
     }
@@ -131,7 +140,7 @@ impl<N: Network> Engine<N> {
     fn moments(&self, arch: &Arch, batches: &[Batch]) -> Vec<Moments> {
         let network = self.network().valid();
         let record = |batch| {
-            let mut pass = Pass::recording();
+            let mut pass = Pass::recording().by(self.kernels);
             network.forward(images(batch, &self.device), arch, &mut pass);
             pass.into_moments()
         };
@@ -201,14 +210,14 @@ impl<N: Network> Supernet for Engine<N> {
         let network = self.network().valid();
         let n_shared = n_shared_parts(&network, archs);
         let mut see = |tap, x| show(x, |features| sink(0..archs.len(), tap, features));
-        let mut pass = Pass::tapped(taps, &mut see);
+        let mut pass = Pass::tapped(taps, &mut see).by(self.kernels);
         let part = |x, part| network.forward_part(part, x, first, &mut pass);
         let shared = (0..n_shared).fold(images(batch, &self.device), part);
         let next_tap = pass.next_tap();
 
         for (number, arch) in archs.iter().enumerate() {
             let mut see = |tap, x| show(x, |features| sink(number..number + 1, tap, features));
-            let mut pass = Pass::tapped_from(next_tap, taps, &mut see);
+            let mut pass = Pass::tapped_from(next_tap, taps, &mut see).by(self.kernels);
             let part = |x, part| network.forward_part(part, x, arch, &mut pass);
             let x = (n_shared..network.n_parts()).fold(shared.clone(), part);
             network.forward_head(x, &mut pass);
@@ -229,12 +238,12 @@ impl<N: Network> Supernet for Engine<N> {
     }
 
     fn fork(&self) -> Box<dyn Supernet> {
-        Box::new(Self::new(self.network().clone(), &self.device))
+        Box::new(Self::new(self.network().clone(), &self.device).by(self.kernels))
     }
 
     fn averaged(&self) -> Box<dyn Supernet> {
         let average = self.trained.average.as_ref().unwrap_or(self.network());
-        Box::new(Self::new(average.clone(), &self.device))
+        Box::new(Self::new(average.clone(), &self.device).by(self.kernels))
     }
 
     fn save(&self, file: &Path, note: &str) -> Result<(), SupernetError> {
@@ -249,7 +258,7 @@ impl<N: Network> Supernet for Engine<N> {
 
     fn import(&mut self, published: &Weights) -> Result<Imported, SupernetError> {
         let (network, imported) = published::import(self.network().clone(), published)?;
-        *self = Self::new(network, &self.device);
+        *self = Self::new(network, &self.device).by(self.kernels);
         Ok(imported)
     }
 
@@ -268,13 +277,14 @@ impl<N: Network> Supernet for Engine<N> {
         batch: &Batch,
         repeats: usize,
     ) -> Result<LatencyTable, SupernetError> {
-        latency::measure(&self.network().valid(), mask, images(batch, &self.device), repeats)
+        let images = images(batch, &self.device);
+        latency::measure(&self.network().valid(), self.kernels, mask, images, repeats)
     }
 
     fn measure(&self, arch: &Arch, batch: &Batch, repeats: usize) -> f64 {
         let (network, images) = (self.network().valid(), images(batch, &self.device));
         latency::fastest(&self.device, repeats, || {
-            network.forward(images.clone(), arch, &mut Pass::stored())
+            network.forward(images.clone(), arch, &mut Pass::stored().by(self.kernels))
         })
     }
 }
@@ -285,36 +295,6 @@ struct Backward {
     gradients: Gradients,
     /// Without a graph, `[b, classes]`.
     logits: Tensor<2>,
-}
-
-/// What another network answers.
-struct Teacher {
-    /// Without a graph, `[b, classes]`.
-    probabilities: Tensor<2>,
-    /// Of the loss that is against them.
-    share: f64,
-}
-
-/// The mean loss over the images, in nats.
-fn loss(
-    lesson: &Lesson<'_>,
-    teacher: Option<&Teacher>,
-    logits: Tensor<2>,
-    label_smoothing: f64,
-) -> Tensor<1> {
-    let device = logits.device();
-    let against =
-        |own: &[i32]| cross_entropy(logits.clone(), on_device(own, &device), label_smoothing);
-    let hard = match lesson.mixed {
-        None => against(&lesson.batch.labels),
-        Some((others, share)) => {
-            against(&lesson.batch.labels) * share + against(others) * (1.0 - share)
-        }
-    };
-    let Some(Teacher { probabilities, share }) = teacher else { return hard };
-    let probabilities = Tensor::from_inner(probabilities.clone());
-    let soft = -(log_softmax(logits, 1) * probabilities).sum_dim(1).mean();
-    hard * (1.0 - share) + soft * *share
 }
 
 /// Puts statistics of the first channels where norms keep them.
@@ -377,19 +357,4 @@ impl<F: Fn(&str) -> bool> ModuleVisitor for Collect<F> {
 
 fn images(batch: &Batch, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape), device)
-}
-
-fn on_device(labels: &[i32], device: &Device) -> Tensor<1, Int> {
-    Tensor::from_data(TensorData::new(labels.to_vec(), [labels.len()]), device)
-}
-
-/// Mean cross-entropy in nats against labels of which `smoothing` is spread over all classes.
-fn cross_entropy(logits: Tensor<2>, labels: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
-    let [b, _] = logits.dims();
-    let log_probabilities = log_softmax(logits, 1);
-    let right = log_probabilities.clone().gather(1, labels.reshape([b, 1])).mean();
-    if smoothing <= 0.0 {
-        return -right;
-    }
-    -(right * (1.0 - smoothing) + log_probabilities.mean() * smoothing)
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor};
 use space::{LatencyTable, Mask, PartLatency, choices};
 
-use crate::{Network, Pass, SupernetError};
+use crate::{Kernels, Network, Pass, SupernetError};
 
 /// Most choices of the operations of one part that are measured.
 const MOST_CHOICES: usize = 1024;
@@ -18,11 +18,13 @@ const MOST_CHOICES: usize = 1024;
 /// - `images`: `[b, c, h, w]`
 pub(crate) fn measure<N: Network>(
     network: &N,
+    kernels: Kernels,
     mask: &Mask,
     images: Tensor<4>,
     repeats: usize,
 ) -> Result<LatencyTable, SupernetError> {
     let device = images.device();
+    let pass = || Pass::stored().by(kernels);
     let mut arch = mask.first();
     let mut x = images;
     let mut parts = Vec::new();
@@ -38,15 +40,14 @@ pub(crate) fn measure<N: Network>(
                 arch = arch.with(edge, op);
             }
             let seconds = fastest(&device, repeats, || {
-                network.forward_part(part, x.clone(), &arch, &mut Pass::stored())
+                network.forward_part(part, x.clone(), &arch, &mut pass())
             });
             latency.seconds.insert(PartLatency::key(&ops), seconds);
         }
-        x = network.forward_part(part, x, &arch, &mut Pass::stored());
+        x = network.forward_part(part, x, &arch, &mut pass());
         parts.push(latency);
     }
-    let seconds =
-        fastest(&device, repeats, || network.forward_head(x.clone(), &mut Pass::stored()));
+    let seconds = fastest(&device, repeats, || network.forward_head(x.clone(), &mut pass()));
     let seconds = [(String::new(), seconds)].into();
     parts.push(PartLatency { edges: Vec::new(), seconds });
     Ok(LatencyTable { parts })

@@ -26,6 +26,7 @@ mod error;
 mod features;
 mod latency;
 mod linear;
+mod loss;
 mod optimizer;
 mod pass;
 mod pool;
@@ -43,7 +44,7 @@ pub use features::Features;
 pub use flex_ops::Groups;
 pub use linear::{Linear, prefix};
 pub use optimizer::{Lookahead, Optimizer};
-pub use pass::{Moments, Pass};
+pub use pass::{Kernels, Moments, Pass};
 pub use pool::{avg_pool2, avg_pool3, global_avg_pool};
 pub use published::{
     Imported, published_block, published_bottleneck, published_conv_norm, published_frame,

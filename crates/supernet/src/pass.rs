@@ -1,10 +1,11 @@
 //! One forward pass: where batch norm takes its statistics from, and who looks at the features.
 
 use burn::module::{Param, ParamId};
-use burn::tensor::Tensor;
 use burn::tensor::module::{batch_norm, batch_norm_train};
+use burn::tensor::{Device, Tensor};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::linear::prefix;
 use crate::{Norm, StochasticDepth, Taps};
@@ -52,6 +53,16 @@ impl Moments {
     }
 }
 
+/// What computes convolutions, norms and means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kernels {
+    /// The fused ones of `flex-ops` where the device has them, which is the processor.
+    Fused,
+    /// Those of burn everywhere.
+    Stock,
+}
+
 /// Where batch norm takes its statistics from.
 enum Source {
     OfBatch,
@@ -89,6 +100,7 @@ pub struct Pass<'a> {
     viewer: Option<Viewer<'a>>,
     /// Who leaves out blocks, and the probability in the part that runs.
     lottery: Option<Lottery>,
+    kernels: Kernels,
 }
 
 /// Leaves out blocks at random.
@@ -114,7 +126,18 @@ impl<'a> Pass<'a> {
     }
 
     fn new(source: Source) -> Self {
-        Self { source, viewer: None, lottery: None }
+        Self { source, viewer: None, lottery: None, kernels: Kernels::Fused }
+    }
+
+    /// The same, computed by these kernels.
+    #[must_use]
+    pub fn by(self, kernels: Kernels) -> Self {
+        Self { kernels, ..self }
+    }
+
+    /// Whether the fused kernels are to be taken on a device.
+    pub(crate) fn is_fused(&self, device: &Device) -> bool {
+        self.kernels == Kernels::Fused && flex_ops::is_supported(device)
     }
 
     /// The same, and blocks that add their input are left out at random.

@@ -4,13 +4,15 @@ use burn::tensor::Tensor;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 
+use crate::Pass;
+
 /// The mean of each 3 × 3 neighborhood; places outside the image do not count.
 ///
 /// # Shapes
 ///
 /// - `x` and output: `[b, c, h, w]`
-pub fn avg_pool3(x: Tensor<4>) -> Tensor<4> {
-    if flex_ops::is_supported(&x.device()) {
+pub fn avg_pool3(x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
+    if pass.is_fused(&x.device()) {
         return flex_ops::avg_pool3(x);
     }
     let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]);
@@ -23,8 +25,8 @@ pub fn avg_pool3(x: Tensor<4>) -> Tensor<4> {
 ///
 /// - `x`: `[b, c, h, w]`
 /// - output: `[b, c, h / 2, w / 2]`
-pub fn avg_pool2(x: Tensor<4>) -> Tensor<4> {
-    if flex_ops::is_supported(&x.device()) {
+pub fn avg_pool2(x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
+    if pass.is_fused(&x.device()) {
         return flex_ops::avg_pool2(x);
     }
     avg_pool2d(x, AvgPoolOptions::new([2, 2]).with_stride([2, 2]))
@@ -36,8 +38,8 @@ pub fn avg_pool2(x: Tensor<4>) -> Tensor<4> {
 ///
 /// - `x`: `[b, c, h, w]`
 /// - output: `[b, c]`
-pub fn global_avg_pool(x: Tensor<4>) -> Tensor<2> {
-    if flex_ops::is_supported(&x.device()) {
+pub fn global_avg_pool(x: Tensor<4>, pass: &Pass<'_>) -> Tensor<2> {
+    if pass.is_fused(&x.device()) {
         return flex_ops::global_avg_pool(x);
     }
     let [b, c, h, w] = x.dims();

@@ -5,7 +5,7 @@ use burn::tensor::activation::{hard_sigmoid, relu};
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Linear, global_avg_pool};
+use crate::{Linear, Pass, global_avg_pool};
 
 /// A factor for each channel, made of the means of all (Hu et al. 2018, *Squeeze-and-Excitation
 /// Networks*), by ReLU6(x + 3) ∕ 6 as in MobileNetV3.
@@ -34,9 +34,9 @@ impl SqueezeExcite {
     /// # Panics
     ///
     /// If the gate has fewer channels or fewer numbers in between.
-    pub fn forward_prefix(&self, x: Tensor<4>, n_mid: usize) -> Tensor<4> {
+    pub fn forward_prefix(&self, x: Tensor<4>, n_mid: usize, pass: &Pass<'_>) -> Tensor<4> {
         let [b, c, _, _] = x.dims();
-        let squeezed = relu(self.reduce.forward_prefix(global_avg_pool(x.clone()), n_mid));
+        let squeezed = relu(self.reduce.forward_prefix(global_avg_pool(x.clone(), pass), n_mid));
         let gates = hard_sigmoid(self.expand.forward_prefix(squeezed, c), 1.0 / 6.0, 0.5);
         x * gates.reshape([b, c, 1, 1])
     }

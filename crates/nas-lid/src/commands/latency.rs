@@ -11,7 +11,7 @@ use crate::Format;
 use crate::latency_table::{Measured, Subject};
 use crate::run_dir::write_whole;
 use crate::space_options::SpaceOptions;
-use crate::spaces::{self, Opened, Task};
+use crate::spaces::{self, Compute, Opened, Task};
 use crate::{device, progress::Progress};
 
 /// What to measure.
@@ -45,7 +45,8 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     ensure!(0 < options.repeats, "--repeats must be at least 1");
     let (config, task) = options.space.checked()?;
     let device = device::open(&options.device)?;
-    let Opened { space, untrained } = spaces::open(&config, task, &device, Seed::new(1))?;
+    let compute = Compute::fast(&device);
+    let Opened { space, untrained } = spaces::open(&config, task, &compute, Seed::new(1))?;
     let (supernet, mask, batch) = (untrained(), space.full_mask(), blank(n, task));
     let table = supernet.measure_parts(&mask, &batch, options.repeats)?;
     let of = Subject { space: config, resolution: task.resolution };

@@ -11,7 +11,7 @@ use weights::Weights;
 
 use crate::Format;
 use crate::space_options::SpaceOptions;
-use crate::spaces::{self, Opened};
+use crate::spaces::{self, Compute, Opened};
 
 /// Which weights of which network.
 #[derive(clap::Args)]
@@ -27,7 +27,8 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let (space, task) = options.space.checked()?;
-    let Opened { untrained, .. } = spaces::open(&space, task, &Device::flex(), Seed::new(0))?;
+    let compute = Compute::fast(&Device::flex());
+    let Opened { untrained, .. } = spaces::open(&space, task, &compute, Seed::new(0))?;
     let mut supernet = untrained();
     let published = Weights::read(&options.file)?;
     let imported =

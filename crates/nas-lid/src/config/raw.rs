@@ -9,7 +9,7 @@ use partition::{Objective, Sizes};
 use proxyless::ProxylessConfig;
 use search::{CutOptions, EdgeScore, Evolution, LidOptions, Selection};
 use serde::{Deserialize, Serialize};
-use supernet::{Sampling, Sandwich};
+use supernet::{Kernels, Sampling, Sandwich};
 
 use super::check::{Fault, not_negative, positive, share, whole_share, width};
 use super::data::DataConfig;
@@ -21,6 +21,7 @@ use crate::spaces::MOST_CHANNELS;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct RunConfig {
     pub(crate) seed: u64,
+    pub(crate) kernels: Kernels,
     pub(crate) space: SpaceConfig,
     pub(crate) data: DataConfig,
     pub(crate) training: TrainingConfig,

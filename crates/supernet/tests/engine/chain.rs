@@ -64,14 +64,14 @@ impl Network for Chain {
         let Some(edge) = part.checked_sub(1) else { return self.stem.forward(x, pass) };
         let x = match self.edges[edge].get(arch.op(EdgeId(edge)).0) {
             Some(conv) => conv.forward(x, pass),
-            None => avg_pool3(x),
+            None => avg_pool3(x, pass),
         };
         pass.tap(Taps::Blocks, &x);
         x
     }
 
-    fn forward_head(&self, x: Tensor<4>, _pass: &mut Pass<'_>) -> Tensor<2> {
-        self.head.forward(global_avg_pool(x))
+    fn forward_head(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
+        self.head.forward(global_avg_pool(x, pass))
     }
 
     fn edge_of(parameter: &str) -> Option<EdgeId> {
