@@ -68,30 +68,48 @@ class Network(nn.Module):
         return self.classifier(self.blocks(x).mean((2, 3)))
 
 
+def network_and_images(c, n_cells, side, n_images, layout):
+    network = Network(c, n_cells).to(memory_format=layout).train()
+    return network, torch.rand(n_images, 3, side, side).to(memory_format=layout)
+
+
+def step_of(c, n_cells, side, n_images, layout):
+    """A training step, to be called."""
+    network, images = network_and_images(c, n_cells, side, n_images, layout)
+    labels = torch.arange(n_images) % 10
+    optimizer = torch.optim.SGD(
+        network.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True, foreach=True
+    )
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(network(images), labels).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+
+    return step
+
+
+def score_of(c, n_cells, side, n_images, layout):
+    """A forward pass and its loss, to be called."""
+    network, images = network_and_images(c, n_cells, side, n_images, layout)
+    labels = torch.arange(n_images) % 10
+
+    def score():
+        with torch.inference_mode():
+            F.cross_entropy(network(images), labels)
+
+    return score
+
+
 def main():
     torch.manual_seed(1)
     found = {}
     for c, n_cells, side in SIZES:
         for layout in (torch.contiguous_format, torch.channels_last):
-            network = Network(c, n_cells).to(memory_format=layout).train()
-            optimizer = torch.optim.SGD(
-                network.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True, foreach=True
-            )
-            images = torch.rand(N_IMAGES, 3, side, side).to(memory_format=layout)
-            labels = torch.arange(N_IMAGES) % 10
-
-            def step():
-                optimizer.zero_grad(set_to_none=True)
-                F.cross_entropy(network(images), labels).backward()
-                nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-                optimizer.step()
-
-            def score():
-                with torch.inference_mode():
-                    F.cross_entropy(network(images), labels)
-
-            for name, work in (("step", step), ("score", score)):
+            for name, work_of in (("step", step_of), ("score", score_of)):
                 key = f"C={c},N={n_cells},side={side}/{name}"
+                work = work_of(c, n_cells, side, N_IMAGES, layout)
                 # Its fastest memory format.
                 found[key] = min(found.get(key, float("inf")), seconds(work))
     print(json.dumps(found))

@@ -12,6 +12,8 @@ const CLAIM: f64 = 0.90;
 /// The path that the claim is about.
 const MIXED: &str = "mixed";
 
+const UNKNOWN: &str = "this system does not tell the peak memory of a process";
+
 /// What is measured: names, and architectures; none is a whole split decision.
 const PATHS: [(&str, Option<&str>); 4] = [
     (
@@ -57,8 +59,8 @@ pub(crate) fn run(root: &Path, program: &Path) -> Result<ExitCode> {
     );
     let mut saved_on_mixed = None;
     for (name, arch) in PATHS {
-        let [lid, gradient] =
-            ["lid", "gradient"].map(|criterion| cost(root, program, criterion, arch));
+        let [lid, gradient] = ["lid", "gradient"]
+            .map(|criterion| cost(root, program, [criterion].into_iter().chain(arch)));
         let (lid, gradient) = (lid?, gradient?);
         let saved = lid
             .peak_bytes
@@ -68,9 +70,7 @@ pub(crate) fn run(root: &Path, program: &Path) -> Result<ExitCode> {
             saved_on_mixed = saved;
         }
         let mebibytes = |bytes: Option<u64>| {
-            bytes.map_or("–".to_owned(), |bytes| {
-                format!("{:.0}", bytes as f64 / f64::from(1 << 20))
-            })
+            bytes.map_or("–".to_owned(), |bytes| format!("{:.0}", mebi(bytes)))
         };
         println!(
             "| {name} | {} | {} | {} | {:.2} | {:.2} |",
@@ -81,7 +81,7 @@ pub(crate) fn run(root: &Path, program: &Path) -> Result<ExitCode> {
             gradient.seconds
         );
     }
-    let saved = saved_on_mixed.context("this system does not tell the peak memory of a process")?;
+    let saved = saved_on_mixed.context(UNKNOWN)?;
     let holds = CLAIM <= saved;
     println!(
         "\n{} LID saves at least {:.0} % on the mixed path: {:.1} %",
@@ -92,9 +92,22 @@ pub(crate) fn run(root: &Path, program: &Path) -> Result<ExitCode> {
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(super::reproduce::MISSED) })
 }
 
-fn cost(root: &Path, program: &Path, criterion: &str, arch: Option<&str>) -> Result<Cost> {
+/// Bytes above rest of a training step on the mixed path with so many images.
+pub(crate) fn of_step(root: &Path, program: &Path, n_images: usize) -> Result<u64> {
+    let path = PATHS.iter().find_map(|&(name, arch)| arch.filter(|_| name == MIXED));
+    let n_images = n_images.to_string();
+    let args = ["step", "--batch-size", &n_images].into_iter().chain(path);
+    cost(root, program, args)?.peak_bytes.context(UNKNOWN)
+}
+
+/// In units of 2²⁰.
+pub(crate) fn mebi(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn cost<'a>(root: &Path, program: &Path, args: impl Iterator<Item = &'a str>) -> Result<Cost> {
     let mut command = Command::new(program);
-    command.current_dir(root).args(["--format", "json", "probe", criterion]).args(arch);
+    command.current_dir(root).args(["--format", "json", "probe"]).args(args);
     let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} failed: {complaint}");

@@ -9,9 +9,11 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{process, python};
+use crate::memory::{self, mebi};
+use crate::{process, python, reproduce};
 
 /// Arguments of `cargo xtask bench-peers`.
 #[derive(Debug, Args)]
@@ -70,7 +72,30 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         "no benchmark of ours is called {:?}",
         unpaired.map(|(name, _)| name)
     );
+    print!("\n{}", memory_table(root, &python)?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Images of the training step whose memory is measured, there and here.
+const N_IMAGES: usize = 64;
+
+/// Peak memory of a training step, measured by both sides in the same way.
+fn memory_table(root: &Path, python: &Path) -> Result<String> {
+    let ours = memory::of_step(root, &reproduce::program(root)?, N_IMAGES)?;
+    let theirs: BTreeMap<String, u64> = printed(root, python, "memory.py")?;
+    let mut text = String::from(
+        "| memory of a step | ours, MiB | peer | peer, MiB | ours of the peer's |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for (layout, bytes) in theirs {
+        text += &format!(
+            "| C=16,N=5,side=32 | {:.0} | PyTorch, {layout} | {:.0} | {:.2} |\n",
+            mebi(ours),
+            mebi(bytes),
+            ours as f64 / bytes as f64
+        );
+    }
+    Ok(text)
 }
 
 /// Runs a benchmark of ours and takes its fastest call from what criterion keeps.
@@ -129,14 +154,7 @@ fn samples_in(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
 
 /// Runs a script; it prints seconds, alone or by peer.
 fn theirs(root: &Path, python: &Path, pair: &Pair, found: &mut Seconds) -> Result<()> {
-    let mut command = Command::new(python);
-    command.arg(root.join("benches/peers").join(pair.script)).envs(ALLOCATOR);
-    let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?} failed: {complaint}");
-    let seconds: BTreeMap<String, Value> = serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("{command:?} printed no seconds"))?;
-    for (name, value) in seconds {
+    for (name, value) in printed::<BTreeMap<String, Value>>(root, python, pair.script)? {
         match value {
             Value::Object(peers) => {
                 for (peer, seconds) in peers {
@@ -150,6 +168,17 @@ fn theirs(root: &Path, python: &Path, pair: &Pair, found: &mut Seconds) -> Resul
         }
     }
     Ok(())
+}
+
+/// What a script prints.
+fn printed<T: DeserializeOwned>(root: &Path, python: &Path, script: &str) -> Result<T> {
+    let mut command = Command::new(python);
+    command.arg(root.join("benches/peers").join(script)).envs(ALLOCATOR);
+    let output = command.output().with_context(|| format!("failed to start {command:?}"))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?} failed: {complaint}");
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{command:?} printed no figures"))
 }
 
 fn faster(found: &mut Seconds, name: &str, who: &str, seconds: f64) {

@@ -131,7 +131,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
 }
 
 /// Builds `nas-lid` and tells where it lies.
-fn program(root: &Path) -> Result<PathBuf> {
+pub(crate) fn program(root: &Path) -> Result<PathBuf> {
     let build = process::cargo(root)
         .args(["build", "--release", "-p", "nas-lid"])
         .status()

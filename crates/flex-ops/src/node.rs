@@ -50,16 +50,22 @@ pub(crate) fn conv_norm(
     let convolved = convolve(shape, &images, &weights, given);
     let channels =
         channels(&convolved, &contiguous(scale.primitive()), &contiguous(shift.primitive()));
-    let output = forward::normalize(Isa::widest(), shape, &convolved.values, &channels);
+    let Convolved { mut values, mean, variance } = convolved;
+    let (output, kept) = if shape.is_computed_again() {
+        forward::normalize_in_place(Isa::widest(), shape, &mut values, &channels);
+        (values, None)
+    } else {
+        let output = forward::normalize(Isa::widest(), shape, &values, &channels);
+        (output, Some(tensor(values, &[shape.n_images, shape.output()])))
+    };
     let output = tensor(shape.unstack(output, n_out), &shape.output_dims());
-    let Convolved { values, mean, variance } = convolved;
     let nodes = [x.node(), weight.node(), scale.node(), shift.node()];
     let output = match ConvNorm.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(mut prep) => {
             let state = State {
                 x: prep.checkpoint(&x),
                 weight: prep.checkpoint(&weight),
-                values: tensor(values, &[shape.n_images, shape.output()]),
+                values: kept,
                 channels,
                 mean: mean.clone(),
                 inverse_deviation: variance.iter().map(|v| inverse_deviation(*v)).collect(),
@@ -131,12 +137,13 @@ pub(crate) fn tensor(values: Vec<f32>, dims: &[usize]) -> FlexTensor {
 #[derive(Debug)]
 struct ConvNorm;
 
-/// What is kept until backward: the convolution's values, stacked; inputs are kept by their own nodes.
+/// What is kept until backward; inputs are kept by their own nodes.
 #[derive(Clone, Debug)]
 struct State {
     x: NodeId,
     weight: NodeId,
-    values: FlexTensor,
+    /// Of the convolution, stacked; none if they are computed again.
+    values: Option<FlexTensor>,
     channels: Vec<[f32; 2]>,
     mean: Vec<f32>,
     inverse_deviation: Vec<f32>,
@@ -156,10 +163,18 @@ impl Backward<Flex, 4> for ConvNorm {
         let (x, weight) = (retrieve(ops.state.x), retrieve(ops.state.weight));
         let images = shape.stack(x.storage(), shape.n_in);
         let slopes = shape.stack(slopes.storage(), shape.n_out);
+        let again;
+        let values = match values {
+            Some(values) => values.storage(),
+            None => {
+                again = forward::convolve(Isa::widest(), *shape, &images, weight.storage());
+                &again.values
+            }
+        };
         let forward = Forward {
             images: &images,
             weights: weight.storage(),
-            values: values.storage(),
+            values,
             channels,
             mean,
             inverse_deviation,

@@ -3,6 +3,9 @@
 use crate::geometry::Geometry;
 use crate::{After, Before, Groups};
 
+/// Input channels up to which a 1 × 1 convolution is computed again in backward.
+const MOST_COMPUTED_AGAIN: usize = 64;
+
 /// Sizes of the operation on one batch, and what surrounds the convolution.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
@@ -45,6 +48,15 @@ impl Shape {
     /// positions.
     pub(crate) fn is_by_channel(&self) -> bool {
         self.groups == Groups::One && 1 < self.geometry.kernel
+    }
+
+    /// Whether backward convolves again instead of keeping what the convolution gave.
+    ///
+    /// From few channels that takes hardly longer than to write and read memory, and it saves a third to a
+    /// half of what a network of such convolutions keeps.
+    pub(crate) fn is_computed_again(&self) -> bool {
+        let is_cheap = self.geometry.kernel == 1 && self.n_in <= MOST_COMPUTED_AGAIN;
+        self.groups == Groups::One && is_cheap && self.n_in <= self.n_out
     }
 
     pub(crate) fn output_dims(&self) -> [usize; 4] {

@@ -1,8 +1,9 @@
-//! `nas-lid probe`: what it takes to measure one architecture, or to decide one split, by a criterion.
+//! `nas-lid probe`: what it takes to measure one architecture, or to decide one split, by a criterion, and
+//! to train a step.
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::ValueEnum;
 use data::Batch;
 use lid::{Aggregate, Estimator};
@@ -15,7 +16,7 @@ use search::{
 };
 use serde_json::json;
 use space::{EdgeId, SearchSpace, Seed};
-use supernet::{Engine, Supernet, Taps};
+use supernet::{Engine, Lookahead, Optimizer, StepOptions, Supernet, Taps};
 
 use crate::memory::Peak;
 use crate::{Format, device};
@@ -23,10 +24,10 @@ use crate::{Format, device};
 /// What to measure, on a network of NAS-Bench-201 with 32 × 32 images of noise.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The criterion
+    /// The criterion, or a training step
     #[arg(value_enum)]
-    criterion: Kind,
-    /// The architecture to probe; without it a whole split is decided: every edge in three contexts
+    work: Kind,
+    /// The architecture; without it a whole split is decided: every edge in three contexts
     arch: Option<String>,
     /// Channels of the first stage
     #[arg(long, default_value_t = 16)]
@@ -49,6 +50,8 @@ enum Kind {
     Lid,
     /// The gradient of the loss on the shared weights: forward and backward
     Gradient,
+    /// A training step of one architecture, with momentum and clipping; no split can be decided by it
+    Step,
 }
 
 /// Contexts in which every edge is compared for a whole decision.
@@ -72,6 +75,15 @@ const CUT: CutOptions = CutOptions {
     sizes: Sizes::Balanced,
     objective: Objective::IntraSum,
     edge_score: EdgeScore::Gap,
+};
+
+const STEP: StepOptions = StepOptions {
+    lr: 0.01,
+    optimizer: Optimizer::Sgd { momentum: 0.9, lookahead: Lookahead::Nesterov },
+    weight_decay: 5e-4,
+    max_gradient_norm: Some(5.0),
+    label_smoothing: 0.0,
+    averaging: None,
 };
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
@@ -121,7 +133,7 @@ impl Work<'_> {
     fn run(&self, batch: &Batch) -> Result<()> {
         let Some(arch) = &self.options.arch else { return self.decide(batch) };
         let arch = self.space.parse(arch)?;
-        match self.options.criterion {
+        match self.options.work {
             Kind::Lid => {
                 let lids = tap_lids(self.supernet, &[arch], batch, &LID)?;
                 ensure!(!lids[0].is_empty(), "the architecture has no tap");
@@ -130,14 +142,18 @@ impl Work<'_> {
                 let gradient = self.supernet.shared_gradient(&arch, batch, EdgeId(0))?;
                 ensure!(!gradient.is_empty(), "the architecture has no gradient");
             }
+            Kind::Step => {
+                self.supernet.fork().train_step(batch, &arch, &STEP)?;
+            }
         }
         Ok(())
     }
 
     fn decide(&self, batch: &Batch) -> Result<()> {
-        let criterion: Box<dyn Criterion> = match self.options.criterion {
+        let criterion: Box<dyn Criterion> = match self.options.work {
             Kind::Lid => Box::new(LidCriterion { options: LID, cut: CUT }),
             Kind::Gradient => Box::new(GradientCriterion { measure: Measure::Cosine, cut: CUT }),
+            Kind::Step => bail!("a step needs an architecture"),
         };
         // In some contexts an edge reaches no tap, so that one is not enough.
         let (mask, batches) = (self.space.full_mask(), vec![batch.clone(); N_CONTEXTS]);
