@@ -59,9 +59,27 @@ fn step(x: Tensor<4>, weights: Weights) -> Weights {
     })
 }
 
-/// Products and sums that depend on themselves alone, enough of them to fill all pipes.
+/// Products and sums that depend on themselves alone, enough of them to fill all pipes and no more than
+/// there are registers for.
 struct Peak {
     n_rounds: usize,
+}
+
+impl Peak {
+    /// As many products of vectors, by so many chains.
+    #[inline(always)]
+    fn chains<L: Lanes, const N: usize>(self) -> [f32; LANES] {
+        let (factor, addend) = (L::splat(black_box(0.5)), L::splat(black_box(1.0)));
+        let mut chains = [L::splat(0.0); N];
+        for _ in 0..self.n_rounds * LANES / N {
+            for chain in &mut chains {
+                *chain = chain.mul_add(factor, addend);
+            }
+        }
+        let mut all = [L::splat(0.0); LANES];
+        all[..N].copy_from_slice(&chains);
+        L::sums(all)
+    }
 }
 
 impl Work for Peak {
@@ -69,14 +87,7 @@ impl Work for Peak {
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> Self::Output {
-        let (factor, addend) = (L::splat(black_box(0.5)), L::splat(black_box(1.0)));
-        let mut chains = [L::splat(0.0); LANES];
-        for _ in 0..self.n_rounds {
-            for chain in &mut chains {
-                *chain = chain.mul_add(factor, addend);
-            }
-        }
-        L::sums(chains)
+        if L::IS_REGISTER { self.chains::<L, LANES>() } else { self.chains::<L, 4>() }
     }
 }
 

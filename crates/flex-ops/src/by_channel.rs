@@ -49,8 +49,9 @@ pub(crate) fn weight_gradient<L: Lanes>(
     let work = Products { geometry, offsets, image, positions };
     let n_rows = positions.len() / n_columns(geometry);
     match (offsets.len(), n_rows / LANES % 2) {
-        (9, 0) => tiles::<L, 2, 9>(work, n_rows, sums),
-        (9, _) => tiles::<L, 1, 9>(work, n_rows, sums),
+        (9, 0) if L::IS_REGISTER => tiles::<L, 2, 9>(work, n_rows, sums),
+        (9, _) if L::IS_REGISTER => tiles::<L, 1, 9>(work, n_rows, sums),
+        (9, _) => tiles::<L, 1, 3>(work, n_rows, sums),
         _ => tiles::<L, 1, 1>(work, n_rows, sums),
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! Everything here is inlined into the entry points of [`lanes::Isa::run`].
 
+use std::ops::Range;
+
 use lanes::{LANES, Lanes};
 
 use crate::geometry::{Packed, ROWS, TILE};
@@ -19,7 +21,7 @@ pub(crate) struct Planes<'a> {
     pub(crate) plane: usize,
 }
 
-/// Convolves padded planes `[n_in]` into output planes `[n_out]` of `step` numbers, whole tiles;
+/// Convolves padded planes `[n_in]` into output planes `[n_out]` of `step` numbers, whole vectors;
 /// tap t reads at the distance `offsets[t]` from an output position.
 #[inline(always)]
 pub(crate) fn convolve<L: Lanes>(
@@ -32,10 +34,43 @@ pub(crate) fn convolve<L: Lanes>(
     let per_block = packed.n_in * offsets.len() * ROWS;
     let blocks = packed.weights.chunks_exact(per_block);
     for (weights, out) in blocks.zip(out.chunks_mut(ROWS * step)) {
-        for start in (0..step).step_by(TILE) {
-            let sums = tile::<L>(weights, offsets, padded, packed.n_in, start);
+        let block = Block { weights, offsets, inputs: padded, n_in: packed.n_in };
+        if L::IS_REGISTER {
+            let n_wide = step / TILE * TILE;
+            tiles::<L, ROWS, { TILE / LANES }>(block, step, 0..n_wide, out);
+            tiles::<L, ROWS, 1>(block, step, n_wide..step, out);
+        } else {
+            tiles::<L, FEW_ROWS, 1>(block, step, 0..step, out);
+        }
+    }
+}
+
+/// Rows of a tile where a vector takes several registers: its sums must fit into all there are.
+pub(crate) const FEW_ROWS: usize = ROWS / 2;
+
+/// `ROWS` output channels: their weights, and what they see.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    /// `[n_in][taps][ROWS]`.
+    weights: &'a [f32],
+    offsets: &'a [usize],
+    inputs: Planes<'a>,
+    n_in: usize,
+}
+
+/// `R` output channels at `V` vectors of positions at a time.
+#[inline(always)]
+fn tiles<L: Lanes, const R: usize, const V: usize>(
+    block: Block<'_>,
+    step: usize,
+    positions: Range<usize>,
+    out: &mut [f32],
+) {
+    for start in positions.step_by(V * LANES) {
+        for (group, out) in out.chunks_mut(R * step).enumerate() {
+            let sums = tile::<L, R, V>(block, group, start);
             for (sums, out) in sums.iter().zip(out.chunks_exact_mut(step)) {
-                for (sum, to) in sums.iter().zip(out[start..start + TILE].as_chunks_mut().0) {
+                for (sum, to) in sums.iter().zip(out[start..][..V * LANES].as_chunks_mut().0) {
                     sum.store(to);
                 }
             }
@@ -43,25 +78,25 @@ pub(crate) fn convolve<L: Lanes>(
     }
 }
 
-/// `ROWS` output channels at `TILE` positions.
+/// A tile of the channels of a group.
 #[inline(always)]
-fn tile<L: Lanes>(
-    weights: &[f32],
-    offsets: &[usize],
-    padded: Planes<'_>,
-    n_in: usize,
+fn tile<L: Lanes, const R: usize, const V: usize>(
+    block: Block<'_>,
+    group: usize,
     start: usize,
-) -> [[L; TILE / LANES]; ROWS] {
-    let mut sums = [[L::splat(0.0); TILE / LANES]; ROWS];
+) -> [[L; V]; R] {
+    let Block { weights, offsets, inputs, n_in } = block;
+    let mut sums = [[L::splat(0.0); V]; R];
     let (columns, _) = weights.as_chunks::<ROWS>();
-    let inputs = padded.values.chunks_exact(padded.plane).take(n_in);
+    let inputs = inputs.values.chunks_exact(inputs.plane).take(n_in);
     for (input, columns) in inputs.zip(columns.chunks_exact(offsets.len())) {
         for (offset, column) in offsets.iter().zip(columns) {
-            let mut pixels = [L::splat(0.0); TILE / LANES];
-            let window: &[f32; TILE] = chunk(input, start + offset);
+            let mut pixels = [L::splat(0.0); V];
+            let window = &input[start + offset..][..V * LANES];
             for (pixels, window) in pixels.iter_mut().zip(window.as_chunks().0) {
                 *pixels = L::load(window);
             }
+            let column: &[f32; R] = &column.as_chunks().0[group];
             for (sums, weight) in sums.iter_mut().zip(column) {
                 let weight = L::splat(*weight);
                 for (sum, pixels) in sums.iter_mut().zip(pixels) {
@@ -85,12 +120,28 @@ pub(crate) fn weight_gradient<L: Lanes>(
     outputs: Planes<'_>,
     gradient: &mut [f32],
 ) {
+    if L::IS_REGISTER {
+        weight_rows::<L, ROWS>(step, [n_out, n_in], images, outputs, gradient);
+    } else {
+        weight_rows::<L, FEW_ROWS>(step, [n_out, n_in], images, outputs, gradient);
+    }
+}
+
+/// `R` output channels at a time.
+#[inline(always)]
+fn weight_rows<L: Lanes, const R: usize>(
+    step: usize,
+    [n_out, n_in]: [usize; 2],
+    images: Planes<'_>,
+    outputs: Planes<'_>,
+    gradient: &mut [f32],
+) {
     for input in 0..n_in {
-        for first in (0..n_out).step_by(ROWS) {
-            let n_rows = ROWS.min(n_out - first);
+        for first in (0..n_out).step_by(R) {
+            let n_rows = R.min(n_out - first);
             let images = Series { planes: images, first: input, every: n_in };
             let slopes = Series { planes: outputs, first, every: n_out };
-            let sums = products::<L, ROWS, 1>(&[0], step, images, slopes, n_rows);
+            let sums = products::<L, R, 1>(&[0], step, images, slopes, n_rows);
             for (row, [sums]) in sums.into_iter().enumerate().take(n_rows) {
                 gradient[(first + row) * n_in + input] += sum_of_lanes(sums);
             }

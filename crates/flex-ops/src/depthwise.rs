@@ -4,10 +4,9 @@
 
 use lanes::{LANES, Lanes};
 
-use crate::dense::{Planes, Series, chunk, products, sum_of_lanes};
-use crate::geometry::TILE;
+use crate::dense::{Planes, Series, products, sum_of_lanes};
 
-/// Convolves padded planes into output planes of `step` numbers, whole tiles; tap t of a channel's
+/// Convolves padded planes into output planes of `step` numbers, whole vectors; tap t of a channel's
 /// `weights` reads at the distance `offsets[t]` from an output position.
 #[inline(always)]
 pub(crate) fn convolve<L: Lanes>(
@@ -20,17 +19,36 @@ pub(crate) fn convolve<L: Lanes>(
     let inputs = padded.values.chunks_exact(padded.plane);
     let channels = inputs.zip(weights.chunks_exact(offsets.len()));
     for ((input, weights), out) in channels.zip(out.chunks_exact_mut(step)) {
-        for (tile, out) in out.as_chunks_mut::<TILE>().0.iter_mut().enumerate() {
-            let mut sums = [L::splat(0.0); TILE / LANES];
-            for (offset, weight) in offsets.iter().zip(weights) {
-                let (at, weight) = (tile * TILE + offset, L::splat(*weight));
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    *sum = weight.mul_add(L::load(chunk(input, at + i * LANES)), *sum);
-                }
+        // A vector waits for its last sum; others beside it fill the time.
+        let n_wide = step / (4 * LANES) * 4 * LANES;
+        let (wide, rest) = out.split_at_mut(n_wide);
+        tiles::<L, 4>(weights, offsets, input, wide);
+        let n_two = rest.len() / (2 * LANES) * 2 * LANES;
+        let (two, one) = rest.split_at_mut(n_two);
+        tiles::<L, 2>(weights, offsets, &input[n_wide..], two);
+        tiles::<L, 1>(weights, offsets, &input[n_wide + n_two..], one);
+    }
+}
+
+/// `V` vectors of positions at a time.
+#[inline(always)]
+fn tiles<L: Lanes, const V: usize>(
+    weights: &[f32],
+    offsets: &[usize],
+    input: &[f32],
+    out: &mut [f32],
+) {
+    for (tile, out) in out.chunks_exact_mut(V * LANES).enumerate() {
+        let mut sums = [L::splat(0.0); V];
+        for (offset, weight) in offsets.iter().zip(weights) {
+            let weight = L::splat(*weight);
+            let window = &input[tile * V * LANES + offset..][..V * LANES];
+            for (sum, window) in sums.iter_mut().zip(window.as_chunks().0) {
+                *sum = weight.mul_add(L::load(window), *sum);
             }
-            for (sum, to) in sums.iter().zip(out.as_chunks_mut().0) {
-                sum.store(to);
-            }
+        }
+        for (sum, to) in sums.iter().zip(out.as_chunks_mut().0) {
+            sum.store(to);
         }
     }
 }
@@ -47,9 +65,12 @@ pub(crate) fn weight_gradient<L: Lanes>(
     outputs: Planes<'_>,
     gradient: &mut [f32],
 ) {
+    // As many taps as sums fit into registers.
     match offsets.len() {
-        9 => weight_tiles::<L, 9>(offsets, step, images, outputs, gradient),
-        25 => weight_tiles::<L, 25>(offsets, step, images, outputs, gradient),
+        9 if L::IS_REGISTER => weight_tiles::<L, 9>(offsets, step, images, outputs, gradient),
+        9 => weight_tiles::<L, 3>(offsets, step, images, outputs, gradient),
+        25 if L::IS_REGISTER => weight_tiles::<L, 25>(offsets, step, images, outputs, gradient),
+        25 => weight_tiles::<L, 5>(offsets, step, images, outputs, gradient),
         49 => weight_tiles::<L, 7>(offsets, step, images, outputs, gradient),
         _ => weight_tiles::<L, 1>(offsets, step, images, outputs, gradient),
     }

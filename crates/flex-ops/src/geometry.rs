@@ -1,5 +1,7 @@
 //! How the planes of one convolution lie in memory.
 
+use lanes::LANES;
+
 /// Positions that one tile computes at once.
 pub(crate) const TILE: usize = 32;
 
@@ -68,9 +70,9 @@ impl Geometry {
         height * width
     }
 
-    /// Numbers of an output plane, whole tiles.
+    /// Numbers of an output plane, whole vectors.
     pub(crate) fn output_plane(self) -> usize {
-        (self.output_size()[0] * self.pitch()).next_multiple_of(TILE)
+        (self.output_size()[0] * self.pitch()).next_multiple_of(LANES)
     }
 
     /// Numbers of one phase of an image; every tile at every tap lies within.
@@ -111,9 +113,9 @@ impl Geometry {
         self.lead() + last + self.image_plane().max(self.output_plane())
     }
 
-    /// Numbers of a plane of image gradients, one phase in whole tiles.
+    /// Numbers of a plane of image gradients, one phase in whole vectors.
     pub(crate) fn image_plane(self) -> usize {
-        (self.height.div_ceil(self.stride) * self.pitch()).next_multiple_of(TILE)
+        (self.height.div_ceil(self.stride) * self.pitch()).next_multiple_of(LANES)
     }
 
     /// All pixels of an image, phase by phase.

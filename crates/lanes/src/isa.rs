@@ -77,7 +77,7 @@ pub trait Work {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2<W: Work>(work: W) -> W::Output {
-    work.run::<Portable>()
+    work.run::<crate::vector::Avx2>()
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -83,6 +83,84 @@ impl Lanes for Portable {
 
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
+pub(crate) struct Avx2([std::arch::x86_64::__m256; 2]);
+
+#[cfg(target_arch = "x86_64")]
+#[expect(
+    unsafe_code,
+    reason = "only the entry point that has looked for AVX2 and FMA names this type"
+)]
+impl Lanes for Avx2 {
+    const IS_REGISTER: bool = false;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: see the type.
+        Self([unsafe { std::arch::x86_64::_mm256_set1_ps(value) }; 2])
+    }
+
+    #[inline(always)]
+    fn load(values: &[f32; LANES]) -> Self {
+        let start = values.as_ptr();
+        // SAFETY: see the type; the array is as long as two registers, and need not be aligned.
+        unsafe {
+            let low = std::arch::x86_64::_mm256_loadu_ps(start);
+            Self([low, std::arch::x86_64::_mm256_loadu_ps(start.add(LANES / 2))])
+        }
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [f32; LANES]) {
+        let start = to.as_mut_ptr();
+        // SAFETY: see the type; the array is as long as two registers, and need not be aligned.
+        unsafe {
+            std::arch::x86_64::_mm256_storeu_ps(start, self.0[0]);
+            std::arch::x86_64::_mm256_storeu_ps(start.add(LANES / 2), self.0[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        let ([a, b], [c, d]) = (self.0, other.0);
+        // SAFETY: see the type.
+        unsafe {
+            Self([std::arch::x86_64::_mm256_sub_ps(a, c), std::arch::x86_64::_mm256_sub_ps(b, d)])
+        }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, addend: Self) -> Self {
+        let ([a, b], [c, d], [e, f]) = (self.0, factor.0, addend.0);
+        // SAFETY: see the type.
+        unsafe {
+            let low = std::arch::x86_64::_mm256_fmadd_ps(a, c, e);
+            Self([low, std::arch::x86_64::_mm256_fmadd_ps(b, d, f)])
+        }
+    }
+
+    #[inline(always)]
+    fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
+        Portable::sums(vectors.map(Self::portable))
+    }
+
+    #[inline(always)]
+    fn transpose(vectors: [Self; LANES]) -> [Self; LANES] {
+        Portable::transpose(vectors.map(Self::portable)).map(|vector| Self::load(&vector.0))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Avx2 {
+    #[inline(always)]
+    fn portable(self) -> Portable {
+        let mut lanes = [0.0; LANES];
+        self.store(&mut lanes);
+        Portable(lanes)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
 pub(crate) struct Avx512(std::arch::x86_64::__m512);
 
 #[cfg(target_arch = "x86_64")]
