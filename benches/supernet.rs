@@ -87,5 +87,28 @@ fn passes(criterion: &mut Criterion) {
     }
 }
 
-criterion_group! { name = networks; config = settings(); targets = archs, passes }
+/// Images a second against the size of a batch; `RAYON_NUM_THREADS=1` says what one thread does.
+fn batch_sizes(criterion: &mut Criterion) {
+    let (channels, cells, side) = SIZES[1];
+    let (space, device) = (space(channels, cells, side), Device::flex());
+    let arch = space.parse(MIXED).expect("an architecture of the space");
+    let mut rng = Seed::new(1).rng();
+    let network = Nb201Network::init(&space, &device.clone().autodiff(), &mut rng);
+    let mut supernet = Engine::new(network, &device);
+    let mut group = criterion.benchmark_group(format!("batch/C={channels},N={cells},side={side}"));
+    for n in [16, 32, 64, 128, 256] {
+        let batch = batch(side, n);
+        group.throughput(Throughput::Elements(n as u64));
+        group.bench_function(format!("step,n={n}"), |bencher| {
+            bencher.iter(|| supernet.train_step(black_box(&batch), &arch, &STEP));
+        });
+        group.bench_function(format!("score,n={n}"), |bencher| {
+            let batches = std::slice::from_ref(&batch);
+            bencher.iter(|| supernet.evaluate(&arch, black_box(batches), Statistics::OfBatch));
+        });
+    }
+    group.finish();
+}
+
+criterion_group! { name = networks; config = settings(); targets = archs, passes, batch_sizes }
 criterion_main!(networks);
