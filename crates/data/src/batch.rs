@@ -2,12 +2,12 @@
 
 use std::{ops::Range, sync::Arc};
 
-use image::ImageError;
 use rayon::prelude::*;
 use space::Seed;
 
 use crate::{
     Augment, DataError, Epoch, Gallery, Normalization, Prefetch, augment::Placement, gallery::Look,
+    pictures::Fault,
 };
 
 /// Normalized images with their classes, ready to become a tensor.
@@ -23,8 +23,8 @@ pub struct Batch {
 
 /// Draws batches from images.
 ///
-/// Cloning shares the images. Nothing here changes, so batches may be made on several threads, in
-/// any order. Pictures on disk are decoded on threads of their own, as many as the machine has; one that
+/// Cloning shares the images. A batch depends on none before it, so batches may be made on several
+/// threads, in any order. Pictures on disk are decoded on threads of their own, as many as the machine has; one that
 /// cannot be is left out, so that its batch is smaller.
 ///
 /// # Examples
@@ -139,7 +139,8 @@ impl Batches {
     ///
     /// # Errors
     ///
-    /// [`DataError::Unreadable`] if too many pictures on disk have been unreadable by now.
+    /// [`DataError::Unreadable`] if too many pictures on disk have been unreadable by now, and
+    /// [`DataError::NothingReadable`] if all of this batch are; [`DataError::Io`].
     ///
     /// # Panics
     ///
@@ -150,7 +151,11 @@ impl Batches {
         assert_eq!(epoch.order().len(), n_images, "images of the epoch and the batches");
 
         let rows = &epoch.order()[step * self.batch_size..][..self.batch_size];
-        self.of_rows(rows, Some(epoch.step_seed(step)))
+        let batch = self.of_rows(rows, Some(epoch.step_seed(step)))?;
+        if batch.labels.is_empty() {
+            return Err(DataError::NothingReadable { epoch: epoch.number(), step });
+        }
+        Ok(batch)
     }
 
     /// The images in `rows` as they are and in their order, in batches of `batch_size`; the last
@@ -169,18 +174,17 @@ impl Batches {
     /// # Panics
     ///
     /// If `rows` reaches beyond the images.
-    pub fn sequential(
-        &self,
-        rows: Range<usize>,
-    ) -> impl ExactSizeIterator<Item = Result<Batch, DataError>> {
+    pub fn sequential(&self, rows: Range<usize>) -> impl Iterator<Item = Result<Batch, DataError>> {
         let n_images = self.images.len();
         assert!(rows.end <= n_images, "rows {rows:?} of {n_images} images");
         let n_batches = rows.len().div_ceil(self.batch_size);
-        (0..n_batches).map(move |batch| {
+        let batches = (0..n_batches).map(move |batch| {
             let start = rows.start + batch * self.batch_size;
             let end = rows.end.min(start + self.batch_size);
             self.of_rows(&Vec::from_iter(start..end), None)
-        })
+        });
+        // Those of which no picture is readable are left out.
+        batches.filter(|batch| batch.as_ref().map_or(true, |batch| !batch.labels.is_empty()))
     }
 
     /// The same batches as [`batch`](Self::batch) for each of `steps`, made on a thread of their
@@ -207,7 +211,7 @@ impl Batches {
             let look = seed.and_then(|seed| Look::random(self.augment, seed, place));
             self.show(rows[place], look, &placements[place], out)
         };
-        let shown: Vec<Result<(), ImageError>> = match self.images.as_ref() {
+        let shown: Vec<Result<(), Fault>> = match self.images.as_ref() {
             Gallery::Images(_) => {
                 let outs = images.chunks_exact_mut(n_pixels).enumerate();
                 outs.map(|(place, out)| show(place, out)).collect()
@@ -221,19 +225,16 @@ impl Batches {
         for (place, (&row, shown)) in rows.iter().zip(shown).enumerate() {
             match shown {
                 Ok(()) => {
-                    images.copy_within(
-                        place * n_pixels..(place + 1) * n_pixels,
-                        labels.len() * n_pixels,
-                    );
+                    let to = labels.len();
+                    if to < place {
+                        images.copy_within(place * n_pixels..(place + 1) * n_pixels, to * n_pixels);
+                    }
                     labels.push(i32::from(self.images.labels()[row]));
                 }
-                Err(why) => self.images.note_unreadable(row, why)?,
+                Err(fault) => self.images.note(row, fault)?,
             }
         }
         images.truncate(labels.len() * n_pixels);
-        if labels.is_empty() {
-            return Err(DataError::NothingReadable { n_images: rows.len() });
-        }
         let [channels, height, width] = shape;
         Ok(Batch { shape: [labels.len(), channels, height, width], images, labels })
     }
@@ -252,7 +253,7 @@ impl Batches {
         look: Option<Look>,
         placement: &Placement,
         out: &mut [f32],
-    ) -> Result<(), ImageError> {
+    ) -> Result<(), Fault> {
         let [_, height, width] = self.images.shape();
         let shown = self.images.shown(row, look)?;
         let planes = shown.chunks_exact(height * width);

@@ -177,11 +177,19 @@ pub enum DataError {
         /// What the decoder said of it.
         source: image::ImageError,
     },
+    /// The part of pictures that is shown is no part of them.
+    #[error("the middle of a picture has {center} of its shorter side, not a share above 0")]
+    Center {
+        /// Share of the shorter side.
+        center: f64,
+    },
     /// A batch of which no picture could be decoded.
-    #[error("none of the {n_images} pictures of a batch is readable")]
+    #[error("epoch {epoch}, step {step}: no picture of the batch is readable")]
     NothingReadable {
-        /// Pictures that were tried.
-        n_images: usize,
+        /// The epoch.
+        epoch: u64,
+        /// The step in it, from 0.
+        step: usize,
     },
     /// Pictures of any size are read from a folder alone.
     #[error("{}: pictures of any size are read from a folder: unpack it", path.display())]

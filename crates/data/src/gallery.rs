@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use image::ImageError;
 use space::Seed;
 
-use crate::{Augment, DataError, Images, Jitter, Pictures, picture::Pixels, view::View};
+use crate::{
+    Augment, DataError, Images, Jitter, Pictures, picture::Pixels, pictures::Fault, view::View,
+};
 
 /// Labeled images in memory, or pictures on disk.
 ///
@@ -78,10 +79,22 @@ impl Gallery {
     }
 
     /// Names and counts an image that could not be shown.
-    pub(crate) fn note_unreadable(&self, row: usize, why: ImageError) -> Result<(), DataError> {
+    ///
+    /// # Errors
+    ///
+    /// If there are too many of them by now, or it is the disk's fault.
+    pub(crate) fn note(&self, row: usize, fault: Fault) -> Result<(), DataError> {
         match self {
-            Self::Images(_) => unreachable!("images in memory can be shown: {why}"),
-            Self::Pictures(pictures) => pictures.note_unreadable(row, why),
+            Self::Images(_) => unreachable!("images in memory can be shown: {fault:?}"),
+            Self::Pictures(pictures) => pictures.note(row, fault),
+        }
+    }
+
+    /// How many pictures of the whole data set have been found unreadable so far.
+    pub fn n_unreadable(&self) -> usize {
+        match self {
+            Self::Images(_) => 0,
+            Self::Pictures(pictures) => pictures.n_unreadable(),
         }
     }
 
@@ -103,11 +116,7 @@ impl Gallery {
     /// # Shapes
     ///
     /// - output: [`shape`](Self::shape)
-    pub(crate) fn shown(
-        &self,
-        row: usize,
-        look: Option<Look>,
-    ) -> Result<Cow<'_, [u8]>, ImageError> {
+    pub(crate) fn shown(&self, row: usize, look: Option<Look>) -> Result<Cow<'_, [u8]>, Fault> {
         let [n_channels, height, width] = self.shape();
         let mut rng = look.map(|look| look.seed.rng());
         let mut random_view = |size| {

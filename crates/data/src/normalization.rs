@@ -1,10 +1,9 @@
 //! Mean and spread of the channels.
 
-use image::ImageError;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Gallery, Images, Pictures};
+use crate::{DataError, Gallery, Images, Pictures, pictures::Fault};
 
 /// Pictures on disk that are measured.
 const N_MEASURED: usize = 1000;
@@ -44,7 +43,8 @@ impl Normalization {
     ///
     /// # Errors
     ///
-    /// [`DataError::ConstantChannel`] if a channel has one value everywhere, or there is no image.
+    /// [`DataError::ConstantChannel`] if a channel has one value everywhere, or there is no image;
+    /// [`DataError::Unreadable`] if too many pictures on disk have been unreadable by now.
     pub fn of(images: &Gallery) -> Result<Self, DataError> {
         let counts = match images {
             Gallery::Images(of) => of_images(of),
@@ -90,7 +90,7 @@ fn of_pictures(images: &Gallery, pictures: &Pictures) -> Result<Counts, DataErro
         add(&mut counts, &shown);
         Ok(counts)
     };
-    let counted: Vec<Result<Counts, ImageError>> =
+    let counted: Vec<Result<Counts, Fault>> =
         pictures.pool().install(|| rows.par_iter().map(count).collect());
     let mut total = vec![[0; 256]; images.shape()[0]];
     for (row, counts) in rows.into_iter().zip(counted) {
@@ -99,7 +99,7 @@ fn of_pictures(images: &Gallery, pictures: &Pictures) -> Result<Counts, DataErro
                 let pairs = total.iter_mut().flatten().zip(counts.iter().flatten());
                 pairs.for_each(|(total, count)| *total += count);
             }
-            Err(why) => images.note_unreadable(row, why)?,
+            Err(fault) => images.note(row, fault)?,
         }
     }
     Ok(total)

@@ -98,15 +98,30 @@ impl Picture {
 }
 
 const START_OF_IMAGE: [u8; 2] = [0xff, 0xd8];
-const START_OF_SCAN: [u8; 2] = [0xff, 0xda];
-const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
+const END_OF_IMAGE: u8 = 0xd9;
 
-/// Whether a JPEG file does not end after its last scan; the decoder would make up the rest.
+/// Whether a JPEG file ends before the marker that ends its picture; the decoder would make up the rest.
 ///
-/// Neither marker occurs within a scan. A thumbnail has both, before the scans of the picture.
+/// What follows that marker does not matter, nor what segments hold, as thumbnails do.
 fn is_cut_off(bytes: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    last(END_OF_IMAGE) < last(START_OF_SCAN) || last(END_OF_IMAGE).is_none()
+    let mut rest = &bytes[START_OF_IMAGE.len()..];
+    loop {
+        // Within a scan a marker's first byte is followed by 0, and marks of restarts stand by themselves.
+        let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
+        let Some(start) = rest.windows(2).position(is_marker) else { return true };
+        match rest[start + 1] {
+            END_OF_IMAGE => return false,
+            _ => {
+                let segment = &rest[start + 2..];
+                let Some(length) = segment.first_chunk() else { return true };
+                // The numbers of a scan follow the segment that starts it, up to the next marker.
+                let Some(after) = segment.get(usize::from(u16::from_be_bytes(*length))..) else {
+                    return true;
+                };
+                rest = after;
+            }
+        }
+    }
 }
 
 /// One channel after the other.
@@ -164,8 +179,9 @@ mod tests {
         let picture = image::GrayImage::from_fn(40, 30, level);
         picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
         let bytes = bytes.into_inner();
-        // Some programs write zeros after the end.
-        for whole in [bytes.clone(), [bytes.as_slice(), &[0; 9]].concat()] {
+        // Cameras write what they like after the end.
+        for after in [&[][..], &[0; 9], &[0xff, 0xda, 7, 0xff]] {
+            let whole = [bytes.as_slice(), after].concat();
             assert_eq!(Picture::decode(&whole).unwrap().size, [30, 40]);
         }
         for n in 0..bytes.len() - 1 {

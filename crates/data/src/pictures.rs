@@ -2,9 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::available_parallelism,
 };
 
@@ -39,6 +39,10 @@ pub struct PictureFolder {
 impl PictureFolder {
     /// The data set in an existing folder; its pictures are listed and not read.
     pub(crate) fn open(self, name: String) -> Result<Dataset, DataError> {
+        let is_share = 0.0 < self.center && self.center <= 1.0;
+        if !is_share {
+            return Err(DataError::Center { center: self.center });
+        }
         let files = tree::files(&self.folder)?;
         let classes = Classes::of(&self.folder, files.iter().map(|(address, _)| address))?;
         let (mut train, mut test) = (Vec::new(), Vec::new());
@@ -127,6 +131,11 @@ impl Pictures {
         }
     }
 
+    /// How many pictures of the whole data set have been found unreadable so far.
+    pub fn n_unreadable(&self) -> usize {
+        self.files.unreadable().len()
+    }
+
     /// Share of the shorter side that is shown where nothing is random.
     pub(crate) fn center(&self) -> f64 {
         self.files.folder.center
@@ -137,20 +146,24 @@ impl Pictures {
         &self.files.pool
     }
 
-    pub(crate) fn decode(&self, row: usize) -> Result<Picture, ImageError> {
-        let bytes = fs::read(self.files.path(self.rows[row])).map_err(ImageError::IoError)?;
-        Picture::decode(&bytes)
+    pub(crate) fn decode(&self, row: usize) -> Result<Picture, Fault> {
+        let bytes = fs::read(self.files.path(self.rows[row])).map_err(Fault::Disk)?;
+        Picture::decode(&bytes).map_err(Fault::Picture)
     }
 
     /// Names and counts a picture that could not be decoded.
     ///
     /// # Errors
     ///
-    /// If there are too many of them by now.
-    pub(crate) fn note_unreadable(&self, row: usize, why: ImageError) -> Result<(), DataError> {
+    /// If there are too many of them by now, or it is the disk's fault.
+    pub(crate) fn note(&self, row: usize, fault: Fault) -> Result<(), DataError> {
         let files = &self.files;
         let place = self.rows[row];
-        let mut unreadable = files.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = match fault {
+            Fault::Disk(error) => return Err(DataError::io(files.path(place))(error)),
+            Fault::Picture(why) => why,
+        };
+        let mut unreadable = files.unreadable();
         if unreadable.insert(place) {
             tracing::warn!("{}: skipped: {why}", files.path(place).display());
         }
@@ -164,7 +177,20 @@ impl Pictures {
     }
 }
 
+/// Why a picture is not shown.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// Its file cannot be read, which says nothing of the picture.
+    Disk(io::Error),
+    /// It cannot be decoded.
+    Picture(ImageError),
+}
+
 impl Files {
+    fn unreadable(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn path(&self, place: usize) -> PathBuf {
         let Address { part, class, file } = &self.addresses[place];
         [Path::new(part.folder()), class.as_ref(), file.as_ref()]
@@ -287,14 +313,29 @@ mod tests {
         assert_eq!(Normalization::of(&images.at(4).unwrap()).unwrap().mean.len(), 3);
         assert_eq!(alone.labels.len(), 3);
         let singles = Batches::new(
-            Arc::new(images),
+            Arc::new(images.at(4).unwrap()),
             &Normalization { mean: vec![0.0; 3], std: vec![1.0; 3] },
             Augment::NONE,
             1,
         )
         .unwrap();
-        let none = singles.sequential(1..2).next().unwrap().unwrap_err();
-        expect!["none of the 1 pictures of a batch is readable"].assert_eq(&none.to_string());
+        let n_shown =
+            singles.sequential(0..5).map(|batch| batch.unwrap().labels.len()).sum::<usize>();
+        assert_eq!((n_shown, singles.sequential(1..2).count()), (3, 0));
+        let epoch = singles.epoch(Seed::new(1), 2);
+        let made: Vec<_> = singles.prefetch(epoch.clone(), 0..5, 1).collect();
+        for (step, (batch, &row)) in made.into_iter().zip(epoch.order()).enumerate() {
+            match batch {
+                Ok(batch) => assert_eq!(batch.labels, [i32::from(images.labels()[row])]),
+                Err(error) => {
+                    assert!([1, 4].contains(&row));
+                    let expected =
+                        format!("epoch 2, step {step}: no picture of the batch is readable");
+                    assert_eq!(error.to_string(), expected);
+                }
+            }
+        }
+        assert_eq!(images.n_unreadable(), 2);
 
         let (folder, dataset) = loaded(&spoiled, 0.2);
         let many =

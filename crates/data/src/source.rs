@@ -20,7 +20,7 @@ use crate::{
 const CIFAR_10_TREE: &str = "cifar10-images.tar.gz";
 
 /// Goes into the name of cached files: a change to the import must not meet an old file.
-const IMPORT_VERSION: u32 = 1;
+const IMPORT_VERSION: u32 = 2;
 
 /// A data set by name, or a tree of pictures by path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,28 +85,23 @@ impl Source {
     }
 
     pub(crate) fn locate(&self, archives: Option<&Path>) -> Result<Found, DataError> {
-        let Self::Pictures(pictures) = self else {
-            return self.origin(archives).map(Found::Origin);
-        };
-        let folder = existing(&pictures.folder, archives)?;
-        if !folder.is_dir() {
-            return Err(DataError::NoPictureFolder { path: folder });
-        }
-        Ok(Found::Pictures(PictureFolder { folder, ..pictures.clone() }))
-    }
-
-    fn origin(&self, archives: Option<&Path>) -> Result<Origin, DataError> {
         let (wanted, layout, tree) = match self {
-            Self::Digits => return Ok(Origin::Bundled),
-            Self::Tree(path) | Self::Pictures(PictureFolder { folder: path, .. }) => {
-                return Ok(Origin::Tree(existing(path, archives)?));
+            Self::Digits => return Ok(Found::Origin(Origin::Bundled)),
+            Self::Tree(path) => return Ok(Found::Origin(Origin::Tree(existing(path, archives)?))),
+            Self::Pictures(pictures) => {
+                let folder = existing(&pictures.folder, archives)?;
+                return if folder.is_dir() {
+                    Ok(Found::Pictures(PictureFolder { folder, ..pictures.clone() }))
+                } else {
+                    Err(DataError::NoPictureFolder { path: folder })
+                };
             }
             Self::Imagenet16_120 => {
                 let wanted = "ImageNet16/train_data_batch_1 … 10 and ImageNet16/val_data";
                 let Some(folder) = archives else { return Err(DataError::NoFolder { wanted }) };
                 let path = folder.join(imagenet16::FOLDER);
                 return if imagenet16::files(&path).iter().all(|file| file.exists()) {
-                    Ok(Origin::Imagenet16(path))
+                    Ok(Found::Origin(Origin::Imagenet16(path)))
                 } else {
                     Err(DataError::MissingArchive { wanted, folder: folder.into() })
                 };
@@ -120,10 +115,10 @@ impl Source {
         let Some(folder) = archives else { return Err(DataError::NoFolder { wanted }) };
         let binary = folder.join(layout.archive);
         if binary.exists() {
-            return Ok(Origin::Cifar(binary, layout));
+            return Ok(Found::Origin(Origin::Cifar(binary, layout)));
         }
         match tree.map(|name| folder.join(name)).filter(|path| path.exists()) {
-            Some(path) => Ok(Origin::Tree(path)),
+            Some(path) => Ok(Found::Origin(Origin::Tree(path))),
             None => Err(DataError::MissingArchive { wanted, folder: folder.into() }),
         }
     }

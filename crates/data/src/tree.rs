@@ -15,7 +15,7 @@ use crate::{
     picture::{Address, Part, Picture, Pixels},
 };
 
-/// Pictures held undecoded at a time.
+/// Decoded held undecoded at a time.
 const CHUNK: usize = 2048;
 
 /// Imports the tree at `path`, a folder or an archive.
@@ -23,7 +23,7 @@ const CHUNK: usize = 2048;
 /// Classes are sorted by name, pictures by class and file name. Where there is no `test`, `val` is
 /// tested. There are three channels, or one if every picture is gray.
 pub(crate) fn import(path: &Path) -> Result<Content, DataError> {
-    let mut pictures = Pictures { path, size: None, decoded: BTreeMap::new() };
+    let mut pictures = Decoded { path, size: None, decoded: BTreeMap::new() };
     if path.is_dir() {
         for chunk in files(path)?.chunks(CHUNK) {
             pictures.extend(chunk.to_vec(), |file| {
@@ -72,13 +72,13 @@ fn children(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 }
 
 /// Decoded pictures of one size.
-struct Pictures<'a> {
+struct Decoded<'a> {
     path: &'a Path,
     size: Option<[usize; 2]>,
     decoded: BTreeMap<Address, Pixels>,
 }
 
-impl Pictures<'_> {
+impl Decoded<'_> {
     /// Reads and decodes in parallel; an error is that of the first faulty picture.
     fn extend<T: Send>(
         &mut self,

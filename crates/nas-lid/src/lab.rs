@@ -171,16 +171,19 @@ impl Lab {
         let test = self.test.as_ref().context("test images are for networks trained alone")?;
         let order = test.epoch(self.seed.child("data/test"), 0);
         let steps: Vec<usize> = (0..test.n_steps()).collect();
-        let mut n_right = 0.0;
+        let (mut n_right, mut n_images) = (0.0, 0);
         // As many at once as validation images.
         for steps in steps.chunks(self.evaluation.len()) {
             let batches = steps.iter().map(|&step| test.batch(&order, step));
             let batches: Vec<Batch> = batches.collect::<Result<_, _>>()?;
+            // Not all of one size where pictures are unreadable.
+            let n: usize = batches.iter().map(|batch| batch.labels.len()).sum();
             let evaluation = supernet.evaluate(arch, &batches, self.statistics());
-            n_right += evaluation.accuracy.fraction() * steps.len() as f64;
+            n_right += evaluation.accuracy.fraction() * n as f64;
+            n_images += n;
         }
         // What was measured here is known to be test images.
-        Ok(Accuracy::from_fraction((n_right / steps.len() as f64).min(1.0)))
+        Ok(Accuracy::from_fraction((n_right / n_images as f64).min(1.0)))
     }
 
     fn statistics(&self) -> Statistics<'_> {

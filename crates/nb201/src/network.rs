@@ -129,32 +129,31 @@ impl Cell {
     /// - `x` and output: `[b, c, h, w]`
     fn forward(&self, x: Tensor<4>, arch: &Arch, pass: &mut Pass<'_>) -> Tensor<4> {
         let live = live_edges(arch);
+        let (dims, device) = (x.dims(), x.device());
         let mut nodes: [Option<Tensor<4>>; N_NODES] = Default::default();
-        // Only where they are needed: an activation is what probing takes most memory for.
-        let zeros = |nodes: &[Option<Tensor<4>>; N_NODES]| {
-            nodes[0].as_ref().expect("the input is always there").zeros_like()
-        };
         nodes[0] = Some(x);
-        for (edge, &(from, to)) in EDGES.iter().enumerate() {
-            if live[edge]
-                && let Some(input) = nodes[from].clone()
-            {
-                let term =
-                    self.edges[edge].forward(input, Operation::of(arch.op(EdgeId(edge))), pass);
+        // Node by node, and each is given up once its edges have run: an activation is what probing
+        // takes most memory for.
+        for from in 0..N_NODES - 1 {
+            let node = nodes[from].take();
+            if 0 < from {
+                match &node {
+                    Some(node) => pass.tap(Taps::Nodes, node),
+                    None => pass.tap(Taps::Nodes, &Tensor::zeros(dims, &device)),
+                }
+            }
+            let Some(node) = node else { continue };
+            let leaving = EDGES.iter().enumerate().filter(|(_, ends)| ends.0 == from);
+            for (edge, &(_, to)) in leaving.filter(|&(edge, _)| live[edge]) {
+                let operation = Operation::of(arch.op(EdgeId(edge)));
+                let term = self.edges[edge].forward(node.clone(), operation, pass);
                 nodes[to] = Some(match nodes[to].take() {
                     Some(sum) => sum + term,
                     None => term,
                 });
             }
-            let is_complete = EDGES.get(edge + 1).is_none_or(|&(_, next)| next != to);
-            if is_complete && to < N_NODES - 1 {
-                match &nodes[to] {
-                    Some(node) => pass.tap(Taps::Nodes, node),
-                    None => pass.tap(Taps::Nodes, &zeros(&nodes)),
-                }
-            }
         }
-        nodes[N_NODES - 1].take().unwrap_or_else(|| zeros(&nodes))
+        nodes[N_NODES - 1].take().unwrap_or_else(|| Tensor::zeros(dims, &device))
     }
 }
 
