@@ -49,9 +49,9 @@ pub(crate) struct Options {
 enum Experiment {
     /// The whole line on NAS-Bench-201.
     Nb201,
-    /// The whole line on ProxylessNAS, against networks trained alone.
+    /// The whole line on ProxylessNAS; on CIFAR-10 and digits against networks trained alone.
     Proxyless,
-    /// The whole line on Once-for-All, against networks trained alone.
+    /// The whole line on Once-for-All; on CIFAR-10 and digits against networks trained alone.
     Ofa,
     /// Memory and time of a split decision by LID and by gradients; has no profiles.
     Memory,

@@ -9,8 +9,9 @@ use crate::Jitter;
 
 /// Random changes to training images.
 ///
-/// They apply in this order: a part of the image is cut out and resized, its colors change, it is padded
-/// with black and cropped to its old size, mirrored, normalized, and a square or rectangle of it set to 0, the mean of the training images.
+/// They apply in this order: a part of the image is cut out and resized, its colors change, it is
+/// padded with black and cropped to its old size, mirrored, normalized, and a square or rectangle of it
+/// set to 0, the mean of the training images.
 ///
 /// # Examples
 ///

@@ -24,8 +24,8 @@ pub struct Batch {
 /// Draws batches from images.
 ///
 /// Cloning shares the images. A batch depends on none before it, so batches may be made on several
-/// threads, in any order. Pictures on disk are decoded on threads of their own, as many as the machine has; one that
-/// cannot be is left out, so that its batch is smaller.
+/// threads, in any order. Pictures on disk are decoded on threads of their own, as many as the machine
+/// has; one that cannot be is left out, so that its batch is smaller.
 ///
 /// # Examples
 ///

@@ -3,9 +3,10 @@
 //! *Floor 1. May be used by every crate above it; knows no tensor library.*
 //!
 //! A [`Source`] names a data set, [`Dataset::load`] imports it once and afterwards reads one cached
-//! file, or, where pictures are of any size, lists them to decode each when it is shown. [`split`] holds validation images out of the training images, and [`Batches`] turns
-//! [`Images`] into normalized numbers. Every random choice is drawn from a named [`space::Seed`],
-//! so a batch is a function of seed, epoch and step alone.
+//! file, or, where pictures are of any size, lists them to decode each when it is shown. [`split`]
+//! holds validation images out of the training images, and [`Batches`] turns [`Images`] and
+//! [`Pictures`] into normalized numbers. Every random choice is drawn from a named [`space::Seed`],
+//! so a batch of a data set is a function of seed, epoch and step alone.
 //!
 //! # Shapes
 //!

@@ -160,6 +160,12 @@ mod tests {
         }
 
         #[test]
+        fn centers_lie_in_the_image(size in prop::array::uniform2(1usize..600), share in 0.001..=1.0) {
+            let planes = vec![7; size[0] * size[1]];
+            prop_assert_eq!(View::center(size, share).resized(&planes, size, [3, 4]), [7; 12]);
+        }
+
+        #[test]
         fn random_views_have_the_area_and_ratio_they_should(least in 0.1..0.7, seed in 0u64..) {
             let view = View::random([400, 400], least, &mut Seed::new(seed).rng());
             let area = view.width * view.height / 160_000.0;

@@ -5,7 +5,7 @@
 
 use lanes::{LANES, Lanes};
 
-use crate::dense::{Planes, chunk};
+use crate::dense::Planes;
 use crate::geometry::Geometry;
 
 /// How many numbers one position, or one weight of all outputs, takes.
@@ -132,4 +132,9 @@ pub(crate) fn weights(sums: &[f32], n_out: usize, n_taps: usize) -> Vec<f32> {
     let n_in = sums.len() / (n_rows * n_taps);
     let of_output = |output| (0..n_in * n_taps).map(move |weight| sums[weight * n_rows + output]);
     (0..n_out).flat_map(of_output).collect()
+}
+
+#[inline(always)]
+fn chunk<const N: usize>(values: &[f32], start: usize) -> &[f32; N] {
+    values[start..start + N].as_array().expect("the slice has this length")
 }

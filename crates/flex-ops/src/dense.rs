@@ -9,10 +9,8 @@ use lanes::{LANES, Lanes};
 
 use crate::geometry::{Packed, ROWS, TILE};
 
-#[inline(always)]
-pub(crate) fn chunk<const N: usize>(values: &[f32], start: usize) -> &[f32; N] {
-    values[start..start + N].as_array().expect("the slice has this length")
-}
+/// Rows of a tile where a vector takes several registers: its sums must fit into all there are.
+const FEW_ROWS: usize = ROWS / 2;
 
 /// Planes of some numbers each, one after the other.
 #[derive(Clone, Copy)]
@@ -44,9 +42,6 @@ pub(crate) fn convolve<L: Lanes>(
         }
     }
 }
-
-/// Rows of a tile where a vector takes several registers: its sums must fit into all there are.
-pub(crate) const FEW_ROWS: usize = ROWS / 2;
 
 /// `ROWS` output channels: their weights, and what they see.
 #[derive(Clone, Copy)]

@@ -2,10 +2,10 @@
 
 use lanes::LANES;
 
-/// Positions that one tile computes at once.
+/// Positions that a wide tile computes at once.
 pub(crate) const TILE: usize = 32;
 
-/// Channels that one tile computes at once.
+/// Channels whose weights lie beside each other: those of a wide tile.
 pub(crate) const ROWS: usize = 8;
 
 /// A convolution padded by half its kernel.

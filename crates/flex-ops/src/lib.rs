@@ -3,7 +3,8 @@
 //! *Floor 1. May be used by supernets; knows no network.*
 //!
 //! burn's CPU backend computes ReLU, convolution and batch norm as a dozen passes over memory and
-//! their gradients as more. Here they are one node of the graph that keeps one tensor.
+//! their gradients as more. Here they are one node of the graph that keeps one tensor beside its input, or
+//! none where it is as fast to convolve again.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};

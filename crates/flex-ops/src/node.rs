@@ -50,14 +50,8 @@ pub(crate) fn conv_norm(
     let convolved = convolve(shape, &images, &weights, given);
     let channels =
         channels(&convolved, &contiguous(scale.primitive()), &contiguous(shift.primitive()));
-    let Convolved { mut values, mean, variance } = convolved;
-    let (output, kept) = if shape.is_computed_again() {
-        forward::normalize_in_place(Isa::widest(), shape, &mut values, &channels);
-        (values, None)
-    } else {
-        let output = forward::normalize(Isa::widest(), shape, &values, &channels);
-        (output, Some(tensor(values, &[shape.n_images, shape.output()])))
-    };
+    let Convolved { values, mean, variance } = convolved;
+    let (output, kept) = normalize(shape, values, &channels);
     let output = tensor(shape.unstack(output, n_out), &shape.output_dims());
     let nodes = [x.node(), weight.node(), scale.node(), shift.node()];
     let output = match ConvNorm.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
@@ -110,6 +104,20 @@ fn convolve(
             Convolved { mean, variance, ..convolved }
         }
     }
+}
+
+/// The output, and the values if they are to be kept.
+fn normalize(
+    shape: Shape,
+    mut values: Vec<f32>,
+    channels: &[[f32; 2]],
+) -> (Vec<f32>, Option<FlexTensor>) {
+    if shape.is_computed_again() {
+        forward::normalize_in_place(Isa::widest(), shape, &mut values, channels);
+        return (values, None);
+    }
+    let output = forward::normalize(Isa::widest(), shape, &values, channels);
+    (output, Some(tensor(values, &[shape.n_images, shape.output()])))
 }
 
 /// Factor and shift that normalize each channel.

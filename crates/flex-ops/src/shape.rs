@@ -52,8 +52,8 @@ impl Shape {
 
     /// Whether backward convolves again instead of keeping what the convolution gave.
     ///
-    /// From few channels that takes hardly longer than to write and read memory, and it saves a third to a
-    /// half of what a network of such convolutions keeps.
+    /// From few channels to at least as many that takes hardly longer than to write and read memory, and it
+    /// halves what such a convolution keeps.
     pub(crate) fn is_computed_again(&self) -> bool {
         let is_cheap = self.geometry.kernel == 1 && self.n_in <= MOST_COMPUTED_AGAIN;
         self.groups == Groups::One && is_cheap && self.n_in <= self.n_out

@@ -140,22 +140,31 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
-        Portable::sums(vectors.map(Self::portable))
+        Portable::sums(Self::portable(vectors))
     }
 
     #[inline(always)]
     fn transpose(vectors: [Self; LANES]) -> [Self; LANES] {
-        Portable::transpose(vectors.map(Self::portable)).map(|vector| Self::load(&vector.0))
+        let mut transposed = vectors;
+        // A loop, because closures are not compiled for the instruction set.
+        for (to, Portable(lanes)) in
+            transposed.iter_mut().zip(Portable::transpose(Self::portable(vectors)))
+        {
+            *to = Self::load(&lanes);
+        }
+        transposed
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 impl Avx2 {
     #[inline(always)]
-    fn portable(self) -> Portable {
-        let mut lanes = [0.0; LANES];
-        self.store(&mut lanes);
-        Portable(lanes)
+    fn portable(vectors: [Self; LANES]) -> [Portable; LANES] {
+        let mut portable = [Portable([0.0; LANES]); LANES];
+        for (Portable(lanes), vector) in portable.iter_mut().zip(vectors) {
+            vector.store(lanes);
+        }
+        portable
     }
 }
 
@@ -288,6 +297,34 @@ mod tests {
         #[inline(always)]
         fn run<L: Lanes>(self) -> Self::Output {
             L::sums(self.0.map(|vector| L::load(&vector)))
+        }
+    }
+
+    /// a · b + c − a.
+    struct Arithmetic([[f32; LANES]; 3]);
+
+    impl Work for Arithmetic {
+        type Output = [f32; LANES];
+
+        #[inline(always)]
+        fn run<L: Lanes>(self) -> Self::Output {
+            let [a, b, c] = self.0;
+            let a = L::load(&a);
+            let mut output = [0.0; LANES];
+            a.mul_add(L::load(&b), L::load(&c)).sub(a).store(&mut output);
+            output
+        }
+    }
+
+    #[test]
+    fn arithmetic_is_rounded_once_on_all_sets() {
+        let number = |i: usize, step: f32| (i as f32 * step).sin();
+        let inputs = [0.7, 1.3, 2.9].map(|step| std::array::from_fn(|i| number(i, step)));
+        let [a, b, c]: [[f32; LANES]; 3] = inputs;
+        let expected: [f32; LANES] = std::array::from_fn(|i| a[i].mul_add(b[i], c[i]) - a[i]);
+        for isa in Isa::available() {
+            let found = isa.run(Arithmetic(inputs));
+            assert_eq!(found.map(f32::to_bits), expected.map(f32::to_bits), "{isa:?}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use space::{Mask, sample_connected};
-use supernet::{Lookahead, Optimizer, Schedule, StepOptions, Supernet, Training};
+use supernet::{Lookahead, N_AHEAD, Optimizer, Schedule, StepOptions, Supernet, Training};
 
 use crate::config::RunConfig;
 use crate::lab::Lab;
@@ -141,9 +141,8 @@ impl Job<'_> {
         let paths = training.paths();
         let n = n.min(lab.training.n_steps());
         let clock = Instant::now();
-        for step in 0..n {
-            let batch = lab.training.batch(&order, step)?;
-            paths.train(supernet, &batch, (0, step), &training.options)?;
+        for (step, batch) in lab.training.prefetch(order, 0..n, N_AHEAD).enumerate() {
+            paths.train(supernet, &batch?, (0, step), &training.options)?;
         }
         let step_seconds = clock.elapsed().as_secs_f64() / n as f64;
         let mut rng = lab.seed.child("dry-run/scores").rng();

@@ -55,19 +55,7 @@ impl Lab {
         let seed = Seed::new(config.seed);
         let dataset = dataset(config, archives)?;
         let resolution = config.data.resolution;
-        let images = dataset.train.at(resolution)?;
-        let (train, valid) =
-            data::split(&images, config.data.valid_images, seed.child("data/split"))?;
-        let norm = match &config.data.normalization {
-            NormalizationConfig::Measured => Normalization::of(&train)?,
-            NormalizationConfig::Given(given) => given.clone(),
-        };
-        ensure!(
-            norm.mean.len() == train.shape()[0],
-            "`data.normalization.given` is of {} channels, the images have {}",
-            norm.mean.len(),
-            train.shape()[0]
-        );
+        let (train, valid, norm) = sides(config, &dataset.train, seed)?;
         let (train, valid) = (Arc::new(train), Arc::new(valid));
         let task =
             Task { image_channels: train.shape()[0], resolution, classes: dataset.classes.len() };
@@ -110,7 +98,8 @@ impl Lab {
             LatencyConfig::Unknown => None,
             LatencyConfig::Table(file) => {
                 inputs.push(file);
-                let of = Subject { space: config.space.clone(), resolution };
+                let of =
+                    Subject { space: config.space.clone(), resolution, kernels: config.kernels };
                 Some(latency_table::read(file, &of, space.as_ref())?)
             }
         };
@@ -192,6 +181,27 @@ impl Lab {
             None => Statistics::OfBatch,
         }
     }
+}
+
+/// Training and validation images at the resolution of the run, and their normalization.
+fn sides(
+    config: &RunConfig,
+    images: &Gallery,
+    seed: Seed,
+) -> Result<(Gallery, Gallery, Normalization)> {
+    let data = &config.data;
+    let images = images.at(data.resolution)?;
+    let (train, valid) = data::split(&images, data.valid_images, seed.child("data/split"))?;
+    let norm = match &data.normalization {
+        NormalizationConfig::Measured => Normalization::of(&train)?,
+        NormalizationConfig::Given(given) => given.clone(),
+    };
+    let (wanted, given) = (train.shape()[0], norm.mean.len());
+    ensure!(
+        wanted == given,
+        "`data.normalization.given` is of {given} channels, the images have {wanted}"
+    );
+    Ok((train, valid, norm))
 }
 
 /// SHA-256 of the files, one after another.

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use space::{LatencyTable, SearchSpace};
+use supernet::Kernels;
 
 use crate::config::SpaceConfig;
 
@@ -18,12 +19,13 @@ pub(crate) struct Measured {
     pub(crate) table: LatencyTable,
 }
 
-/// The networks of a space on images of one size.
+/// The networks of a space on images of one size, by one kind of kernels.
 #[derive(PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Subject {
     pub(crate) space: SpaceConfig,
     pub(crate) resolution: usize,
+    pub(crate) kernels: Kernels,
 }
 
 /// Reads the times of these networks, which cover the whole space.
@@ -33,7 +35,7 @@ pub(crate) fn read(file: &Path, of: &Subject, space: &dyn SearchSpace) -> Result
     let measured: Measured = serde_json::from_str(&text).with_context(place)?;
     ensure!(
         measured.of == *of,
-        "{} is of another space, other sizes or another resolution",
+        "{} is of another space, other sizes, another resolution or other kernels",
         place()
     );
     measured.table.check(&space.full_mask()).with_context(place)?;

@@ -289,7 +289,11 @@ fn parts_are_timed_for_the_search() {
     std::fs::write(&file, gap).unwrap();
     refused(&run(&table), 1, "part 1 of the latency table has no time for operations 5");
     succeeds(&of_proxyless("16"));
-    refused(&run(&table), 1, "is of another space, other sizes or another resolution");
+    refused(
+        &run(&table),
+        1,
+        "is of another space, other sizes, another resolution or other kernels",
+    );
     refused(&latency("nb201", &[]), 1, "part 0 of the network has 15625 choices of operations");
 }
 

@@ -53,4 +53,6 @@ pub use squeeze_excite::SqueezeExcite;
 pub use supernet::{
     Evaluation, Lesson, Statistics, StepOptions, StochasticDepth, Supernet, TapSink, Taps,
 };
-pub use training::{Paths, Sampling, Sandwich, Schedule, Training, TrainingError, mean_loss};
+pub use training::{
+    N_AHEAD, Paths, Sampling, Sandwich, Schedule, Training, TrainingError, mean_loss,
+};

@@ -124,7 +124,7 @@ impl Schedule {
 }
 
 /// Batches that are prepared ahead of the trainer.
-const N_AHEAD: usize = 4;
+pub const N_AHEAD: usize = 4;
 
 /// What an epoch is trained with.
 pub struct Training<'a> {

@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let Opened { space, untrained } = spaces::open(&config, task, &compute, Seed::new(1))?;
     let (supernet, mask, batch) = (untrained(), space.full_mask(), blank(n, task));
     let table = supernet.measure_parts(&mask, &batch, options.repeats)?;
-    let of = Subject { space: config, resolution: task.resolution };
+    let of = Subject { space: config, resolution: task.resolution, kernels: compute.kernels };
     let measured = Measured { of, images: n, table };
     write_whole(&options.out, |to| {
         serde_json::to_writer_pretty(&mut *to, &measured)?;

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use data::Batch;
 use lid::{Aggregate, Estimator};
@@ -93,6 +93,10 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
         "channels and cells must lie between 1 and 1024"
     );
     ensure!(LID.neighbors < batch_size, "the batch needs more than {} images", LID.neighbors);
+    ensure!(
+        options.arch.is_some() || options.work != Kind::Step,
+        "a step needs an architecture: nas-lid probe step ARCH"
+    );
     let device = device::open(&options.device)?;
     let space =
         Nb201::new(&Nb201Config { channels, cells_per_stage, affine: true }, 3, SIDE, CLASSES);
@@ -153,7 +157,7 @@ impl Work<'_> {
         let criterion: Box<dyn Criterion> = match self.options.work {
             Kind::Lid => Box::new(LidCriterion { options: LID, cut: CUT }),
             Kind::Gradient => Box::new(GradientCriterion { measure: Measure::Cosine, cut: CUT }),
-            Kind::Step => bail!("a step needs an architecture"),
+            Kind::Step => unreachable!("its architecture was asked for"),
         };
         // In some contexts an edge reaches no tap, so that one is not enough.
         let (mask, batches) = (self.space.full_mask(), vec![batch.clone(); N_CONTEXTS]);

@@ -173,6 +173,21 @@ mod tests {
     }
 
     #[test]
+    fn every_configuration_of_a_run_is_whole() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+        let mut n_read = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let file = entry.unwrap().path();
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            if name.ends_with(".toml") && !name.starts_with("retrain-") {
+                Plan::read(&file, &[]).map(drop).unwrap();
+                n_read += 1;
+            }
+        }
+        assert_eq!(n_read, 12);
+    }
+
+    #[test]
     fn images_are_checked() {
         let n = line("normalization");
         let given = "normalization = { given = { mean = [0.5], std = [0.0] } }";
