@@ -39,7 +39,7 @@ const REQUIREMENTS: &str = "benches/peers/requirements.txt";
 const PAIRS: [Pair; 3] = [
     Pair { bench: "lid", filter: "nearest", script: "lid.py" },
     Pair { bench: "flex_ops", filter: "mbconv", script: "mbconv.py" },
-    Pair { bench: "supernet", filter: "C=.*(step|score)", script: "training.py" },
+    Pair { bench: "supernet", filter: "^C=.*(step|score)", script: "training.py" },
 ];
 
 /// Freed memory is kept by both sides, as `nas-lid` does: returning it costs more than the work.
