@@ -350,19 +350,17 @@ mod tests {
         assert_eq!(refused(Experiment::Memory, &[]), "memory has no seeds");
     }
 
+    fn options(experiment: Experiment, profile: Profile, data: &Path) -> Options {
+        let (data, out, extra) = (Some(data.to_path_buf()), None, Vec::new());
+        Options { experiment, profile, data, out, seeds: 1, extra }
+    }
+
     #[test]
     fn paper_profiles_of_the_chains_need_imagenet() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("configs")).unwrap();
         fs::write(root.path().join("configs/ofa-paper.toml"), "").unwrap();
-        let options = Options {
-            experiment: Experiment::Ofa,
-            profile: Profile::Paper,
-            data: Some(root.path().join("data")),
-            out: None,
-            seeds: 1,
-            extra: Vec::new(),
-        };
+        let options = options(Experiment::Ofa, Profile::Paper, &root.path().join("data"));
         let missing = plan(root.path(), &options).unwrap_err().to_string();
         assert!(missing.starts_with("ImageNet is not here: there is no folder "), "{missing}");
         fs::create_dir_all(root.path().join("data/imagenet")).unwrap();
@@ -372,14 +370,7 @@ mod tests {
     #[test]
     fn smoke_needs_no_data() {
         let root = tempfile::tempdir().unwrap();
-        let options = Options {
-            experiment: Experiment::Nb201,
-            profile: Profile::Smoke,
-            data: Some(root.path().join("none")),
-            out: None,
-            seeds: 1,
-            extra: Vec::new(),
-        };
+        let options = options(Experiment::Nb201, Profile::Smoke, &root.path().join("none"));
         let missing = plan(root.path(), &options).unwrap_err().to_string();
         assert!(missing.ends_with("nb201-smoke.toml"), "{missing}");
 
