@@ -42,7 +42,7 @@ pub(crate) struct Gradients {
 pub(crate) fn backward(isa: Isa, shape: Shape, forward: &Forward<'_>, slopes: &[f32]) -> Gradients {
     let (shift, scale) = channel_gradients(isa, shape, forward, slopes);
     let slants = slants(shape, forward, &shift, &scale);
-    let phases = phases(shape, forward.weights);
+    let phases = phases(isa, shape, forward.weights);
     let offsets = shape.geometry.offsets();
     let n_chunk = n_chunk(shape);
     let of_chunk = |scratch: &mut Scratch, i: usize, gradient: &mut Piece<'_>| {
@@ -146,14 +146,15 @@ fn slants(shape: Shape, forward: &Forward<'_>, shift: &[f32], scale: &[f32]) -> 
 }
 
 /// For each phase of the images the weights that lead to it.
-fn phases(shape: Shape, weights: &[f32]) -> Vec<(Phase, Ordered)> {
+fn phases(isa: Isa, shape: Shape, weights: &[f32]) -> Vec<(Phase, Ordered)> {
     let Shape { n_in, n_out, geometry, groups, .. } = shape;
     let n_taps = geometry.n_taps();
     let of_phase = |phase: Phase| {
         let weights = match groups {
             Groups::One => {
-                let packed = Packed::backward(weights, n_out, n_in, n_taps, &phase.taps);
-                Ordered::Dense(packed)
+                let (n_channels, taps) = ([n_out, n_in], &phase.taps);
+                let pack = |n_rows| Packed::backward(n_rows, weights, n_channels, n_taps, taps);
+                Ordered::dense(isa, [n_in, taps.len()], phase.window, pack)
             }
             Groups::Depthwise => {
                 let of_channel = |taps: &[f32]| phase.taps.iter().map(|&t| taps[t]).collect();
@@ -188,8 +189,10 @@ struct Scratch {
     dense: Vec<f32>,
     /// The same, transposed.
     positions: Vec<f32>,
-    /// What a convolution leaves.
-    result: Vec<f32>,
+    /// What a convolution leaves, if it is to be cropped.
+    planes: Vec<f32>,
+    /// The gradients of one phase.
+    phase: Vec<f32>,
 }
 
 impl Scratch {
@@ -206,7 +209,8 @@ impl Scratch {
             slopes: vec![0.0; n_images * shape.n_out * geometry.slopes_plane()],
             dense: vec![0.0; n_dense],
             positions: if shape.is_by_channel() { vec![0.0; n_dense] } else { Vec::new() },
-            result: vec![0.0; shape.n_in * geometry.image_plane()],
+            planes: Vec::new(),
+            phase: Vec::new(),
         }
     }
 }
@@ -319,21 +323,26 @@ impl BackwardChunk<'_, '_> {
     /// The gradient of one image, from padded planes of gradients of the convolution.
     #[inline(always)]
     fn image_gradient<L: Lanes>(&mut self, i: usize, slot: usize) {
-        let Shape { n_out, geometry, before, .. } = self.shape;
-        let (area, step, plane) =
-            (geometry.area(), geometry.image_plane(), geometry.slopes_plane());
+        let Shape { n_in, n_out, geometry, before, .. } = self.shape;
+        let (area, plane) = (geometry.area(), geometry.slopes_plane());
         let size = self.shape.input();
         let gradient = self.gradient.take(size);
-        let Scratch { slopes, result, .. } = &mut *self.scratch;
+        let Scratch { slopes, planes, phase: of_phase, .. } = &mut *self.scratch;
         let slopes = Planes { values: &slopes[slot * n_out * plane..][..n_out * plane], plane };
         for (phase, weights) in self.phases {
-            if phase.taps.is_empty() {
+            let (offsets, window) = (&phase.offsets, phase.window);
+            if phase.taps.is_empty() || window.area() == 0 {
                 continue;
             }
-            weights.convolve::<L>(&phase.offsets, slopes, step, result);
-            for (gradient, plane) in gradient.chunks_exact_mut(area).zip(result.chunks_exact(step))
-            {
-                geometry.scatter(phase, plane, gradient);
+            if window.area() == area {
+                weights.convolve::<L>(offsets, slopes, window, planes, gradient);
+            } else {
+                of_phase.resize(n_in * window.area(), 0.0);
+                weights.convolve::<L>(offsets, slopes, window, planes, of_phase);
+                let channels = gradient.chunks_exact_mut(area);
+                for (gradient, from) in channels.zip(of_phase.chunks_exact(window.area())) {
+                    geometry.scatter(phase, from, gradient);
+                }
             }
         }
         if before == Before::Relu {

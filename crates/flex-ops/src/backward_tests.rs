@@ -21,14 +21,19 @@ fn all_instruction_sets_agree_with_the_portable_one() {
         (3, 1, One, [3, 8]),
         (3, 1, One, [2, 24]),
         (3, 2, One, [13, 5]),
+        (3, 1, One, [16, 32]),
+        (5, 2, One, [32, 32]),
         (5, 1, One, [2, 4]),
         (3, 1, Depthwise, [8, 8]),
         (5, 2, Depthwise, [3, 3]),
         (7, 1, Depthwise, [5, 5]),
     ];
-    for (case, (kernel, stride, groups, [n_in, n_out])) in cases.into_iter().enumerate() {
+    let sizes = [[7, 6], [5, 17], [9, 12], [1, 1]];
+    let cases =
+        cases.into_iter().enumerate().flat_map(|(i, case)| sizes.map(|size| (i, size, case)));
+    for (case, [height, width], (kernel, stride, groups, [n_in, n_out])) in cases {
         let after = [After::Nothing, After::Relu, After::Relu6, After::HardSwish][case % 4];
-        let geometry = Geometry { height: 7, width: 6, kernel, stride };
+        let geometry = Geometry { height, width, kernel, stride };
         let before = Before::Relu;
         let shape =
             Shape { n_images: 11, n_in, n_out, geometry, groups, before, after, n_stacked: 1 };

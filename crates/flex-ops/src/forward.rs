@@ -5,10 +5,10 @@ use rayon::prelude::*;
 
 use crate::activation::{Activated, Activation, Identity};
 use crate::dense::Planes;
-use crate::geometry::Packed;
+use crate::geometry::{Packed, ROWS, Window};
 use crate::pieces::{Piece, in_pieces};
 use crate::shape::Shape;
-use crate::{Groups, dense, depthwise, elementwise};
+use crate::{Groups, channel_tiles, dense, depthwise, elementwise};
 
 /// The convolution and its statistics.
 pub(crate) struct Convolved {
@@ -22,25 +22,52 @@ pub(crate) struct Convolved {
 /// Weights in the order in which the kernels read them.
 pub(crate) enum Ordered {
     Dense(Packed),
+    /// Whose output channels fill vectors.
+    ByChannel(Packed),
     /// `[channels, taps]`.
     Depthwise(Vec<f32>),
 }
 
 impl Ordered {
-    /// Convolves padded planes into output planes of `step` numbers.
+    /// Weights of a dense convolution, packed in blocks of as many output channels as its kernel wants.
+    pub(crate) fn dense(
+        isa: Isa,
+        [n_out, n_taps]: [usize; 2],
+        window: Window,
+        pack: impl FnOnce(usize) -> Packed,
+    ) -> Self {
+        if channel_tiles::serve(isa, n_out, n_taps, window) {
+            Self::ByChannel(pack(channel_tiles::CHANNELS))
+        } else {
+            Self::Dense(pack(ROWS))
+        }
+    }
+
+    /// Convolves padded planes into channels of a window's places; `planes` is scratch memory.
     #[inline(always)]
     pub(crate) fn convolve<L: Lanes>(
         &self,
         offsets: &[usize],
         padded: Planes<'_>,
-        step: usize,
+        window: Window,
+        planes: &mut Vec<f32>,
         out: &mut [f32],
     ) {
+        let (step, area) = (window.plane(), window.area());
+        if let Self::ByChannel(packed) = self {
+            return channel_tiles::convolve::<L>(packed, offsets, padded, window, out);
+        }
+        planes.resize(out.len() / area * step, 0.0);
         match self {
-            Self::Dense(packed) => dense::convolve::<L>(packed, offsets, padded, step, out),
-            Self::Depthwise(weights) => {
-                depthwise::convolve::<L>(weights, offsets, padded, step, out);
+            Self::Dense(packed) | Self::ByChannel(packed) => {
+                dense::convolve::<L>(packed, offsets, padded, step, planes);
             }
+            Self::Depthwise(weights) => {
+                depthwise::convolve::<L>(weights, offsets, padded, step, planes);
+            }
+        }
+        for (plane, places) in planes.chunks_exact(step).zip(out.chunks_exact_mut(area)) {
+            window.crop(plane, places);
         }
     }
 }
@@ -50,7 +77,9 @@ pub(crate) fn convolve(isa: Isa, shape: Shape, images: &[f32], weights: &[f32]) 
     let geometry = shape.geometry;
     let weights = match shape.groups {
         Groups::One => {
-            Ordered::Dense(Packed::forward(weights, shape.n_out, shape.n_in, geometry.n_taps()))
+            let (n_channels, n_taps) = ([shape.n_out, shape.n_in], geometry.n_taps());
+            let pack = |n_rows| Packed::forward(n_rows, weights, n_channels, n_taps);
+            Ordered::dense(isa, [shape.n_out, n_taps], geometry.window(), pack)
         }
         Groups::Depthwise => Ordered::Depthwise(weights.to_vec()),
     };
@@ -78,17 +107,14 @@ pub(crate) fn convolve(isa: Isa, shape: Shape, images: &[f32], weights: &[f32]) 
 struct Scratch {
     /// Padded planes of an image.
     image: Vec<f32>,
-    /// What the convolution leaves.
-    result: Vec<f32>,
+    /// What the convolution leaves, if it is to be cropped.
+    planes: Vec<f32>,
 }
 
 impl Scratch {
     fn new(shape: Shape) -> Self {
-        let geometry = shape.geometry;
-        Self {
-            image: vec![0.0; shape.n_in * geometry.padded_plane()],
-            result: vec![0.0; shape.n_out * geometry.output_plane()],
-        }
+        let image = vec![0.0; shape.n_in * shape.geometry.padded_plane()];
+        Self { image, planes: Vec::new() }
     }
 }
 
@@ -110,13 +136,11 @@ impl Work for ConvolveImage<'_, '_> {
         let geometry = shape.geometry;
         shape.pad(image, &mut scratch.image);
         let padded = Planes { values: &scratch.image, plane: geometry.padded_plane() };
-        let step = geometry.output_plane();
-        weights.convolve::<L>(offsets, padded, step, &mut scratch.result);
+        let channels = values.take(shape.output());
+        weights.convolve::<L>(offsets, padded, geometry.window(), &mut scratch.planes, channels);
         // A loop, because closures are not compiled for the instruction set.
         let mut sums = Vec::with_capacity(shape.n_out);
-        for plane in scratch.result.chunks_exact(step) {
-            let channel = values.take(geometry.output_area());
-            geometry.crop(plane, channel);
+        for channel in channels.chunks_exact(geometry.output_area()) {
             sums.push(elementwise::sum_and_dot::<L, Identity>(channel, channel, [1.0, 0.0]));
         }
         sums

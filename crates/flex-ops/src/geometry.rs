@@ -23,12 +23,42 @@ pub(crate) struct Geometry {
     pub(crate) stride: usize,
 }
 
+/// The places that a convolution computes: rows of them in a plane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    /// Numbers from one row of the plane to the next.
+    pub(crate) pitch: usize,
+    /// Rows and columns.
+    pub(crate) size: [usize; 2],
+}
+
+impl Window {
+    /// How many places there are.
+    pub(crate) fn area(self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    /// Numbers of a plane that holds them and what lies between two rows, whole vectors.
+    pub(crate) fn plane(self) -> usize {
+        (self.size[0] * self.pitch).next_multiple_of(LANES)
+    }
+
+    /// Copies the places out of their plane.
+    #[inline(always)]
+    pub(crate) fn crop(self, plane: &[f32], places: &mut [f32]) {
+        let width = self.size[1];
+        for (row, values) in places.chunks_exact_mut(width).enumerate() {
+            values.copy_from_slice(&plane[row * self.pitch..][..width]);
+        }
+    }
+}
+
 /// Pixels of an image whose gradient comes from the same taps: every s-th of every s-th row.
 pub(crate) struct Phase {
     /// The first row and column in the image.
     origin: [usize; 2],
-    /// How many rows and columns.
-    size: [usize; 2],
+    /// Where the gradients of the pixels lie.
+    pub(crate) window: Window,
     /// The taps that read these pixels.
     pub(crate) taps: Vec<usize>,
     /// For each of them, the distance from a pixel to the gradient that it takes.
@@ -70,9 +100,14 @@ impl Geometry {
         height * width
     }
 
+    /// Where the outputs lie.
+    pub(crate) fn window(self) -> Window {
+        Window { pitch: self.pitch(), size: self.output_size() }
+    }
+
     /// Numbers of an output plane, whole vectors.
     pub(crate) fn output_plane(self) -> usize {
-        (self.output_size()[0] * self.pitch()).next_multiple_of(LANES)
+        self.window().plane()
     }
 
     /// Numbers of one phase of an image; every tile at every tap lies within.
@@ -142,7 +177,7 @@ impl Geometry {
             let offsets = taps.iter().map(back).collect();
             let count = |side: usize, origin: usize| side.saturating_sub(origin).div_ceil(stride);
             let size = [count(self.height, origin[0]), count(self.width, origin[1])];
-            Phase { origin, size, taps, offsets }
+            Phase { origin, window: Window { pitch: self.pitch(), size }, taps, offsets }
         };
         (0..stride * stride).map(|phase| of(phase / stride, phase % stride)).collect()
     }
@@ -181,26 +216,12 @@ impl Geometry {
         }
     }
 
-    /// Copies an output plane into a channel.
-    #[inline(always)]
-    pub(crate) fn crop(self, plane: &[f32], channel: &mut [f32]) {
-        let (width, pitch) = (self.output_size()[1], self.pitch());
-        for (row, values) in channel.chunks_exact_mut(width).enumerate() {
-            values.copy_from_slice(&plane[row * pitch..row * pitch + width]);
-        }
-    }
-
     /// Copies the gradients of one phase to their pixels in a channel.
     #[inline(always)]
-    pub(crate) fn scatter(self, phase: &Phase, plane: &[f32], channel: &mut [f32]) {
+    pub(crate) fn scatter(self, phase: &Phase, gradients: &[f32], channel: &mut [f32]) {
         let [first_row, first_column] = phase.origin;
         let rows = channel.chunks_exact_mut(self.width).skip(first_row).step_by(self.stride);
-        for (pixels, from) in rows.zip(plane.chunks_exact(self.pitch())).take(phase.size[0]) {
-            let from = &from[..phase.size[1]];
-            if self.stride == 1 {
-                pixels.copy_from_slice(from);
-                continue;
-            }
+        for (pixels, from) in rows.zip(gradients.chunks_exact(phase.window.size[1])) {
             let pixels = pixels.iter_mut().skip(first_column).step_by(self.stride);
             for (to, from) in pixels.zip(from) {
                 *to = *from;
@@ -210,7 +231,7 @@ impl Geometry {
 }
 
 /// The weights of a convolution in the order in which tiles read them:
-/// `[blocks of output channels][input channels][taps][ROWS]`, missing channels as zeros.
+/// `[blocks of output channels][input channels][taps][n_rows]`, missing channels as zeros.
 pub(crate) struct Packed {
     pub(crate) weights: Vec<f32>,
     pub(crate) n_in: usize,
@@ -218,37 +239,42 @@ pub(crate) struct Packed {
 
 impl Packed {
     /// From weights `[n_out, n_in, k, k]`.
-    pub(crate) fn forward(weights: &[f32], n_out: usize, n_in: usize, n_taps: usize) -> Self {
-        Self::pack(n_out, n_in, n_taps, |o, i, tap| weights[(o * n_in + i) * n_taps + tap])
+    pub(crate) fn forward(
+        n_rows: usize,
+        weights: &[f32],
+        [n_out, n_in]: [usize; 2],
+        n_taps: usize,
+    ) -> Self {
+        let weight = |o, i, tap| weights[(o * n_in + i) * n_taps + tap];
+        Self::pack(n_rows, [n_out, n_in], n_taps, weight)
     }
 
     /// Some taps of the transposed convolution, which takes gradients of outputs to gradients of
     /// inputs.
     pub(crate) fn backward(
+        n_rows: usize,
         weights: &[f32],
-        n_out: usize,
-        n_in: usize,
+        [n_out, n_in]: [usize; 2],
         n_taps: usize,
         taps: &[usize],
     ) -> Self {
-        Self::pack(n_in, n_out, taps.len(), |i, o, tap| {
-            weights[(o * n_in + i) * n_taps + taps[tap]]
-        })
+        let weight = |i, o, tap: usize| weights[(o * n_in + i) * n_taps + taps[tap]];
+        Self::pack(n_rows, [n_in, n_out], taps.len(), weight)
     }
 
     fn pack(
-        n_out: usize,
-        n_in: usize,
+        n_rows: usize,
+        [n_out, n_in]: [usize; 2],
         n_taps: usize,
         weight: impl Fn(usize, usize, usize) -> f32,
     ) -> Self {
-        let mut weights = Vec::with_capacity(n_out.next_multiple_of(ROWS) * n_in * n_taps);
-        for block in (0..n_out).step_by(ROWS) {
+        let mut weights = Vec::with_capacity(n_out.next_multiple_of(n_rows) * n_in * n_taps);
+        for block in (0..n_out).step_by(n_rows) {
             for input in 0..n_in {
                 for tap in 0..n_taps {
                     let row =
                         |output| if output < n_out { weight(output, input, tap) } else { 0.0 };
-                    weights.extend((block..block + ROWS).map(row));
+                    weights.extend((block..block + n_rows).map(row));
                 }
             }
         }

@@ -25,6 +25,7 @@
 mod activation;
 mod backward;
 mod by_channel;
+mod channel_tiles;
 mod dense;
 mod depthwise;
 mod elementwise;

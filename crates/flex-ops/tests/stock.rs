@@ -140,7 +140,7 @@ fn all_channels_and_kernels_agree_with_burn() {
         // A single weight before a batch norm has no gradient but rounding.
         let single = if kernel == 1 { (2, 8) } else { (1, 8) };
         for (i, (n_in, n_out)) in
-            [single, (3, 16), (8, 8), (13, 5), (24, 8), (16, 24)].into_iter().enumerate()
+            [single, (3, 16), (8, 8), (13, 5), (24, 8), (16, 24), (32, 32)].into_iter().enumerate()
         {
             for before in [Before::Nothing, Before::Relu] {
                 let options = Options { stride, before, after: AFTERS[i % 4], ..Options::PLAIN };
@@ -171,6 +171,7 @@ fn odd_sizes_and_single_images_agree_with_burn() {
         for stride in [1, 2] {
             let options = Options { stride, before: Before::Relu, ..Options::PLAIN };
             check(size, 8, 3, options);
+            check(size, 32, 3, options);
             check(size, 3, 1, options);
             let depthwise =
                 Options { groups: Groups::Depthwise, after: After::HardSwish, ..options };

@@ -37,6 +37,17 @@ impl Isa {
         found
     }
 
+    /// Whether a vector of [`LANES`](crate::LANES) numbers is one register, so that many fit.
+    pub fn has_wide_registers(self) -> bool {
+        match self {
+            Self::Portable => false,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => false,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => true,
+        }
+    }
+
     /// Does the work with the instructions of this set.
     ///
     /// # Panics
