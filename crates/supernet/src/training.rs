@@ -1,6 +1,7 @@
 //! Paths and learning rates: one epoch of training.
 
 use std::f64::consts::PI;
+use std::num::NonZeroUsize;
 
 use data::{Batch, Batches, DataError};
 use rand::seq::SliceRandom;
@@ -18,6 +19,9 @@ pub enum Sampling {
     /// One; each edge runs through a fresh permutation of its operations, so that all of them are
     /// trained equally often (FairNAS, Chu et al. 2021).
     StrictFair,
+    /// One, the costliest of so many that are drawn uniformly: weights of many paths learn slower than
+    /// operations without any, and those of large kernels slowest.
+    CostliestOf(NonZeroUsize),
     /// The costliest, the cheapest and some between (Yu and Huang 2019).
     Sandwich(Sandwich),
 }
@@ -46,7 +50,7 @@ impl<'a> Paths<'a> {
     /// Paths under a mask; `seed` is their stream.
     pub fn new(space: &'a dyn SearchSpace, mask: &'a Mask, sampling: Sampling, seed: Seed) -> Self {
         let ends = match sampling {
-            Sampling::Uniform | Sampling::StrictFair => Vec::new(),
+            Sampling::Uniform | Sampling::StrictFair | Sampling::CostliestOf(_) => Vec::new(),
             Sampling::Sandwich(_) => extremes(space, mask).into_iter().rev().collect(),
         };
         Self { space, mask, sampling, seed, ends }
@@ -59,6 +63,12 @@ impl<'a> Paths<'a> {
         match self.sampling {
             Sampling::Uniform => vec![sample_connected(self.space, self.mask, &mut rng)],
             Sampling::StrictFair => vec![strict_fair(self.mask, seed, step)],
+            Sampling::CostliestOf(n) => {
+                let drawn = |_| sample_connected(self.space, self.mask, &mut rng);
+                let costliest =
+                    (0..n.get()).map(drawn).max_by_key(|arch| self.space.live_cost(arch).macs);
+                costliest.into_iter().collect()
+            }
             Sampling::Sandwich(Sandwich { between, .. }) => {
                 let drawn = |_| sample_connected(self.space, self.mask, &mut rng);
                 let all = self.ends.iter().cloned().chain((0..between).map(drawn));
@@ -85,7 +95,7 @@ impl<'a> Paths<'a> {
         options: &StepOptions,
     ) -> Result<f64, SupernetError> {
         let distillation = match self.sampling {
-            Sampling::Uniform | Sampling::StrictFair => 0.0,
+            Sampling::Uniform | Sampling::StrictFair | Sampling::CostliestOf(_) => 0.0,
             Sampling::Sandwich(sandwich) => sandwich.distillation,
         };
         let lesson = Lesson { distillation, ..Lesson::plain(batch) };
