@@ -2,6 +2,7 @@
 
 use lanes::{Isa, Lanes, Work};
 use rayon::prelude::*;
+use tracing::trace_span;
 
 use crate::activation::{Activated, Activation};
 use crate::dense::Planes;
@@ -9,7 +10,7 @@ use crate::forward::Ordered;
 use crate::geometry::{Packed, Phase};
 use crate::pieces::{Piece, in_pieces};
 use crate::shape::Shape;
-use crate::{Before, Groups, by_channel, dense, depthwise, elementwise};
+use crate::{Before, Groups, PROFILE, by_channel, dense, depthwise, elementwise};
 
 /// Images whose weight gradients are summed by one thread, at least one stack. Fixed, so that the
 /// order of all sums is the same for any number of threads.
@@ -26,8 +27,18 @@ pub(crate) struct Forward<'a> {
     pub(crate) mean: &'a [f32],
     /// 1/√(variance + ε).
     pub(crate) inverse_deviation: &'a [f32],
-    /// Whether mean and deviation are those of the batch, so that they have a gradient, too.
-    pub(crate) is_of_batch: bool,
+    pub(crate) norm: Norm,
+}
+
+/// The norm after a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Norm {
+    /// By mean and deviation of the batch, which have a gradient, too.
+    OfBatch,
+    /// By others.
+    Given,
+    /// There is none: the factor of each channel is 1, and scale and shift have no gradient.
+    Absent,
 }
 
 /// Gradients of everything that entered.
@@ -40,8 +51,12 @@ pub(crate) struct Gradients {
 
 /// Takes the gradient of the output to the gradients of the inputs.
 pub(crate) fn backward(isa: Isa, shape: Shape, forward: &Forward<'_>, slopes: &[f32]) -> Gradients {
-    let (shift, scale) = channel_gradients(isa, shape, forward, slopes);
+    let (shift, scale) = match forward.norm {
+        Norm::Absent => (vec![0.0; shape.n_out], vec![0.0; shape.n_out]),
+        Norm::OfBatch | Norm::Given => channel_gradients(isa, shape, forward, slopes),
+    };
     let slants = slants(shape, forward, &shift, &scale);
+    let _span = trace_span!(target: PROFILE, "convolutions, backward").entered();
     let phases = phases(isa, shape, forward.weights);
     let offsets = shape.geometry.offsets();
     let n_chunk = n_chunk(shape);
@@ -83,6 +98,7 @@ fn channel_gradients(
     forward: &Forward<'_>,
     slopes: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
+    let _span = trace_span!(target: PROFILE, "norms, backward").entered();
     let sums: Vec<Vec<[f64; 2]>> = slopes
         .par_chunks_exact(shape.output())
         .zip(forward.values.par_chunks_exact(shape.output()))
@@ -135,7 +151,7 @@ impl Activated for Sums<'_> {
 fn slants(shape: Shape, forward: &Forward<'_>, shift: &[f32], scale: &[f32]) -> Vec<[f32; 2]> {
     let n = shape.n_values() as f32;
     let of_channel = |c: usize| {
-        if !forward.is_of_batch {
+        if forward.norm != Norm::OfBatch {
             return [0.0, 0.0];
         }
         let [factor, _] = forward.channels[c];

@@ -49,7 +49,7 @@ fn all_instruction_sets_agree_with_the_portable_one() {
                 channels: &vec![[0.5, 0.1]; n_out],
                 mean: &convolved.mean,
                 inverse_deviation: &vec![0.5; n_out],
-                is_of_batch: true,
+                norm: Norm::OfBatch,
             };
             let gradients = backward(isa, shape, &forward, &slopes);
             (convolved.values, gradients)

@@ -1,4 +1,4 @@
-//! Fused convolution and batch norm for burn's CPU backend.
+//! Fused convolution and batch norm, pooling and gradient descent for burn's CPU backend.
 //!
 //! *Floor 1. May be used by supernets; knows no network.*
 //!
@@ -28,6 +28,7 @@ mod by_channel;
 mod channel_tiles;
 mod dense;
 mod depthwise;
+mod descent;
 mod elementwise;
 mod forward;
 mod geometry;
@@ -38,6 +39,11 @@ mod shape;
 mod stack;
 
 use burn::tensor::{Device, Tensor, TensorData};
+
+pub use descent::{Descent, descend, sum_of_squares};
+
+/// The target of the `tracing` spans around each kind of work, by which a program can measure it.
+pub const PROFILE: &str = "profile";
 
 /// Added to a variance before its root is taken, as in PyTorch.
 pub const EPSILON: f32 = 1e-5;
@@ -59,6 +65,9 @@ impl Options {
     /// A dense convolution of stride 1 without activations.
     pub const PLAIN: Self =
         Self { stride: 1, groups: Groups::One, before: Before::Nothing, after: After::Nothing };
+
+    /// The same of each channel by itself.
+    pub const DEPTHWISE: Self = Self { groups: Groups::Depthwise, ..Self::PLAIN };
 }
 
 /// Which input channels an output channel sees.
@@ -161,6 +170,60 @@ pub fn conv_norm_given(
 ) -> Tensor<4> {
     check(&x, &weight, &[&scale, &shift, &mean, &variance], options);
     node::conv_norm(x, weight, [scale, shift], Some([mean, variance]), options).output
+}
+
+/// Convolution without bias, padded by half the kernel.
+///
+/// # Shapes
+///
+/// - `x`, `weight`: as [`conv_norm`]
+/// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
+///
+/// # Panics
+///
+/// As [`conv_norm`].
+pub fn conv(x: Tensor<4>, weight: Tensor<4>, stride: usize, groups: Groups) -> Tensor<4> {
+    check(&x, &weight, &[], Options { stride, groups, ..Options::PLAIN });
+    node::conv(x, weight, stride, groups)
+}
+
+/// Batch norm by the statistics of the batch → \[activation\].
+///
+/// # Shapes
+///
+/// - `x` and output: `[b, c, h, w]`
+/// - `scale`, `shift`: `[c]`
+///
+/// # Panics
+///
+/// As [`conv_norm`].
+pub fn norm(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, after: After) -> Normalized {
+    let one = ones(&x);
+    conv_norm(x, one, scale, shift, Options { after, ..Options::DEPTHWISE })
+}
+
+/// The same by given statistics, which have no gradient.
+///
+/// # Shapes
+///
+/// - as [`norm`]; `mean`, `variance`: `[c]`
+///
+/// # Panics
+///
+/// As [`conv_norm`].
+pub fn norm_given(
+    x: Tensor<4>,
+    affine: [Tensor<1>; 2],
+    given: [Tensor<1>; 2],
+    after: After,
+) -> Tensor<4> {
+    let one = ones(&x);
+    conv_norm_given(x, one, affine, given, Options { after, ..Options::DEPTHWISE })
+}
+
+/// A depthwise kernel of a single 1 that changes nothing.
+fn ones(x: &Tensor<4>) -> Tensor<4> {
+    Tensor::ones([x.dims()[1], 1, 1, 1], &x.device())
 }
 
 fn check(x: &Tensor<4>, weight: &Tensor<4>, channels: &[&Tensor<1>], options: Options) {

@@ -9,12 +9,13 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Bytes, DType, Shape as TensorShape, Tensor};
 use burn_flex::{FlexTensor, Layout};
 use lanes::Isa;
+use tracing::trace_span;
 
-use crate::backward::{Forward, backward};
+use crate::backward::{self, Forward, Norm, backward};
 use crate::forward::{self, Convolved};
 use crate::geometry::Geometry;
 use crate::shape::Shape;
-use crate::{EPSILON, Normalized, Options};
+use crate::{EPSILON, Groups, Normalized, Options, PROFILE};
 
 /// Runs on a plain or an autodiff device; without given statistics by those of the batch.
 pub(crate) fn conv_norm(
@@ -24,23 +25,19 @@ pub(crate) fn conv_norm(
     given: Option<[Tensor<1>; 2]>,
     options: Options,
 ) -> Normalized {
-    let [n_images, n_in, height, width] = x.dims();
-    let [n_out, _, kernel, _] = weight.dims();
-    let Options { stride, groups, before, after } = options;
-    let geometry = Geometry { height, width, kernel, stride };
-    let shape = Shape { n_images, n_in, n_out, geometry, groups, before, after, n_stacked: 1 };
-    let shape = shape.stacked();
+    let shape = shape(&x, &weight, options);
     let device = x.device().inner();
-    let is_of_batch = given.is_none();
+    let norm = if given.is_none() { Norm::OfBatch } else { Norm::Given };
     if !x.is_autodiff() {
         let plain = |t| contiguous(&t);
         let (x, weight) = (plain(flex(x)), plain(flex(weight)));
         let mut convolved = convolve(shape, &x, &weight, given);
         let channels = channels(&convolved, &plain(flex(scale)), &plain(flex(shift)));
         let values = &mut convolved.values;
+        let _span = trace_span!(target: PROFILE, "norms, forward").entered();
         forward::normalize_in_place(Isa::widest(), shape, values, &channels);
         let Convolved { values, mean, variance } = convolved;
-        let output = tensor(shape.unstack(values, n_out), &shape.output_dims());
+        let output = tensor(shape.unstack(values, shape.n_out), &shape.output_dims());
         let output = Tensor::from_primitive::<Flex>(output);
         return Normalized::new(output, mean, variance, &device);
     }
@@ -52,7 +49,7 @@ pub(crate) fn conv_norm(
         channels(&convolved, &contiguous(scale.primitive()), &contiguous(shift.primitive()));
     let Convolved { values, mean, variance } = convolved;
     let (output, kept) = normalize(shape, values, &channels);
-    let output = tensor(shape.unstack(output, n_out), &shape.output_dims());
+    let output = tensor(shape.unstack(output, shape.n_out), &shape.output_dims());
     let nodes = [x.node(), weight.node(), scale.node(), shift.node()];
     let output = match ConvNorm.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(mut prep) => {
@@ -63,7 +60,7 @@ pub(crate) fn conv_norm(
                 channels,
                 mean: mean.clone(),
                 inverse_deviation: variance.iter().map(|v| inverse_deviation(*v)).collect(),
-                is_of_batch,
+                norm,
                 shape,
             };
             prep.finish(state, output)
@@ -71,6 +68,49 @@ pub(crate) fn conv_norm(
         OpsKind::UnTracked(prep) => prep.finish(output),
     };
     Normalized::new(Tensor::from_primitive::<Autodiff<Flex>>(output), mean, variance, &device)
+}
+
+/// The convolution alone.
+pub(crate) fn conv(x: Tensor<4>, weight: Tensor<4>, stride: usize, groups: Groups) -> Tensor<4> {
+    let shape = shape(&x, &weight, Options { stride, groups, ..Options::PLAIN });
+    let convolve = |x: &FlexTensor, weight: &FlexTensor| {
+        let Convolved { values, .. } = convolve(shape, x, weight, None);
+        tensor(shape.unstack(values, shape.n_out), &shape.output_dims())
+    };
+    if !x.is_autodiff() {
+        let output = convolve(&contiguous(&flex(x)), &contiguous(&flex(weight)));
+        return Tensor::from_primitive::<Flex>(output);
+    }
+    let (x, weight) = (tracked(x), tracked(weight));
+    let output = convolve(&contiguous(x.primitive()), &contiguous(weight.primitive()));
+    let nodes = [x.node(), weight.node()];
+    let output = match Conv.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(mut prep) => {
+            let state = State {
+                x: prep.checkpoint(&x),
+                weight: prep.checkpoint(&weight),
+                // As many numbers as are asked for; none of them counts.
+                values: Some(output.clone()),
+                channels: vec![[1.0, 0.0]; shape.n_out],
+                mean: vec![0.0; shape.n_out],
+                inverse_deviation: vec![1.0; shape.n_out],
+                norm: Norm::Absent,
+                shape,
+            };
+            prep.finish(state, output)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(output),
+    };
+    Tensor::from_primitive::<Autodiff<Flex>>(output)
+}
+
+/// The sizes of an operation.
+fn shape(x: &Tensor<4>, weight: &Tensor<4>, options: Options) -> Shape {
+    let [n_images, n_in, height, width] = x.dims();
+    let [n_out, _, kernel, _] = weight.dims();
+    let Options { stride, groups, before, after } = options;
+    let geometry = Geometry { height, width, kernel, stride };
+    Shape { n_images, n_in, n_out, geometry, groups, before, after, n_stacked: 1 }.stacked()
 }
 
 pub(crate) type Tracked = <Autodiff<Flex> as burn::backend::BackendTypes>::FloatTensorPrimitive;
@@ -94,6 +134,7 @@ fn convolve(
     weight: &FlexTensor,
     given: Option<[Tensor<1>; 2]>,
 ) -> Convolved {
+    let _span = trace_span!(target: PROFILE, "convolutions, forward").entered();
     let images = shape.stack(x.storage(), shape.n_in);
     let convolved = forward::convolve(Isa::widest(), shape, &images, weight.storage());
     match given {
@@ -112,6 +153,7 @@ fn normalize(
     mut values: Vec<f32>,
     channels: &[[f32; 2]],
 ) -> (Vec<f32>, Option<FlexTensor>) {
+    let _span = trace_span!(target: PROFILE, "norms, forward").entered();
     if shape.is_computed_again() {
         forward::normalize_in_place(Isa::widest(), shape, &mut values, channels);
         return (values, None);
@@ -155,7 +197,7 @@ struct State {
     channels: Vec<[f32; 2]>,
     mean: Vec<f32>,
     inverse_deviation: Vec<f32>,
-    is_of_batch: bool,
+    norm: Norm,
     shape: Shape,
 }
 
@@ -163,18 +205,56 @@ impl Backward<Flex, 4> for ConvNorm {
     type State = State;
 
     fn backward(self, ops: Ops<State, 4>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
-        let [x_node, weight_node, scale_node, shift_node] = ops.parents;
+        let [x, weight, scale, shift] = ops.parents;
         let slopes = contiguous(&grads.consume::<Flex>(&ops.node));
-        let State { shape, values, channels, mean, inverse_deviation, is_of_batch, .. } =
-            &ops.state;
+        let State { shape, .. } = ops.state;
+        let found = ops.state.gradients(&slopes, checkpointer);
+        register(grads, x.map(|node| node.id), found.images, &shape.input_dims());
+        register(grads, weight.map(|node| node.id), found.weights, &shape.weight_dims());
+        register(grads, scale.map(|node| node.id), found.scale, &[shape.n_out]);
+        register(grads, shift.map(|node| node.id), found.shift, &[shape.n_out]);
+    }
+}
+
+#[derive(Debug)]
+struct Conv;
+
+impl Backward<Flex, 2> for Conv {
+    type State = State;
+
+    fn backward(self, ops: Ops<State, 2>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let [x, weight] = ops.parents;
+        let slopes = contiguous(&grads.consume::<Flex>(&ops.node));
+        let State { shape, .. } = ops.state;
+        let found = ops.state.gradients(&slopes, checkpointer);
+        register(grads, x.map(|node| node.id), found.images, &shape.input_dims());
+        register(grads, weight.map(|node| node.id), found.weights, &shape.weight_dims());
+    }
+}
+
+fn register(grads: &mut Gradients, node: Option<NodeId>, numbers: Vec<f32>, dims: &[usize]) {
+    if let Some(node) = node {
+        grads.register::<Flex>(node, tensor(numbers, dims));
+    }
+}
+
+impl State {
+    /// Of everything that entered, that of the images as a batch.
+    fn gradients(
+        &self,
+        slopes: &FlexTensor,
+        checkpointer: &mut Checkpointer,
+    ) -> backward::Gradients {
+        let Self { shape, values, channels, mean, inverse_deviation, norm, .. } = self;
         let mut retrieve = |id| contiguous(&checkpointer.retrieve_node_output::<FlexTensor>(id));
-        let (x, weight) = (retrieve(ops.state.x), retrieve(ops.state.weight));
+        let (x, weight) = (retrieve(self.x), retrieve(self.weight));
         let images = shape.stack(x.storage(), shape.n_in);
         let slopes = shape.stack(slopes.storage(), shape.n_out);
         let again;
         let values = match values {
             Some(values) => values.storage(),
             None => {
+                let _span = trace_span!(target: PROFILE, "convolutions, again").entered();
                 again = forward::convolve(Isa::widest(), *shape, &images, weight.storage());
                 &again.values
             }
@@ -186,21 +266,9 @@ impl Backward<Flex, 4> for ConvNorm {
             channels,
             mean,
             inverse_deviation,
-            is_of_batch: *is_of_batch,
+            norm: *norm,
         };
         let found = backward(Isa::widest(), *shape, &forward, &slopes);
-        let kernel = shape.geometry.kernel;
-        let weight_dims = [shape.n_out, shape.n_seen(), kernel, kernel];
-        let results = [
-            (x_node, tensor(shape.unstack(found.images, shape.n_in), &shape.input_dims())),
-            (weight_node, tensor(found.weights, &weight_dims)),
-            (scale_node, tensor(found.scale, &[shape.n_out])),
-            (shift_node, tensor(found.shift, &[shape.n_out])),
-        ];
-        for (node, gradient) in results {
-            if let Some(node) = node {
-                grads.register::<Flex>(node.id, gradient);
-            }
-        }
+        backward::Gradients { images: shape.unstack(found.images, shape.n_in), ..found }
     }
 }

@@ -10,7 +10,9 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use lanes::{Isa, LANES, Lanes, Work};
 use rayon::prelude::*;
+use tracing::trace_span;
 
+use crate::PROFILE;
 use crate::node::{contiguous, flex, tensor, tracked};
 use crate::pieces::{Piece, in_pieces};
 
@@ -39,17 +41,22 @@ pub(crate) fn global_avg_pool(x: Tensor<4>) -> Tensor<4> {
 /// Runs on a plain or an autodiff device.
 fn run(pool: impl Pool, x: Tensor<4>) -> Tensor<4> {
     if !x.is_autodiff() {
-        return Tensor::from_primitive::<Flex>(pool.forward(&flex(x)));
+        return Tensor::from_primitive::<Flex>(forward(&pool, &flex(x)));
     }
     let dims = x.dims();
     let x = tracked(x);
-    let output = pool.forward(x.primitive());
+    let output = forward(&pool, x.primitive());
     let node = Node(pool);
     let prepared = node.prepare::<NoCheckpointing>([x.node()]).compute_bound().stateful();
     Tensor::from_primitive::<Autodiff<Flex>>(match prepared {
         OpsKind::Tracked(prep) => prep.finish(dims, output),
         OpsKind::UnTracked(prep) => prep.finish(output),
     })
+}
+
+fn forward(pool: &impl Pool, x: &FlexTensor) -> FlexTensor {
+    let _span = trace_span!(target: PROFILE, "pools, forward").entered();
+    pool.forward(x)
 }
 
 /// A pool in the graph.
@@ -63,6 +70,7 @@ impl<P: Pool> Backward<Flex, 1> for Node<P> {
         let [node] = ops.parents;
         let slopes = grads.consume::<Flex>(&ops.node);
         if let Some(node) = node {
+            let _span = trace_span!(target: PROFILE, "pools, backward").entered();
             grads.register::<Flex>(node.id, self.0.backward(&slopes, ops.state));
         }
     }
@@ -176,24 +184,63 @@ fn pool3(x: &FlexTensor, direction: Direction) -> FlexTensor {
     let dims: [usize; 4] = x.layout().shape().dims();
     let [n, channels, height, width] = dims;
     let (values, size): (&[f32], _) = (x.storage(), channels * height * width);
-    let sides = [inverse_counts(height), inverse_counts(width)];
-    let [inverse_rows, inverse_columns] = &sides;
+    let neighborhoods = Neighborhoods::new(height, width);
     let of_image = |rows: &mut Vec<f32>, i: usize, output: &mut Piece<'_>| {
         let image = &values[i * size..][..size];
-        let isa = Isa::widest();
-        isa.run(Pool3 { direction, inverse_rows, inverse_columns, image, rows, output });
+        let neighborhoods = &neighborhoods;
+        Isa::widest().run(Pool3 { direction, neighborhoods, image, rows, output });
     };
-    let (output, _) = in_pieces(n * size, size, || vec![0.0; height * width], of_image);
+    let rows = || vec![0.0; (height + 2) * width];
+    let (output, _) = in_pieces(n * size, size, rows, of_image);
     tensor(output, &dims)
+}
+
+/// What the places of a plane have within reach.
+struct Neighborhoods {
+    width: usize,
+    /// One over their number.
+    inverse_counts: Vec<f32>,
+    /// All bits where there is a neighbor to the left; none where there is none.
+    left: Vec<u32>,
+    right: Vec<u32>,
+}
+
+impl Neighborhoods {
+    fn new(height: usize, width: usize) -> Self {
+        let [rows, columns] = [inverse_counts(height), inverse_counts(width)];
+        let plane = |row: &f32| columns.iter().map(move |column| column * row).collect::<Vec<_>>();
+        let where_not = |end: usize| {
+            let place = move |i| if i % width == end { 0 } else { u32::MAX };
+            (0..height * width).map(place).collect()
+        };
+        Self {
+            width,
+            inverse_counts: rows.iter().flat_map(plane).collect(),
+            left: where_not(0),
+            right: where_not(width - 1),
+        }
+    }
+
+    /// The sum of every number of a plane and its neighbors in the same row.
+    #[inline(always)]
+    fn sum_within_rows(&self, plane: &[f32], to: &mut [f32]) {
+        to.copy_from_slice(plane);
+        let n = plane.len() - 1;
+        for ((to, left), mask) in to[1..].iter_mut().zip(&plane[..n]).zip(&self.left[1..]) {
+            *to += f32::from_bits(left.to_bits() & mask);
+        }
+        for ((to, right), mask) in to[..n].iter_mut().zip(&plane[1..]).zip(&self.right) {
+            *to += f32::from_bits(right.to_bits() & mask);
+        }
+    }
 }
 
 /// One image.
 struct Pool3<'a, 'b> {
     direction: Direction,
-    inverse_rows: &'a [f32],
-    inverse_columns: &'a [f32],
+    neighborhoods: &'a Neighborhoods,
     image: &'a [f32],
-    /// Scratch: a plane of sums within rows.
+    /// Scratch: a plane of sums within rows, between two rows of zeros.
     rows: &'a mut [f32],
     output: &'a mut Piece<'b>,
 }
@@ -203,61 +250,32 @@ impl Work for Pool3<'_, '_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let Self { direction, inverse_rows, inverse_columns, image, rows, output } = self;
-        let (area, width) = (rows.len(), inverse_columns.len());
+        let Self { direction, neighborhoods, image, rows, output } = self;
+        let Neighborhoods { width, inverse_counts, .. } = neighborhoods;
+        let area = inverse_counts.len();
         for plane in image.chunks_exact(area) {
             let output = output.take(area);
-            let lines = plane.chunks_exact(width).zip(rows.chunks_exact_mut(width));
-            for ((line, row), inverse) in lines.zip(inverse_rows) {
-                if direction == Direction::Forward {
-                    sum_of_three(line, row);
-                } else {
-                    // The output is scratch until it is written below.
-                    let scaled = &mut output[..width];
-                    scale(line, *inverse, inverse_columns, scaled);
-                    sum_of_three(scaled, row);
+            let middle = &mut rows[*width..][..area];
+            if direction == Direction::Forward {
+                neighborhoods.sum_within_rows(plane, middle);
+            } else {
+                // The output is scratch until it is written below.
+                for ((to, from), inverse) in output.iter_mut().zip(plane).zip(inverse_counts) {
+                    *to = from * inverse;
                 }
+                neighborhoods.sum_within_rows(output, middle);
             }
-            for (y, to) in output.chunks_exact_mut(width).enumerate() {
-                let first = y.saturating_sub(1);
-                let n_near = (y + 2).min(inverse_rows.len()) - first;
-                let mut near = rows[first * width..].chunks_exact(width).take(n_near);
-                if let Some(near) = near.next() {
-                    to.copy_from_slice(near);
-                }
-                for near in near {
-                    for (to, from) in to.iter_mut().zip(near) {
-                        *to += from;
-                    }
-                }
-                if direction == Direction::Forward {
-                    for (to, inverse) in to.iter_mut().zip(inverse_columns) {
-                        *to *= inverse * inverse_rows[y];
-                    }
+            let (upper, middle, lower) = (&*rows, &rows[*width..], &rows[2 * width..]);
+            let near = upper.iter().zip(middle).zip(lower);
+            for (to, ((upper, middle), lower)) in output.iter_mut().zip(near) {
+                *to = upper + middle + lower;
+            }
+            if direction == Direction::Forward {
+                for (to, inverse) in output.iter_mut().zip(inverse_counts) {
+                    *to *= inverse;
                 }
             }
         }
-    }
-}
-
-/// `to[i] = line[i] · inverse · inverses[i]`.
-#[inline(always)]
-fn scale(line: &[f32], inverse: f32, inverses: &[f32], to: &mut [f32]) {
-    for ((to, from), other) in to.iter_mut().zip(line).zip(inverses) {
-        *to = from * other * inverse;
-    }
-}
-
-/// The sum of every number and its neighbors in a row.
-#[inline(always)]
-fn sum_of_three(row: &[f32], to: &mut [f32]) {
-    to.copy_from_slice(row);
-    let n = row.len();
-    for (to, left) in to[1..].iter_mut().zip(&row[..n - 1]) {
-        *to += left;
-    }
-    for (to, right) in to[..n - 1].iter_mut().zip(&row[1..]) {
-        *to += right;
     }
 }
 

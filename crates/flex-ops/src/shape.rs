@@ -64,6 +64,11 @@ impl Shape {
         [self.n_images * self.n_stacked, self.n_out, height / self.n_stacked, width]
     }
 
+    pub(crate) fn weight_dims(&self) -> [usize; 4] {
+        let kernel = self.geometry.kernel;
+        [self.n_out, self.n_seen(), kernel, kernel]
+    }
+
     pub(crate) fn input_dims(&self) -> [usize; 4] {
         let Geometry { height, width, .. } = self.geometry;
         [self.n_images * self.n_stacked, self.n_in, height / self.n_stacked, width]

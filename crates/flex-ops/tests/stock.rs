@@ -4,7 +4,10 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::{avg_pool2d, batch_norm_train, conv2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
 use burn::tensor::{Device, Distribution, Tensor};
-use flex_ops::{After, Before, Groups, Options, conv_norm, conv_norm_given};
+use flex_ops::{
+    After, Before, Descent, Groups, Options, conv, conv_norm, conv_norm_given, descend, norm,
+    norm_given, sum_of_squares,
+};
 
 /// The largest difference, in units of the largest value of the stock result.
 fn distance<const D: usize>(fused: Tensor<D>, stock: Tensor<D>) -> f32 {
@@ -181,6 +184,91 @@ fn odd_sizes_and_single_images_agree_with_burn() {
 }
 
 #[test]
+fn convolutions_alone_agree_with_burn() {
+    for (kernel, stride, groups, [n_in, n_out], side) in [
+        (1, 1, Groups::One, [8, 16], 8),
+        (1, 1, Groups::One, [16, 5], 2),
+        (1, 2, Groups::One, [3, 4], 5),
+        (3, 2, Groups::One, [4, 32], 9),
+        (3, 1, Groups::Depthwise, [6, 6], 4),
+    ] {
+        let options = Options { stride, groups, ..Options::PLAIN };
+        let Case { x, weight, .. } = Case::draw([6, n_in, side, side], n_out, kernel, options);
+        let n_groups = if groups == Groups::Depthwise { n_in } else { 1 };
+        let padding = [kernel / 2, kernel / 2];
+        let stock_options = ConvOptions::new([stride, stride], padding, [1, 1], n_groups);
+        let stock = conv2d(x.clone(), weight.clone(), None, stock_options);
+        let fused = conv(x.clone(), weight.clone(), stride, groups);
+        assert!(distance(fused.clone().inner(), stock.clone().inner()) < 1e-5);
+        let plain = conv(x.clone().inner(), weight.clone().inner(), stride, groups);
+        assert_eq!(plain.into_data(), fused.clone().inner().into_data());
+        let slope = Tensor::random(fused.dims(), Distribution::Normal(0.0, 1.0), &fused.device());
+        let stock = (stock * slope.clone()).sum().backward();
+        let fused = (fused * slope).sum().backward();
+        for t in [&x, &weight] {
+            let [fused, stock] =
+                [&fused, &stock].map(|gradients| t.grad(gradients).expect("it was asked for"));
+            assert!(distance(fused, stock) < 2e-5);
+        }
+    }
+}
+
+#[test]
+fn norms_alone_agree_with_burn() {
+    let case = Case::draw([7, 5, 3, 4], 5, 1, Options::DEPTHWISE);
+    let Case { x, scale, shift, given, .. } = &case;
+    let stock = batch_norm_train(x.clone(), scale.clone(), shift.clone(), 1e-5);
+    let fused = norm(x.clone(), scale.clone(), shift.clone(), After::Relu);
+    assert!(distance(fused.mean, stock.mean.inner()) < 1e-5);
+    assert!(distance(fused.variance, stock.variance.inner()) < 1e-5);
+    let stock = relu(stock.output);
+    assert!(distance(fused.output.clone().inner(), stock.clone().inner()) < 1e-5);
+    let [stock, fused] = [stock, fused.output].map(|y| y.square().sum().backward());
+    let close = |distance: f32| assert!(distance < 1e-4, "{distance}");
+    let both = [&fused, &stock];
+    let [a, b] = both.map(|gradients| x.grad(gradients).expect("it was asked for"));
+    close(distance(a, b));
+    for t in [scale, shift] {
+        let [a, b] = both.map(|gradients| t.grad(gradients).expect("it was asked for"));
+        close(distance(a, b));
+    }
+    let affine = [scale.clone(), shift.clone()];
+    let fused = norm_given(x.clone(), affine, given.clone(), After::Relu);
+    let wide = |t: &Tensor<1>| t.clone().reshape([1, 5, 1, 1]);
+    let [mean, variance] = given.each_ref().map(wide);
+    let normalized = (x.clone().inner() - mean) / (variance + 1e-5).sqrt();
+    let [scale, shift] = [scale, shift].map(|t| wide(&t.clone().inner()));
+    close(distance(fused.inner(), relu(normalized * scale + shift)));
+}
+
+#[test]
+fn descent_agrees_with_burn() {
+    let device = Device::flex();
+    device.seed(3);
+    for n in [1, 15, 16, 100] {
+        let draw = || Tensor::<1>::random([n], Distribution::Normal(0.0, 1.0), &device);
+        let [weight, gradient, last] = [draw(), draw(), draw()];
+        for (last, looks_ahead) in [(None, true), (Some(last.clone()), true), (Some(last), false)] {
+            let by = Descent { clip: 0.5, weight_decay: 0.01, momentum: 0.9, looks_ahead, lr: 0.1 };
+            let slope = gradient.clone() * 0.5 + weight.clone() * 0.01;
+            let update = match last.clone() {
+                None => slope.clone(),
+                Some(last) => last * 0.9 + slope.clone(),
+            };
+            let direction = if looks_ahead { slope + update.clone() * 0.9 } else { update.clone() };
+            let expected = [weight.clone() - direction * 0.1, update];
+            let found = descend(weight.clone(), gradient.clone(), last, by);
+            for (found, expected) in found.into_iter().zip(expected) {
+                assert!(distance(found, expected) < 1e-6);
+            }
+        }
+        let squares: f32 = gradient.clone().square().sum().into_scalar();
+        let found = sum_of_squares(gradient);
+        assert!((found / f64::from(squares) - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
 fn stacks_of_small_images_agree_with_burn() {
     for (size, after) in [
         ([48, 8, 2, 2], After::Nothing),
@@ -244,7 +332,9 @@ fn check_pool(
 
 #[test]
 fn pooling_agrees_with_burn() {
-    for shape in [[3, 2, 5, 4], [1, 1, 1, 1], [2, 3, 1, 6], [2, 1, 2, 2], [5, 8, 16, 16]] {
+    for shape in
+        [[3, 2, 5, 4], [1, 1, 1, 1], [2, 3, 1, 6], [2, 3, 6, 1], [2, 1, 2, 2], [5, 8, 16, 16]]
+    {
         let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]);
         let options = options.with_count_include_pad(false);
         check_pool(shape, |x| avg_pool2d(x, options.clone()), flex_ops::avg_pool3);

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
+use data::Batch;
 use serde::{Deserialize, Serialize};
 use space::{Mask, sample_connected};
-use supernet::{Lookahead, N_AHEAD, Optimizer, Schedule, StepOptions, Supernet, Training};
+use supernet::{Lookahead, Optimizer, Schedule, StepOptions, Supernet, Training, first_steps};
 
 use crate::config::RunConfig;
 use crate::lab::Lab;
+use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::run_dir::{Metric, RunDir};
 use crate::shrinking::Shrinking;
@@ -26,6 +28,15 @@ pub(crate) struct Job<'a> {
     pub(crate) last_lr: f64,
     /// Epochs after which the weights are kept for scoring.
     pub(crate) keep: Vec<u64>,
+}
+
+/// What a dry run measures.
+pub(crate) struct Measured {
+    pub(crate) step_seconds: f64,
+    /// Of the training steps.
+    pub(crate) profile: Profile,
+    /// Of one checkpoint.
+    pub(crate) score_seconds: f64,
 }
 
 /// What a checkpoint is of.
@@ -62,6 +73,9 @@ pub(crate) fn load(
     }
     Ok(note.epoch)
 }
+
+/// How long a dry run trains and scores at most, unless a few steps take longer.
+const MEASURED_SECONDS: f64 = 2.0;
 
 impl Job<'_> {
     /// Trains from the weights of `start`, or from where this job stopped before.
@@ -123,34 +137,41 @@ impl Job<'_> {
         Ok(serde_json::to_string(&note)?)
     }
 
-    /// Seconds of a training step and of scoring an architecture, by doing a few of each.
+    /// How long a training step and scoring an architecture take, by doing a few of each.
     pub(crate) fn measure(
         lab: &Lab,
         config: &RunConfig,
         supernet: &mut dyn Supernet,
         mask: &Mask,
-        n: usize,
-    ) -> Result<(f64, f64)> {
+    ) -> Result<Measured> {
         let lr = config.training.warm_up.first_lr;
         let name = "dry-run".to_owned();
         let shrinking = &Shrinking::NONE;
         let keep = Vec::new();
         let job = Job { name, mask, shrinking, epochs: 1, first_lr: lr, last_lr: lr, keep };
         let training = job.training(lab, config, mask);
-        let order = lab.training.epoch(training.seed, 0);
         let paths = training.paths();
-        let n = n.min(lab.training.n_steps());
-        let clock = Instant::now();
-        for (step, batch) in lab.training.prefetch(order, 0..n, N_AHEAD).enumerate() {
-            paths.train(supernet, &batch?, (0, step), &training.options)?;
-        }
-        let step_seconds = clock.elapsed().as_secs_f64() / n as f64;
+        let mut step = |step, batch: Batch| {
+            Ok::<_, Error>(paths.train(supernet, &batch, (0, step), &training.options)?)
+        };
+        let mut steps = |n| {
+            let steps = || first_steps(&lab.training, training.seed, 0, n, &mut step);
+            let (loss, profile) = Profile::of(steps);
+            loss.map(|_| profile)
+        };
+        // The first also start threads and fill the allocator; they say how many more are quick.
+        let n_steps = lab.training.n_steps();
+        let n_first = n_steps.min(2);
+        let first = steps(n_first)?.seconds() / n_first as f64;
+        let n = ((MEASURED_SECONDS / first) as usize).clamp(4, 200).min(n_steps);
+        let profile = steps(n)?;
         let mut rng = lab.seed.child("dry-run/scores").rng();
         let clock = Instant::now();
         for _ in 0..n {
             lab.evaluate(supernet, &sample_connected(lab.space.as_ref(), mask, &mut rng));
         }
-        Ok((step_seconds, clock.elapsed().as_secs_f64() / n as f64))
+        let score_seconds = clock.elapsed().as_secs_f64() / n as f64;
+        Ok(Measured { step_seconds: profile.seconds() / n as f64, profile, score_seconds })
     }
 
     fn training<'a>(&'a self, lab: &'a Lab, config: &RunConfig, mask: &'a Mask) -> Training<'a> {

@@ -15,6 +15,7 @@ mod mask_file;
 mod matrix;
 mod memory;
 mod method;
+mod profile;
 mod progress;
 mod retrain;
 mod run;

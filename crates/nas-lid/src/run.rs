@@ -11,7 +11,7 @@ use space::{Accuracy, Arch, Cost, Valid, stratified_sample};
 use supernet::Evaluation;
 
 use crate::config::{Method, Plan, TruthConfig};
-use crate::job::Job;
+use crate::job::{Job, Measured};
 use crate::lab::Lab;
 use crate::memory::Peak;
 use crate::method::{Arm, Grown, planned_epochs_after_parent, planned_leaves};
@@ -203,9 +203,6 @@ fn write_scores(
     dir.write("scores.csv", text.as_bytes())
 }
 
-/// Training steps and evaluations that a dry run measures.
-const N_MEASURED: usize = 12;
-
 /// Prints what a run would do, and how long a few steps of it take on this machine.
 pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let config = &plan.config;
@@ -215,8 +212,10 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let truth = Truth::open(config, options.archives.as_deref())?;
     let mut supernet = lab.first()?;
     let mask = lab.space.full_mask();
-    let (step_seconds, score_seconds) =
-        Job::measure(&lab, config, supernet.as_mut(), &mask, N_MEASURED)?;
+    let Measured { step_seconds, profile, score_seconds } =
+        Job::measure(&lab, config, supernet.as_mut(), &mask)?;
+    let share = |(name, share)| format!("{name} {:.0} %", 100.0 * share);
+    let shares: Vec<String> = profile.shares().into_iter().map(share).collect();
     let methods = &config.split.methods;
     let leaves: usize = methods.iter().map(|&method| planned_leaves(config, method)).sum();
     let alone = match config.ranking.truth {
@@ -238,6 +237,7 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     crate::print(format!(
         "data set        {}\nspace           {}, {} architectures\nmethods         {}\n\
          training        {epochs} epochs of {} steps, {:.1} ms a step\n\
+         of a step       {}\n\
          scores          at most {n_scores} architectures, {:.1} ms a checkpoint\n\
          ranks           {}\nestimated time  {:.0} min, the split decisions not counted\n\
          peak memory     {peak}\nrun directory   {}\n",
@@ -247,6 +247,7 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
         methods.iter().map(|m| m.name()).collect::<Vec<_>>().join(", "),
         lab.training.n_steps(),
         1e3 * step_seconds,
+        shares.join("; "),
         1e3 * score_seconds,
         truth
             .description()

@@ -1,7 +1,6 @@
 //! The network whose cells hold every operation.
 
 use burn::module::Module;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use space::{Arch, EdgeId};
@@ -89,7 +88,7 @@ impl Network for Nb201Network {
     }
 
     fn forward_head(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
-        let x = relu(self.norm.forward(x, pass));
+        let x = self.norm.forward_relu(x, pass);
         self.classifier.forward(global_avg_pool(x, pass))
     }
 
@@ -194,7 +193,7 @@ impl Reduction {
     /// - `x`: `[b, c, h, w]`
     /// - output: `[b, 2c, h / 2, w / 2]`
     fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
-        let residual = self.downsample.forward(avg_pool2(x.clone(), pass));
+        let residual = self.downsample.forward(avg_pool2(x.clone(), pass), pass);
         self.conv_b.forward(self.conv_a.forward(x, pass), pass) + residual
     }
 }

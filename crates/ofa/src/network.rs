@@ -115,7 +115,7 @@ impl Network for OfaNetwork {
         let x = self.expand.forward(x, pass);
         pass.tap(Taps::Blocks, &x);
         let x = global_avg_pool(x, pass).unsqueeze_dims(&[2, 3]); // [b, c, 1, 1]
-        let x = hard_swish(self.mix.forward(x));
+        let x = hard_swish(self.mix.forward(x, pass));
         pass.tap(Taps::Blocks, &x);
         let [b, c, _, _] = x.dims();
         let logits = self.classifier.forward(x.reshape([b, c]));

@@ -81,7 +81,7 @@ impl Norm {
         }
     }
 
-    /// Normalizes each channel.
+    /// Normalizes each channel; what becomes negative is 0.
     ///
     /// # Shapes
     ///
@@ -90,11 +90,20 @@ impl Norm {
     /// # Panics
     ///
     /// If `x` has another number of channels.
-    pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
+    pub fn forward_relu(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
         let [b, _, h, w] = x.dims();
         assert_shape!(x, [b, self.channels, h, w]);
         let affine = self.scale_and_shift(self.channels, &x.device());
-        pass.normalize(self, x, affine)
+        if !pass.is_fused(&x.device()) {
+            return relu(pass.normalize(self, x, affine));
+        }
+        if let Some(given) = pass.next_given(self, self.channels) {
+            return flex_ops::norm_given(x, affine, given, After::Relu);
+        }
+        let [scale, shift] = affine;
+        let fused = flex_ops::norm(x, scale, shift, After::Relu);
+        pass.observe(self, fused.mean, fused.variance);
+        fused.output
     }
 
     /// What tells this norm's statistics from those of others.
@@ -165,11 +174,14 @@ impl Conv {
     ///
     /// - `x`: `[b, n_in, h, w]`
     /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.forward_by(self.weight.val(), x)
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
+        if pass.is_fused(&x.device()) {
+            return flex_ops::conv(x, self.weight.val(), self.stride, self.groups);
+        }
+        self.forward_stock(self.weight.val(), x)
     }
 
-    fn forward_by(&self, weight: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
+    fn forward_stock(&self, weight: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
         let padding = weight.dims()[2] / 2;
         let groups = match self.groups {
             Groups::One => 1,
@@ -272,7 +284,7 @@ impl ConvNorm {
             return self.fused(weight, affine, x, pass);
         }
         let x = if self.activation.before() == Before::Relu { relu(x) } else { x };
-        let x = pass.normalize(&self.norm, self.conv.forward_by(weight, x), affine);
+        let x = pass.normalize(&self.norm, self.conv.forward_stock(weight, x), affine);
         match self.activation.after() {
             After::Nothing => x,
             After::Relu => relu(x),

@@ -7,7 +7,9 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use data::Batch;
+use flex_ops::PROFILE;
 use space::{Accuracy, Arch, EdgeId, LatencyTable, Mask};
+use tracing::trace_span;
 use weights::Weights;
 
 use crate::checkpoint::{self, Trained, to_host};
@@ -164,6 +166,7 @@ impl<N: Network> Supernet for Engine<N> {
         for (number, arch) in archs.iter().enumerate() {
             let Backward { loss, gradients, logits } =
                 self.backward(lesson, teacher.as_ref(), arch, options.label_smoothing)?;
+            let _span = trace_span!(target: PROFILE, "optimizer").entered();
             optimizer::add(&mut sum, self.network(), gradients);
             total += loss;
             if number == 0 && 0.0 < lesson.distillation {
@@ -171,9 +174,10 @@ impl<N: Network> Supernet for Engine<N> {
                 teacher = Some(Teacher { probabilities, share });
             }
         }
-        let trained = &mut self.trained;
+        let _span = trace_span!(target: PROFILE, "optimizer").entered();
+        let (trained, kernels) = (&mut self.trained, self.kernels);
         trained.network =
-            optimizer::step(trained.network.clone(), sum, &mut trained.state, options);
+            optimizer::step(trained.network.clone(), sum, &mut trained.state, options, kernels);
         if let Some(keep) = options.averaging {
             let average = trained.average.take().unwrap_or_else(|| trained.network.clone());
             trained.average = Some(optimizer::blend(average, keep, &trained.network));

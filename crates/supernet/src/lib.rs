@@ -41,7 +41,7 @@ pub use checkpoint::parameters;
 pub use engine::{Engine, Network};
 pub use error::SupernetError;
 pub use features::Features;
-pub use flex_ops::Groups;
+pub use flex_ops::{Groups, PROFILE};
 pub use linear::{Linear, prefix};
 pub use optimizer::{Lookahead, Optimizer};
 pub use pass::{Kernels, Moments, Pass};
@@ -54,5 +54,5 @@ pub use supernet::{
     Evaluation, Lesson, Statistics, StepOptions, StochasticDepth, Supernet, TapSink, Taps,
 };
 pub use training::{
-    N_AHEAD, Paths, Sampling, Sandwich, Schedule, Training, TrainingError, mean_loss,
+    Paths, Sampling, Sandwich, Schedule, Training, TrainingError, first_steps, mean_loss,
 };

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor};
+use flex_ops::Descent;
 
-use crate::StepOptions;
+use crate::{Kernels, StepOptions};
 
 /// How a gradient becomes an update.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,28 +88,34 @@ pub(crate) fn step<N: Module>(
     mut gradients: Sum,
     state: &mut State,
     options: &StepOptions,
+    kernels: Kernels,
 ) -> N {
     let clip = match options.max_gradient_norm {
-        Some(max) => (max / norm(&network, &gradients).max(f64::MIN_POSITIVE)).min(1.0),
+        Some(max) => (max / norm(&network, &gradients, kernels).max(f64::MIN_POSITIVE)).min(1.0),
         None => 1.0,
     };
-    let mut update = Update { path: Vec::new(), gradients: &mut gradients, state, clip, options };
+    let path = Vec::new();
+    let mut update = Update { path, gradients: &mut gradients, state, clip, options, kernels };
     network.map(&mut update)
 }
 
 /// The L2 norm of the whole gradient, summed in the order of the network.
-fn norm<N: Module>(network: &N, gradients: &Sum) -> f64 {
-    struct Squares<'a>(&'a Sum, f64);
+fn norm<N: Module>(network: &N, gradients: &Sum, kernels: Kernels) -> f64 {
+    struct Squares<'a>(&'a Sum, Kernels, f64);
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.get(&param.id) {
-                self.1 += f64::from(gradient.clone().square().sum().into_scalar::<f32>());
-            }
+            let Self(gradients, kernels, sum) = self;
+            let Some(gradient) = gradients.get(&param.id).cloned() else { return };
+            *sum += if kernels.are_fused_on(&gradient.device()) {
+                flex_ops::sum_of_squares(gradient)
+            } else {
+                f64::from(gradient.square().sum().into_scalar::<f32>())
+            };
         }
     }
-    let mut squares = Squares(gradients, 0.0);
+    let mut squares = Squares(gradients, kernels, 0.0);
     network.visit(&mut squares);
-    squares.1.sqrt()
+    squares.2.sqrt()
 }
 
 /// `keep` of the weights of an average, and the rest of those of the network it is a copy of.
@@ -144,6 +151,7 @@ struct Update<'a> {
     state: &'a mut State,
     clip: f64,
     options: &'a StepOptions,
+    kernels: Kernels,
 }
 
 impl ModuleMapper for Update<'_> {
@@ -157,15 +165,12 @@ impl ModuleMapper for Update<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, weight, mapper) = param.consume();
-        let Some(mut gradient) = self.gradients.remove(&id) else {
+        let Some(gradient) = self.gradients.remove(&id) else {
             return Param::from_mapped_value(id, weight, mapper);
         };
         let shape = weight.shape();
         let n = shape.num_elements();
         let weight = weight.inner().reshape([n]);
-        if self.clip < 1.0 {
-            gradient = gradient * self.clip;
-        }
         let weight = self.moved(weight, gradient).reshape(shape);
         Param::from_mapped_value(id, Tensor::from_inner(weight).require_grad(), mapper)
     }
@@ -178,8 +183,14 @@ impl Update<'_> {
     ///
     /// - `weight`, `gradient` and output: `[n]`
     fn moved(&mut self, weight: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
-        let StepOptions { lr, weight_decay, .. } = *self.options;
-        match self.options.optimizer {
+        let StepOptions { lr, weight_decay, optimizer, .. } = *self.options;
+        if let Optimizer::Sgd { momentum, lookahead } = optimizer
+            && self.kernels.are_fused_on(&gradient.device())
+        {
+            return self.descended(weight, gradient, momentum, lookahead);
+        }
+        let gradient = if self.clip < 1.0 { gradient * self.clip } else { gradient };
+        match optimizer {
             Optimizer::Sgd { momentum, lookahead } => {
                 let gradient = gradient + weight.clone() * weight_decay;
                 let velocity = self.momentum(momentum, gradient.clone());
@@ -206,6 +217,32 @@ impl Update<'_> {
         }
     }
 
+    /// The same with momentum, in one pass.
+    fn descended(
+        &mut self,
+        weight: Tensor<1>,
+        gradient: Tensor<1>,
+        momentum: f64,
+        lookahead: Lookahead,
+    ) -> Tensor<1> {
+        let name = self.name(slot::MOMENTUM);
+        let by = Descent {
+            clip: self.clip as f32,
+            weight_decay: self.options.weight_decay as f32,
+            momentum: momentum as f32,
+            looks_ahead: lookahead == Lookahead::Nesterov,
+            lr: self.options.lr as f32,
+        };
+        let [weight, velocity] = flex_ops::descend(weight, gradient, self.state.remove(&name), by);
+        self.state.insert(name, velocity);
+        weight
+    }
+
+    /// The key of this parameter in [`State`].
+    fn name(&self, slot: &str) -> String {
+        format!("{slot}{}", self.path.join("."))
+    }
+
     /// `keep` of what was there before, and `new`.
     fn momentum(&mut self, keep: f64, new: Tensor<1>) -> Tensor<1> {
         self.remember(slot::MOMENTUM, keep, new)
@@ -223,7 +260,7 @@ impl Update<'_> {
     }
 
     fn remember(&mut self, slot: &str, keep: f64, new: Tensor<1>) -> Tensor<1> {
-        let name = format!("{slot}{}", self.path.join("."));
+        let name = self.name(slot);
         let sum = match self.state.remove(&name) {
             Some(last) => last * keep + new,
             None => new,
@@ -241,7 +278,7 @@ mod tests {
 
     /// Weights 1 and −2 after three steps; `torch.optim` gives the figures, in 64 bits.
     #[track_caller]
-    fn check(optimizer: Optimizer, expected: [f32; 2]) {
+    fn check(optimizer: Optimizer, kernels: Kernels, expected: [f32; 2]) {
         let device = Device::flex();
         let options = StepOptions {
             lr: 0.1,
@@ -259,6 +296,7 @@ mod tests {
             state: &mut state,
             clip: 1.0,
             options: &options,
+            kernels,
         };
         let mut weight = Tensor::from_floats([1.0, -2.0], &device);
         for gradient in [[0.5, -1.0], [0.25, 2.0], [-0.75, 0.125]] {
@@ -273,10 +311,12 @@ mod tests {
     #[test]
     fn steps_are_those_of_pytorch() {
         let sgd = Optimizer::Sgd { momentum: 0.5, lookahead: Lookahead::Nesterov };
-        check(sgd, [0.951_152, -2.130_741]);
+        for kernels in [Kernels::Fused, Kernels::Stock] {
+            check(sgd, kernels, [0.951_152, -2.130_741]);
+        }
         let adam_w = Optimizer::AdamW { betas: [0.9, 0.99], epsilon: 1e-3 };
-        check(adam_w, [0.801_796, -1.939_429]);
+        check(adam_w, Kernels::Fused, [0.801_796, -1.939_429]);
         let rms_prop = Optimizer::RmsProp { decay: 0.9, momentum: 0.5, epsilon: 1e-3 };
-        check(rms_prop, [0.473_605, -1.869_442]);
+        check(rms_prop, Kernels::Fused, [0.473_605, -1.869_442]);
     }
 }

@@ -63,6 +63,13 @@ pub enum Kernels {
     Stock,
 }
 
+impl Kernels {
+    /// Whether the fused ones are taken on a device.
+    pub(crate) fn are_fused_on(self, device: &Device) -> bool {
+        self == Self::Fused && flex_ops::is_supported(device)
+    }
+}
+
 /// Where batch norm takes its statistics from.
 enum Source {
     OfBatch,
@@ -137,7 +144,7 @@ impl<'a> Pass<'a> {
 
     /// Whether the fused kernels are to be taken on a device.
     pub(crate) fn is_fused(&self, device: &Device) -> bool {
-        self.kernels == Kernels::Fused && flex_ops::is_supported(device)
+        self.kernels.are_fused_on(device)
     }
 
     /// The same, and blocks that add their input are left out at random.

@@ -4,9 +4,12 @@ use std::f64::consts::PI;
 use std::num::NonZeroUsize;
 
 use data::{Batch, Batches, DataError};
+use flex_ops::PROFILE;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use space::{Arch, EdgeId, Mask, SearchSpace, Seed, extremes, sample_connected};
+
+use tracing::trace_span;
 
 use crate::{Lesson, StepOptions, Supernet, SupernetError};
 
@@ -134,7 +137,7 @@ impl Schedule {
 }
 
 /// Batches that are prepared ahead of the trainer.
-pub const N_AHEAD: usize = 4;
+const N_AHEAD: usize = 4;
 
 /// What an epoch is trained with.
 pub struct Training<'a> {
@@ -215,10 +218,32 @@ pub fn mean_loss<E: From<DataError>>(
     mut step: impl FnMut(usize, Batch) -> Result<f64, E>,
 ) -> Result<f64, E> {
     let n_steps = batches.n_steps();
+    first_steps(batches, images, epoch, n_steps, &mut step)
+}
+
+/// The same of the first steps alone.
+///
+/// # Errors
+///
+/// The first of a step or of a batch.
+///
+/// # Panics
+///
+/// If the epoch has fewer steps.
+pub fn first_steps<E: From<DataError>>(
+    batches: &Batches,
+    images: Seed,
+    epoch: u64,
+    n_steps: usize,
+    step: &mut dyn FnMut(usize, Batch) -> Result<f64, E>,
+) -> Result<f64, E> {
     let order = batches.epoch(images, epoch);
-    let mut total = 0.0;
-    for (number, batch) in batches.prefetch(order, 0..n_steps, N_AHEAD).enumerate() {
+    let mut ahead = batches.prefetch(order, 0..n_steps, N_AHEAD);
+    let mut next = || trace_span!(target: PROFILE, "images").in_scope(|| ahead.next());
+    let (mut number, mut total) = (0, 0.0);
+    while let Some(batch) = next() {
         total += step(number, batch?)?;
+        number += 1;
     }
     Ok(total / n_steps as f64)
 }
