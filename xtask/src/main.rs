@@ -14,6 +14,7 @@ mod peers;
 mod process;
 mod python;
 mod reproduce;
+mod sanitize;
 mod tidy;
 mod torch;
 
@@ -45,6 +46,8 @@ enum Command {
     BenchPeers(peers::Options),
     /// Take weights from PyTorch to the program and back, and compare.
     Torch(torch::Options),
+    /// Run the tests of the crates with `unsafe` kernels under AddressSanitizer (Linux, x86-64).
+    Sanitize,
     /// Say how to build and run on a GPU, and check that the code for it compiles.
     Gpu,
 }
@@ -68,6 +71,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Reproduce(options) => reproduce::run(&root, &options),
         Command::BenchPeers(options) => peers::run(&root, &options),
         Command::Torch(options) => torch::run(&root, &options),
+        Command::Sanitize => sanitize::run(&root),
         Command::Gpu => gpu::run(&root),
     }
 }

@@ -14,13 +14,22 @@ pub struct Descent {
     pub weight_decay: f32,
     /// Share of the last update that is kept.
     pub momentum: f32,
-    /// Whether the update looks one momentum step ahead (Nesterov 1983).
-    pub looks_ahead: bool,
+    /// The kind of momentum.
+    pub lookahead: Lookahead,
     /// The learning rate.
     pub lr: f32,
 }
 
-/// A weight after a step, and the update to be remembered; there is none before the first.
+/// The kind of momentum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookahead {
+    /// Heavy ball.
+    None,
+    /// One momentum step ahead (Nesterov 1983).
+    Nesterov,
+}
+
+/// A weight after a step, and the update to be remembered; `last` is that of the step before, if there was one.
 ///
 /// # Shapes
 ///
@@ -53,7 +62,10 @@ pub fn descend<const D: usize>(
         *update += last * by.momentum;
     }
     for ((moved, update), weight) in moved.iter_mut().zip(&update).zip(weight) {
-        let direction = if by.looks_ahead { *moved + update * by.momentum } else { *update };
+        let direction = match by.lookahead {
+            Lookahead::None => *update,
+            Lookahead::Nesterov => *moved + update * by.momentum,
+        };
         *moved = weight - direction * by.lr;
     }
     [moved, update].map(|numbers| Tensor::from_primitive::<Flex>(tensor(numbers, &dims)))

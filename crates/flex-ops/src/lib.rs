@@ -40,7 +40,7 @@ mod stack;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-pub use descent::{Descent, descend, sum_of_squares};
+pub use descent::{Descent, Lookahead, descend, sum_of_squares};
 
 /// The target of the `tracing` spans around each kind of work, by which a program can measure it.
 pub const PROFILE: &str = "profile";

@@ -5,8 +5,8 @@ use burn::tensor::module::{avg_pool2d, batch_norm_train, conv2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
 use burn::tensor::{Device, Distribution, Tensor};
 use flex_ops::{
-    After, Before, Descent, Groups, Options, conv, conv_norm, conv_norm_given, descend, norm,
-    norm_given, sum_of_squares,
+    After, Before, Descent, Groups, Lookahead, Options, conv, conv_norm, conv_norm_given, descend,
+    norm, norm_given, sum_of_squares,
 };
 
 /// The largest difference, in units of the largest value of the stock result.
@@ -248,14 +248,21 @@ fn descent_agrees_with_burn() {
     for n in [1, 15, 16, 100] {
         let draw = || Tensor::<1>::random([n], Distribution::Normal(0.0, 1.0), &device);
         let [weight, gradient, last] = [draw(), draw(), draw()];
-        for (last, looks_ahead) in [(None, true), (Some(last.clone()), true), (Some(last), false)] {
-            let by = Descent { clip: 0.5, weight_decay: 0.01, momentum: 0.9, looks_ahead, lr: 0.1 };
+        for (last, lookahead) in [
+            (None, Lookahead::Nesterov),
+            (Some(last.clone()), Lookahead::Nesterov),
+            (Some(last), Lookahead::None),
+        ] {
+            let by = Descent { clip: 0.5, weight_decay: 0.01, momentum: 0.9, lookahead, lr: 0.1 };
             let slope = gradient.clone() * 0.5 + weight.clone() * 0.01;
             let update = match last.clone() {
                 None => slope.clone(),
                 Some(last) => last * 0.9 + slope.clone(),
             };
-            let direction = if looks_ahead { slope + update.clone() * 0.9 } else { update.clone() };
+            let direction = match lookahead {
+                Lookahead::Nesterov => slope + update.clone() * 0.9,
+                Lookahead::None => update.clone(),
+            };
             let expected = [weight.clone() - direction * 0.1, update];
             let found = descend(weight.clone(), gradient.clone(), last, by);
             for (found, expected) in found.into_iter().zip(expected) {

@@ -41,9 +41,9 @@ pub use checkpoint::parameters;
 pub use engine::{Engine, Network};
 pub use error::SupernetError;
 pub use features::Features;
-pub use flex_ops::{Groups, PROFILE};
+pub use flex_ops::{Groups, Lookahead, PROFILE};
 pub use linear::{Linear, prefix};
-pub use optimizer::{Lookahead, Optimizer};
+pub use optimizer::Optimizer;
 pub use pass::{Kernels, Moments, Pass};
 pub use pool::{avg_pool2, avg_pool3, global_avg_pool};
 pub use published::{

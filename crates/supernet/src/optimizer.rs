@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor};
-use flex_ops::Descent;
+use flex_ops::{Descent, Lookahead};
 
 use crate::{Kernels, StepOptions};
 
@@ -34,15 +34,6 @@ pub enum Optimizer {
         /// Added to the root of the mean square.
         epsilon: f64,
     },
-}
-
-/// The kind of momentum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookahead {
-    /// Heavy ball.
-    None,
-    /// Nesterov's.
-    Nesterov,
 }
 
 /// What is remembered of every parameter that was ever trained, flat, by [`slot`] and name.
@@ -230,7 +221,7 @@ impl Update<'_> {
             clip: self.clip as f32,
             weight_decay: self.options.weight_decay as f32,
             momentum: momentum as f32,
-            looks_ahead: lookahead == Lookahead::Nesterov,
+            lookahead,
             lr: self.options.lr as f32,
         };
         let [weight, velocity] = flex_ops::descend(weight, gradient, self.state.remove(&name), by);
