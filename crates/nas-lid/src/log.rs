@@ -1,9 +1,9 @@
 //! Log lines: to the terminal, and once a run directory is known, to its `log` as well.
 
 use std::fs::{File, OpenOptions};
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -12,20 +12,41 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-static FILE: OnceLock<File> = OnceLock::new();
+/// Where the details go.
+static DETAILS: Mutex<Details> = Mutex::new(Details::Early(Vec::new()));
 
-/// Writes to the log file where there is one.
+enum Details {
+    /// There is no run directory yet; what images say when they are opened must not be lost.
+    Early(Vec<u8>),
+    Logged(File),
+}
+
+/// Writes to the log file, or keeps what is written until there is one.
 struct LogFile;
 
-impl<'a> MakeWriter<'a> for LogFile {
-    type Writer = Box<dyn std::io::Write + 'a>;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        match FILE.get() {
-            Some(file) => Box::new(file),
-            None => Box::new(std::io::sink()),
+impl Write for LogFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match &mut *details() {
+            Details::Early(lines) => lines.write(line),
+            Details::Logged(file) => file.write(line),
         }
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for LogFile {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        Self
+    }
+}
+
+fn details() -> MutexGuard<'static, Details> {
+    DETAILS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Begins logging: information to standard error, details to the file.
@@ -40,10 +61,15 @@ pub(crate) fn start() {
         .init();
 }
 
-/// Continues the log in a file, after what stands there.
+/// Continues the log in a file, after what stands there; what was logged before this is the first to go
+/// there.
 pub(crate) fn also_to(path: &Path) -> Result<()> {
-    let file = OpenOptions::new().create(true).append(true).open(path);
-    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-    FILE.get_or_init(|| file);
+    let place = || format!("cannot write {}", path.display());
+    let mut file = OpenOptions::new().create(true).append(true).open(path).with_context(place)?;
+    let mut details = details();
+    if let Details::Early(lines) = &*details {
+        file.write_all(lines).with_context(place)?;
+        *details = Details::Logged(file);
+    }
     Ok(())
 }
