@@ -53,21 +53,22 @@ impl Ordered {
         planes: &mut Vec<f32>,
         out: &mut [f32],
     ) {
-        let (step, area) = (window.plane(), window.area());
-        if let Self::ByChannel(packed) = self {
-            return channel_tiles::convolve::<L>(packed, offsets, padded, window, out);
-        }
-        planes.resize(out.len() / area * step, 0.0);
+        let step = window.plane();
+        let n_planes = out.len() / window.area();
         match self {
-            Self::Dense(packed) | Self::ByChannel(packed) => {
+            Self::ByChannel(packed) => {
+                channel_tiles::convolve::<L>(packed, offsets, padded, window, out);
+            }
+            Self::Dense(packed) => {
+                planes.resize(n_planes * step, 0.0);
                 dense::convolve::<L>(packed, offsets, padded, step, planes);
+                window.crop(planes, out);
             }
             Self::Depthwise(weights) => {
+                planes.resize(n_planes * step, 0.0);
                 depthwise::convolve::<L>(weights, offsets, padded, step, planes);
+                window.crop(planes, out);
             }
-        }
-        for (plane, places) in planes.chunks_exact(step).zip(out.chunks_exact_mut(area)) {
-            window.crop(plane, places);
         }
     }
 }

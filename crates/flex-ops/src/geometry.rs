@@ -43,12 +43,15 @@ impl Window {
         (self.size[0] * self.pitch).next_multiple_of(LANES)
     }
 
-    /// Copies the places out of their plane.
+    /// Copies the places of every plane out of it.
     #[inline(always)]
-    pub(crate) fn crop(self, plane: &[f32], places: &mut [f32]) {
+    pub(crate) fn crop(self, planes: &[f32], places: &mut [f32]) {
         let width = self.size[1];
-        for (row, values) in places.chunks_exact_mut(width).enumerate() {
-            values.copy_from_slice(&plane[row * self.pitch..][..width]);
+        let planes = planes.chunks_exact(self.plane());
+        for (plane, places) in planes.zip(places.chunks_exact_mut(self.area())) {
+            for (row, values) in places.chunks_exact_mut(width).enumerate() {
+                values.copy_from_slice(&plane[row * self.pitch..][..width]);
+            }
         }
     }
 }

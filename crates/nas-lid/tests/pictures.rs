@@ -10,7 +10,7 @@ fn pictures(folder: &Path) {
     for (side, n) in [("train", 40), ("val", 8)] {
         for class in ["lying", "standing"] {
             let class_folder = folder.join(side).join(class);
-            std::fs::create_dir_all(&class_folder).unwrap();
+            std::fs::create_dir_all(&class_folder).expect("the folder is ours");
             for number in 0..n {
                 let [width, height] = [17 + number % 9, 20 + number % 5];
                 let picture = RgbImage::from_fn(width, height, |x, y| {
@@ -21,11 +21,13 @@ fn pictures(folder: &Path) {
                         (10 * (x % 7)) as u8,
                     ])
                 });
-                picture.save(class_folder.join(format!("{number}.png"))).unwrap();
+                picture
+                    .save(class_folder.join(format!("{number}.png")))
+                    .expect("the folder is ours");
             }
         }
     }
-    std::fs::write(folder.join("train/lying/7.png"), "no picture").unwrap();
+    std::fs::write(folder.join("train/lying/7.png"), "no picture").expect("the folder is ours");
 }
 
 /// A run of both criteria that takes a moment.
@@ -55,7 +57,7 @@ fn run(folder: &Path, out: &Path, most_unreadable: &str) -> Output {
     ] {
         command.args(["--set", set]);
     }
-    command.output().unwrap()
+    command.output().expect("the program starts")
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn paths(space: &Nb201, sampling: Sampling, n: usize) -> Vec<Vec<Arch>> {
 }
 
 fn costliest_of(n: usize) -> Sampling {
-    Sampling::CostliestOf(NonZeroUsize::new(n).unwrap())
+    Sampling::CostliestOf(NonZeroUsize::new(n).expect("at least one is drawn"))
 }
 
 #[test]
