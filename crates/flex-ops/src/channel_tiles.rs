@@ -129,3 +129,80 @@ fn store<L: Lanes, const R: usize, const P: usize>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lanes::Work;
+
+    use super::*;
+    use crate::geometry::Geometry;
+
+    const N_IN: usize = 3;
+    const N_OUT: usize = 2 * CHANNELS;
+
+    fn wave(n: usize, step: f32) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * step).sin()).collect()
+    }
+
+    struct Convolve<'a> {
+        packed: &'a Packed,
+        geometry: Geometry,
+        padded: &'a [f32],
+        out: &'a mut [f32],
+    }
+
+    impl Work for Convolve<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<L: Lanes>(self) {
+            let Self { packed, geometry, padded, out } = self;
+            let padded = Planes { values: padded, plane: geometry.padded_plane() };
+            convolve::<L>(packed, &geometry.offsets(), padded, geometry.window(), out);
+        }
+    }
+
+    /// The sum of one place, term by term as the kernel has them.
+    fn place(geometry: Geometry, weights: &[f32], padded: &[f32], o: usize, at: usize) -> f32 {
+        let offsets = geometry.offsets();
+        let terms = (0..N_IN).flat_map(|i| offsets.iter().enumerate().map(move |tap| (i, tap)));
+        terms.fold(0.0, |sum, (i, (tap, offset))| {
+            let pixel = padded[i * geometry.padded_plane() + at + offset];
+            pixel.mul_add(weights[(o * N_IN + i) * offsets.len() + tap], sum)
+        })
+    }
+
+    #[test]
+    fn all_places_of_all_sizes_are_summed_on_all_sets() {
+        for [height, width, stride] in [[1, 8, 1], [2, 4, 1], [3, 11, 1], [5, 6, 1], [9, 17, 2]] {
+            let geometry = Geometry { height, width, kernel: 3, stride };
+            let weights = wave(N_OUT * N_IN * 9, 1.3);
+            let packed = Packed::forward(CHANNELS, &weights, [N_OUT, N_IN], 9);
+            let padded = wave(N_IN * geometry.padded_plane(), 0.7);
+            let window = geometry.window();
+            for isa in Isa::available() {
+                let mut out = vec![0.0; N_OUT * window.area()];
+                isa.run(Convolve { packed: &packed, geometry, padded: &padded, out: &mut out });
+                for (i, found) in out.iter().enumerate() {
+                    let (o, at) = (i / window.area(), i % window.area());
+                    let at = at / window.size[1] * window.pitch + at % window.size[1];
+                    let expected = place(geometry, &weights, &padded, o, at);
+                    assert_eq!(found.to_bits(), expected.to_bits(), "{i} of {window:?}, {isa:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_serve_full_vectors_with_enough_places_and_wide_registers() {
+        let window = |height, width| Window { pitch: width + 2, size: [height, width] };
+        for isa in Isa::available() {
+            let serves = |n_out, n_taps, window| serve(isa, n_out, n_taps, window);
+            assert_eq!(serves(CHANNELS, 9, window(1, 8)), isa.has_wide_registers());
+            assert_eq!(serves(2 * CHANNELS, 4, window(2, 4)), isa.has_wide_registers());
+            assert!(!serves(CHANNELS, 1, window(8, 8)));
+            assert!(!serves(LANES, 9, window(8, 8)));
+            assert!(!serves(CHANNELS, 9, window(1, 7)) && !serves(CHANNELS, 9, window(9, 3)));
+        }
+    }
+}

@@ -40,11 +40,11 @@ impl Isa {
     /// Whether a vector of [`LANES`](crate::LANES) numbers is one register, so that many fit.
     pub fn has_wide_registers(self) -> bool {
         match self {
-            Self::Portable => false,
+            Self::Portable => Portable::IS_REGISTER,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => false,
+            Self::Avx2 => crate::vector::Avx2::IS_REGISTER,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => true,
+            Self::Avx512 => crate::vector::Avx512::IS_REGISTER,
         }
     }
 

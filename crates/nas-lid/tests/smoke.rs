@@ -197,6 +197,22 @@ fn refused(output: &Output, code: i32, expected: &str) {
 }
 
 #[test]
+fn a_dry_run_says_where_the_time_of_a_step_goes_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let output = smoke(&out).arg("--dry-run").output().unwrap();
+    succeeds(&output);
+    let plan = String::from_utf8_lossy(&output.stdout);
+    let step = plan.lines().find(|line| line.starts_with("of a step")).unwrap();
+    for work in
+        ["convolutions, forward", "convolutions, backward", "norms", "pools", "optimizer", "images"]
+    {
+        assert!(step.contains(work), "no {work} in {step}");
+    }
+    assert!(!out.exists());
+}
+
+#[test]
 fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
