@@ -1,7 +1,7 @@
 use super::*;
-use crate::After;
 use crate::forward::convolve;
 use crate::geometry::Geometry;
+use crate::{After, Before, Groups};
 
 fn wave(n: usize, step: f32) -> Vec<f32> {
     (0..n).map(|i| (i as f32 * step).sin()).collect()
@@ -22,13 +22,14 @@ fn all_instruction_sets_agree_with_the_portable_one() {
         (3, 1, One, [2, 24]),
         (3, 2, One, [13, 5]),
         (3, 1, One, [16, 32]),
+        (3, 2, One, [16, 32]),
         (5, 2, One, [32, 32]),
         (5, 1, One, [2, 4]),
         (3, 1, Depthwise, [8, 8]),
         (5, 2, Depthwise, [3, 3]),
         (7, 1, Depthwise, [5, 5]),
     ];
-    let sizes = [[7, 6], [5, 17], [9, 12], [1, 1]];
+    let sizes = [[7, 6], [5, 17], [9, 12], [1, 1], [4, 4], [3, 32], [2, 33]];
     let cases =
         cases.into_iter().enumerate().flat_map(|(i, case)| sizes.map(|size| (i, size, case)));
     for (case, [height, width], (kernel, stride, groups, [n_in, n_out])) in cases {

@@ -5,10 +5,11 @@ use rayon::prelude::*;
 
 use crate::activation::{Activated, Activation, Identity};
 use crate::dense::Planes;
-use crate::geometry::{Packed, ROWS, Window};
+use crate::geometry::{Packed, Window};
 use crate::pieces::{Piece, in_pieces};
 use crate::shape::Shape;
-use crate::{Groups, channel_tiles, dense, depthwise, elementwise};
+use crate::winograd::{self, Channels, Tiles};
+use crate::{Groups, dense, depthwise, elementwise};
 
 /// The convolution and its statistics.
 pub(crate) struct Convolved {
@@ -22,27 +23,11 @@ pub(crate) struct Convolved {
 /// Weights in the order in which the kernels read them.
 pub(crate) enum Ordered {
     Dense(Packed),
-    /// Whose output channels fill vectors.
-    ByChannel(Packed),
     /// `[channels, taps]`.
     Depthwise(Vec<f32>),
 }
 
 impl Ordered {
-    /// Weights of a dense convolution, packed in blocks of as many output channels as its kernel wants.
-    pub(crate) fn dense(
-        isa: Isa,
-        [n_out, n_taps]: [usize; 2],
-        window: Window,
-        pack: impl FnOnce(usize) -> Packed,
-    ) -> Self {
-        if channel_tiles::serve(isa, n_out, n_taps, window) {
-            Self::ByChannel(pack(channel_tiles::CHANNELS))
-        } else {
-            Self::Dense(pack(ROWS))
-        }
-    }
-
     /// Convolves padded planes into channels of a window's places; `planes` is scratch memory.
     #[inline(always)]
     pub(crate) fn convolve<L: Lanes>(
@@ -54,49 +39,64 @@ impl Ordered {
         out: &mut [f32],
     ) {
         let step = window.plane();
-        let n_planes = out.len() / window.area();
+        planes.resize(out.len() / window.area() * step, 0.0);
         match self {
-            Self::ByChannel(packed) => {
-                channel_tiles::convolve::<L>(packed, offsets, padded, window, out);
-            }
-            Self::Dense(packed) => {
-                planes.resize(n_planes * step, 0.0);
-                dense::convolve::<L>(packed, offsets, padded, step, planes);
-                window.crop(planes, out);
-            }
+            Self::Dense(packed) => dense::convolve::<L>(packed, offsets, padded, step, planes),
             Self::Depthwise(weights) => {
-                planes.resize(n_planes * step, 0.0);
                 depthwise::convolve::<L>(weights, offsets, padded, step, planes);
-                window.crop(planes, out);
             }
+        }
+        window.crop(planes, out);
+    }
+}
+
+/// How a convolution is computed.
+enum Way {
+    /// In [tiles](winograd) of outputs.
+    Tiles(Tiles, winograd::Kernel),
+    /// Place by place of padded planes, at such distances.
+    Places(Ordered, Vec<usize>),
+}
+
+impl Way {
+    fn of(isa: Isa, shape: Shape, weights: &[f32]) -> Self {
+        let (geometry, n_channels) = (shape.geometry, [shape.n_out, shape.n_in]);
+        if let Some(tiles) = Tiles::of(shape) {
+            return Self::Tiles(tiles, winograd::Kernel::forward(isa, weights, n_channels));
+        }
+        let weights = match shape.groups {
+            Groups::One => Ordered::Dense(Packed::forward(weights, n_channels, geometry.n_taps())),
+            Groups::Depthwise => Ordered::Depthwise(weights.to_vec()),
+        };
+        Self::Places(weights, geometry.offsets())
+    }
+
+    /// Images that are convolved together.
+    fn images_at_once(&self) -> usize {
+        match self {
+            Self::Tiles(tiles, _) => tiles.images_at_once(),
+            Self::Places(..) => 1,
         }
     }
 }
 
 /// Convolves a batch and measures every channel.
 pub(crate) fn convolve(isa: Isa, shape: Shape, images: &[f32], weights: &[f32]) -> Convolved {
-    let geometry = shape.geometry;
-    let weights = match shape.groups {
-        Groups::One => {
-            let (n_channels, n_taps) = ([shape.n_out, shape.n_in], geometry.n_taps());
-            let pack = |n_rows| Packed::forward(n_rows, weights, n_channels, n_taps);
-            Ordered::dense(isa, [shape.n_out, n_taps], geometry.window(), pack)
-        }
-        Groups::Depthwise => Ordered::Depthwise(weights.to_vec()),
+    let way = Way::of(isa, shape, weights);
+    let n_at_once = way.images_at_once();
+    let of_images = |scratch: &mut Scratch, i: usize, values: &mut Piece<'_>| {
+        let n = values.len() / shape.output();
+        let images = &images[i * n_at_once * shape.input()..][..n * shape.input()];
+        isa.run(ConvolveImages { shape, way: &way, images, scratch, values })
     };
-    let offsets = geometry.offsets();
-    let of_image = |scratch: &mut Scratch, i: usize, values: &mut Piece<'_>| {
-        let image = &images[i * shape.input()..][..shape.input()];
-        let (weights, offsets) = (&weights, &offsets);
-        isa.run(ConvolveImage { shape, weights, offsets, image, scratch, values })
-    };
-    let n_values = shape.n_images * shape.output();
-    let (values, sums) = in_pieces(n_values, shape.output(), || Scratch::new(shape), of_image);
+    let (n_values, size) = (shape.n_images * shape.output(), n_at_once * shape.output());
+    let (values, sums) = in_pieces(n_values, size, || Scratch::new(shape), of_images);
+    let sums = sums.concat();
     let n = shape.n_values() as f64;
     let moments = |channel: usize| {
-        let total = sums.iter().fold([0.0, 0.0], |[sum, squares], image| {
-            [sum + image[channel][0], squares + image[channel][1]]
-        });
+        let of_channel = sums.iter().skip(channel).step_by(shape.n_out);
+        let total = of_channel
+            .fold([0.0, 0.0], |[sum, squares], image| [sum + image[0], squares + image[1]]);
         let mean = total[0] / n;
         (mean as f32, (total[1] / n - mean * mean).max(0.0) as f32)
     };
@@ -110,37 +110,53 @@ struct Scratch {
     image: Vec<f32>,
     /// What the convolution leaves, if it is to be cropped.
     planes: Vec<f32>,
+    /// That of tiles.
+    tiles: winograd::Scratch,
 }
 
 impl Scratch {
     fn new(shape: Shape) -> Self {
-        let image = vec![0.0; shape.n_in * shape.geometry.padded_plane()];
-        Self { image, planes: Vec::new() }
+        let image = match Tiles::of(shape) {
+            Some(_) => Vec::new(),
+            None => vec![0.0; shape.n_in * shape.geometry.padded_plane()],
+        };
+        Self { image, planes: Vec::new(), tiles: winograd::Scratch::new(shape.n_in) }
     }
 }
 
-struct ConvolveImage<'a, 'b> {
+struct ConvolveImages<'a, 'b> {
     shape: Shape,
-    weights: &'a Ordered,
-    offsets: &'a [usize],
-    image: &'a [f32],
+    way: &'a Way,
+    images: &'a [f32],
     scratch: &'a mut Scratch,
     values: &'a mut Piece<'b>,
 }
 
-impl Work for ConvolveImage<'_, '_> {
+impl Work for ConvolveImages<'_, '_> {
+    /// Sum and sum of squares of the channels of every image.
     type Output = Vec<[f64; 2]>;
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> Self::Output {
-        let Self { shape, weights, offsets, image, scratch, values } = self;
+        let Self { shape, way, images, scratch, values } = self;
         let geometry = shape.geometry;
-        shape.pad(image, &mut scratch.image);
-        let padded = Planes { values: &scratch.image, plane: geometry.padded_plane() };
-        let channels = values.take(shape.output());
-        weights.convolve::<L>(offsets, padded, geometry.window(), &mut scratch.planes, channels);
+        let n_images = images.len() / shape.input();
+        let channels = values.take(values.len());
+        match way {
+            Way::Tiles(tiles, kernel) => {
+                let (n, plane, before) = (shape.n_in, geometry.area(), shape.before);
+                let images = Channels { values: images, n, plane, before };
+                winograd::convolve::<L>(kernel, *tiles, images, &mut scratch.tiles, channels);
+            }
+            Way::Places(weights, offsets) => {
+                shape.pad(images, &mut scratch.image);
+                let padded = Planes { values: &scratch.image, plane: geometry.padded_plane() };
+                let planes = &mut scratch.planes;
+                weights.convolve::<L>(offsets, padded, geometry.window(), planes, channels);
+            }
+        }
         // A loop, because closures are not compiled for the instruction set.
-        let mut sums = Vec::with_capacity(shape.n_out);
+        let mut sums = Vec::with_capacity(n_images * shape.n_out);
         for channel in channels.chunks_exact(geometry.output_area()) {
             sums.push(elementwise::sum_and_dot::<L, Identity>(channel, channel, [1.0, 0.0]));
         }

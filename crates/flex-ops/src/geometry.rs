@@ -234,7 +234,7 @@ impl Geometry {
 }
 
 /// The weights of a convolution in the order in which tiles read them:
-/// `[blocks of output channels][input channels][taps][n_rows]`, missing channels as zeros.
+/// `[blocks of output channels][input channels][taps][ROWS]`, missing channels as zeros.
 pub(crate) struct Packed {
     pub(crate) weights: Vec<f32>,
     pub(crate) n_in: usize,
@@ -242,42 +242,35 @@ pub(crate) struct Packed {
 
 impl Packed {
     /// From weights `[n_out, n_in, k, k]`.
-    pub(crate) fn forward(
-        n_rows: usize,
-        weights: &[f32],
-        [n_out, n_in]: [usize; 2],
-        n_taps: usize,
-    ) -> Self {
+    pub(crate) fn forward(weights: &[f32], [n_out, n_in]: [usize; 2], n_taps: usize) -> Self {
         let weight = |o, i, tap| weights[(o * n_in + i) * n_taps + tap];
-        Self::pack(n_rows, [n_out, n_in], n_taps, weight)
+        Self::pack([n_out, n_in], n_taps, weight)
     }
 
     /// Some taps of the transposed convolution, which takes gradients of outputs to gradients of
     /// inputs.
     pub(crate) fn backward(
-        n_rows: usize,
         weights: &[f32],
         [n_out, n_in]: [usize; 2],
         n_taps: usize,
         taps: &[usize],
     ) -> Self {
         let weight = |i, o, tap: usize| weights[(o * n_in + i) * n_taps + taps[tap]];
-        Self::pack(n_rows, [n_in, n_out], taps.len(), weight)
+        Self::pack([n_in, n_out], taps.len(), weight)
     }
 
     fn pack(
-        n_rows: usize,
         [n_out, n_in]: [usize; 2],
         n_taps: usize,
         weight: impl Fn(usize, usize, usize) -> f32,
     ) -> Self {
-        let mut weights = Vec::with_capacity(n_out.next_multiple_of(n_rows) * n_in * n_taps);
-        for block in (0..n_out).step_by(n_rows) {
+        let mut weights = Vec::with_capacity(n_out.next_multiple_of(ROWS) * n_in * n_taps);
+        for block in (0..n_out).step_by(ROWS) {
             for input in 0..n_in {
                 for tap in 0..n_taps {
                     let row =
                         |output| if output < n_out { weight(output, input, tap) } else { 0.0 };
-                    weights.extend((block..block + n_rows).map(row));
+                    weights.extend((block..block + ROWS).map(row));
                 }
             }
         }

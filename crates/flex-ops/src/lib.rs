@@ -25,7 +25,6 @@
 mod activation;
 mod backward;
 mod by_channel;
-mod channel_tiles;
 mod dense;
 mod depthwise;
 mod descent;
@@ -34,9 +33,11 @@ mod forward;
 mod geometry;
 mod node;
 mod pieces;
+mod places;
 mod pool;
 mod shape;
 mod stack;
+mod winograd;
 
 use burn::tensor::{Device, Tensor, TensorData};
 

@@ -170,7 +170,16 @@ fn depthwise_convolutions_agree_with_burn() {
 
 #[test]
 fn odd_sizes_and_single_images_agree_with_burn() {
-    for size in [[1, 8, 16, 16], [3, 4, 1, 5], [17, 8, 4, 4], [2, 8, 33, 21], [8, 8, 2, 2]] {
+    for size in [
+        [1, 8, 16, 16],
+        [3, 4, 1, 5],
+        [17, 8, 4, 4],
+        [2, 8, 33, 21],
+        [8, 8, 2, 2],
+        [2, 3, 5, 32],
+        [2, 3, 4, 33],
+        [10, 2, 7, 1],
+    ] {
         for stride in [1, 2] {
             let options = Options { stride, before: Before::Relu, ..Options::PLAIN };
             check(size, 8, 3, options);

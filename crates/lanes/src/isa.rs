@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-use crate::vector::{Lanes, Portable};
+use crate::portable::Portable;
+use crate::vector::Lanes;
 
 /// The instruction sets that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,17 +36,6 @@ impl Isa {
             }
         }
         found
-    }
-
-    /// Whether a vector of [`LANES`](crate::LANES) numbers is one register, so that many fit.
-    pub fn has_wide_registers(self) -> bool {
-        match self {
-            Self::Portable => Portable::IS_REGISTER,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => crate::vector::Avx2::IS_REGISTER,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => crate::vector::Avx512::IS_REGISTER,
-        }
     }
 
     /// Does the work with the instructions of this set.
@@ -88,11 +78,11 @@ pub trait Work {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2<W: Work>(work: W) -> W::Output {
-    work.run::<crate::vector::Avx2>()
+    work.run::<crate::avx2::Avx2>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
 fn avx512<W: Work>(work: W) -> W::Output {
-    work.run::<crate::vector::Avx512>()
+    work.run::<crate::avx512::Avx512>()
 }

@@ -25,7 +25,12 @@
 //! assert!(numbers.iter().all(|&number| (5.9..6.1).contains(&number)));
 //! ```
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod isa;
+mod portable;
 mod vector;
 
 pub use isa::{Isa, Work};

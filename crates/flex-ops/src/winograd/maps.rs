@@ -1,0 +1,231 @@
+//! The maps of pixels, outputs and their gradients.
+
+use lanes::{LANES, Lanes};
+
+use super::{Channels, POINTS, Strip, Tiles, chunk, chunk_mut, plane, vector, vector_mut};
+use crate::Before;
+use crate::geometry::ROWS;
+
+/// Pixels of a row of a strip, and what is written beyond them.
+const LINE: usize = 3 * LANES;
+
+/// The lanes of a strip that have a tile before and after them in their row, as bits.
+#[derive(Clone, Copy)]
+pub(super) struct Edges {
+    before: u16,
+    after: u16,
+}
+
+impl Edges {
+    pub(super) fn of(tiles: Tiles) -> Self {
+        let columns = tiles.columns();
+        let starts = (0..LANES).step_by(columns);
+        let lanes = |offset: usize| {
+            let lanes = starts.clone().map(|start| start + offset).filter(|&lane| lane < LANES);
+            lanes.fold(u16::MAX, |bits, lane| bits & !(1 << lane))
+        };
+        Self { before: lanes(0), after: lanes(columns - 1) }
+    }
+}
+
+/// Bᵀ d B of a channel, for every tile of a strip: a vector for each point, every `step` numbers.
+#[inline(always)]
+pub(super) fn pixels<L: Lanes>(
+    tiles: Tiles,
+    strip: &Strip,
+    edges: Edges,
+    images: Channels<'_>,
+    channel: usize,
+    step: usize,
+    to: &mut [f32],
+) {
+    let mut lines = [[0.0; LINE]; 4];
+    let wide = 2 * tiles.columns();
+    for (band, &[image, row]) in strip.places().iter().enumerate() {
+        let start = (image * images.n + channel) * images.plane;
+        let pixels = &images.values[start..][..tiles.area()];
+        for (i, line) in lines.iter_mut().enumerate() {
+            let line = &mut line[band * wide..];
+            // Row 2·row + i − 1, if there is one.
+            let y = 2 * row + i;
+            if 0 < y && y <= tiles.height {
+                let pixels = &pixels[(y - 1) * tiles.width..][..tiles.width];
+                copy::<L>(pixels, images.before, line);
+            } else {
+                clear::<L>(tiles.width, line);
+            }
+        }
+    }
+    let mut d = [[L::splat(0.0); 2]; 4];
+    for (d, line) in d.iter_mut().zip(&lines) {
+        *d = [L::load(vector(line, 0)), L::load(vector(line, 1))];
+    }
+    let [a, b, c, d] = d;
+    let mut rows = [[L::splat(0.0); 2]; 4];
+    for j in 0..2 {
+        rows[0][j] = a[j].sub(c[j]);
+        rows[1][j] = b[j].add(c[j]);
+        rows[2][j] = c[j].sub(b[j]);
+        rows[3][j] = b[j].sub(d[j]);
+    }
+    for (i, [left, right]) in rows.into_iter().enumerate() {
+        // Of the four columns of a tile, the second and the third; the first is the third of the tile before.
+        let [second, third] = left.deinterleave(right);
+        let (first, fourth) = (third.up().keep(edges.before), second.down().keep(edges.after));
+        first.sub(third).store(chunk_mut(to, 4 * i * step));
+        second.add(third).store(chunk_mut(to, (4 * i + 1) * step));
+        third.sub(second).store(chunk_mut(to, (4 * i + 2) * step));
+        second.sub(fourth).store(chunk_mut(to, (4 * i + 3) * step));
+    }
+}
+
+/// Writes a row of pixels to a line, and zeros up to the next vector.
+#[inline(always)]
+fn copy<L: Lanes>(pixels: &[f32], before: Before, line: &mut [f32]) {
+    let (head, tail) = pixels.split_at(pixels.len().min(LANES));
+    for (part, at) in [(head, 0), (tail, LANES)] {
+        let vector = match part.as_array() {
+            Some(whole) => L::load(whole),
+            None if part.is_empty() => continue,
+            None => L::load_part(part),
+        };
+        let vector = if before == Before::Relu { vector.relu() } else { vector };
+        vector.store(chunk_mut(line, at));
+    }
+}
+
+/// Writes zeros where a row of pixels would be.
+#[inline(always)]
+fn clear<L: Lanes>(width: usize, line: &mut [f32]) {
+    for at in (0..width).step_by(LANES) {
+        L::splat(0.0).store(chunk_mut(line, at));
+    }
+}
+
+/// Aᵀ m A of an output channel, written to the places of every tile of a strip; `channel` is that and the number
+/// of channels.
+#[inline(always)]
+pub(super) fn outputs<L: Lanes>(
+    tiles: Tiles,
+    strip: &Strip,
+    made: &[f32],
+    [channel, n_channels]: [usize; 2],
+    out: &mut [f32],
+) {
+    let mut rows = [[L::splat(0.0); 4]; 2];
+    let [upper, lower] = &mut rows;
+    for (j, (upper, lower)) in upper.iter_mut().zip(lower).enumerate() {
+        let mut column = [L::splat(0.0); 4];
+        for (i, value) in column.iter_mut().enumerate() {
+            *value = L::load(chunk(made, (4 * i + j) * plane(ROWS)));
+        }
+        [*upper, *lower] = narrow(column);
+    }
+    let mut lines = [[0.0; LINE]; 2];
+    for (row, line) in rows.into_iter().zip(&mut lines) {
+        let [left, right] = narrow(row);
+        let [left, right] = left.interleave(right);
+        left.store(vector_mut(line, 0));
+        right.store(vector_mut(line, 1));
+    }
+    let (area, step) = (tiles.area(), 2 * tiles.columns());
+    for (band, [image, row]) in strip.places().iter().copied().enumerate() {
+        let places = &mut out[(image * n_channels + channel) * area..][..area];
+        let rows = places[2 * row * tiles.width..].chunks_exact_mut(tiles.width);
+        for (places, line) in rows.zip(&lines) {
+            paste::<L>(&line[band * step..], places);
+        }
+    }
+}
+
+/// Aᵀ m.
+#[inline(always)]
+fn narrow<L: Lanes>([a, b, c, d]: [L; 4]) -> [L; 2] {
+    [a.add(b).add(c), b.sub(c).sub(d)]
+}
+
+/// Writes the first numbers of a line to a row of places.
+#[inline(always)]
+fn paste<L: Lanes>(line: &[f32], places: &mut [f32]) {
+    let (head, tail) = places.split_at_mut(places.len().min(LANES));
+    for (part, at) in [(head, 0), (tail, LANES)] {
+        if let Some(part) = part.as_mut_array() {
+            *part = *chunk(line, at);
+        } else if !part.is_empty() {
+            L::load(chunk(line, at)).store_part(part);
+        }
+    }
+}
+
+/// A y Aᵀ of the gradients of `n` output channels, whole vectors, for every tile of a strip:
+/// `[LANES][POINTS][n]` from those of images, `[places][n]` each, every `step` numbers.
+#[inline(always)]
+pub(super) fn slopes<L: Lanes>(
+    tiles: Tiles,
+    strip: &Strip,
+    places: &[f32],
+    [n, step]: [usize; 2],
+    to: &mut [f32],
+) {
+    let mut to = to.chunks_exact_mut(POINTS * n);
+    for &[image, row] in strip.places() {
+        let rows = &places[image * step..][2 * row * tiles.width * n..];
+        let mut rows = rows.chunks_exact(tiles.width * n).take(tiles.height - 2 * row);
+        let upper = rows.next().unwrap_or_default();
+        let lower = rows.next().unwrap_or_default();
+        for (column, to) in (0..tiles.columns()).zip(&mut to) {
+            for first in (0..n).step_by(LANES) {
+                let at = 2 * column * n + first;
+                let left = spread([part::<L>(upper, at), part::<L>(lower, at)]);
+                let right = spread([part::<L>(upper, at + n), part::<L>(lower, at + n)]);
+                for i in 0..4 {
+                    let [a, b, c, d] = spread([left[i], right[i]]);
+                    a.store(chunk_mut(to, 4 * i * n + first));
+                    b.store(chunk_mut(to, (4 * i + 1) * n + first));
+                    c.store(chunk_mut(to, (4 * i + 2) * n + first));
+                    d.store(chunk_mut(to, (4 * i + 3) * n + first));
+                }
+            }
+        }
+    }
+}
+
+/// A vector, or zeros beyond the end.
+#[inline(always)]
+fn part<L: Lanes>(values: &[f32], at: usize) -> L {
+    match values.get(at..at + LANES) {
+        Some(values) => L::load(chunk(values, 0)),
+        None => L::splat(0.0),
+    }
+}
+
+/// A y.
+#[inline(always)]
+fn spread<L: Lanes>([a, b]: [L; 2]) -> [L; 4] {
+    [a, a.add(b), a.sub(b), L::splat(0.0).sub(b)]
+}
+
+/// Gᵀ u G of `POINTS` vectors.
+#[inline(always)]
+pub(super) fn taps<L: Lanes>(u: [L; POINTS]) -> [L; 9] {
+    let mut rows = [[L::splat(0.0); 4]; 3];
+    for j in 0..4 {
+        let column = gather([u[j], u[4 + j], u[8 + j], u[12 + j]]);
+        for (row, value) in rows.iter_mut().zip(column) {
+            row[j] = value;
+        }
+    }
+    let mut taps = [L::splat(0.0); 9];
+    for (row, taps) in rows.into_iter().zip(taps.as_chunks_mut::<3>().0) {
+        *taps = gather(row);
+    }
+    taps
+}
+
+/// Gᵀ u.
+#[inline(always)]
+fn gather<L: Lanes>([a, b, c, d]: [L; 4]) -> [L; 3] {
+    let half = L::splat(0.5);
+    let (sum, difference) = (b.add(c), b.sub(c));
+    [sum.mul_add(half, a), difference.mul_add(half, L::splat(0.0)), sum.mul_add(half, d)]
+}

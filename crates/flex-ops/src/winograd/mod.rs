@@ -1,0 +1,242 @@
+//! Dense 3 × 3 convolutions of stride 1 by 16 products for four outputs instead of 36.
+//!
+//! Winograd's minimal filtering F(2 × 2, 3 × 3): Lavin and Gray 2016, *Fast Algorithms for Convolutional Neural
+//! Networks*, § 4.1. Four outputs, a *tile*, are Aᵀ(ΣG g Gᵀ ⊙ Bᵀ d B)A, the sum over input channels of kernels g
+//! and 4 × 4 pixels d, with
+//!
+//! ```text
+//! Bᵀ = 1  0 -1  0    G =  1    0    0    Aᵀ = 1  1  1  0
+//!      0  1  1  0        1/2  1/2  1/2        0  1 -1 -1
+//!      0 -1  1  0        1/2 -1/2  1/2
+//!      0  1  0 -1         0    0    1
+//! ```
+//!
+//! A gradient is what the transposed maps make of it: that of the pixels a convolution by the kernel turned
+//! around, that of the kernel Gᵀ(Σ(A y Aᵀ) ⊙ (Bᵀ d B))G over tiles with gradients y.
+//!
+//! A vector holds sixteen tiles, a *strip*: whole rows of tiles, of one image after another. All that a strip
+//! takes on its way lies in the caches.
+//!
+//! Everything but [`Kernel`] is inlined into the entry points of [`lanes::Isa::run`].
+
+mod backward;
+mod gradient;
+mod kernel;
+mod maps;
+
+use lanes::{LANES, Lanes};
+
+pub(crate) use backward::gradients;
+use gradient::Gradient;
+pub(crate) use kernel::Kernel;
+
+use crate::geometry::{Geometry, ROWS};
+use crate::shape::Shape;
+use crate::{Before, Groups};
+
+/// Numbers of a transformed tile.
+const POINTS: usize = 16;
+
+/// Numbers of a point of all tiles of a strip and `n` channels, and a vector between two points, so that not all
+/// of them fall into the same places of a cache.
+fn plane(n: usize) -> usize {
+    (n + 1) * LANES
+}
+
+/// Points of a tile that are summed at once.
+const POINTS_AT_ONCE: usize = 2;
+
+/// Images in tiles of 2 × 2 places; an odd last row or column is half of a tile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tiles {
+    height: usize,
+    width: usize,
+}
+
+/// Rows of tiles.
+struct Strip {
+    /// Image and row in it.
+    places: [[usize; 2]; LANES],
+    n: usize,
+}
+
+impl Strip {
+    fn places(&self) -> &[[usize; 2]] {
+        &self.places[..self.n]
+    }
+}
+
+impl Tiles {
+    /// Those of an operation, if it is one for them.
+    pub(crate) fn of(shape: Shape) -> Option<Self> {
+        let Geometry { height, width, kernel, stride } = shape.geometry;
+        let is_ours = shape.groups == Groups::One && kernel == 3 && stride == 1;
+        (is_ours && width <= 2 * LANES).then_some(Self { height, width })
+    }
+
+    fn columns(self) -> usize {
+        self.width.div_ceil(2)
+    }
+
+    /// Rows of an image.
+    fn rows(self) -> usize {
+        self.height.div_ceil(2)
+    }
+
+    /// Rows of a strip.
+    fn rows_at_once(self) -> usize {
+        LANES / self.columns()
+    }
+
+    /// Images whose rows fill strips.
+    pub(crate) fn images_at_once(self) -> usize {
+        self.rows_at_once().div_ceil(self.rows())
+    }
+
+    fn area(self) -> usize {
+        self.height * self.width
+    }
+
+    /// Rows of all images, as many at once as make a vector.
+    fn strips(self, n_images: usize) -> impl Iterator<Item = Strip> {
+        let rows = self.rows();
+        let (n_rows, step) = (n_images * rows, self.rows_at_once());
+        (0..n_rows).step_by(step).map(move |first| {
+            let n = step.min(n_rows - first);
+            let mut places = [[0; 2]; LANES];
+            for (place, row) in places.iter_mut().zip(first..first + n) {
+                *place = [row / rows, row % rows];
+            }
+            Strip { places, n }
+        })
+    }
+}
+
+/// Channels of images: `n` of each, in planes.
+#[derive(Clone, Copy)]
+pub(crate) struct Channels<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) n: usize,
+    /// Numbers from one plane to the next, not less than those of a channel.
+    pub(crate) plane: usize,
+    /// What happens to the numbers.
+    pub(crate) before: Before,
+}
+
+impl Channels<'_> {
+    fn n_images(self) -> usize {
+        self.values.len() / (self.n * self.plane)
+    }
+}
+
+/// Scratch memory of a convolution.
+pub(crate) struct Scratch {
+    /// `[POINTS][n_in][LANES]`, every point in a [`plane`].
+    seen: Vec<f32>,
+    /// The same of `ROWS` output channels.
+    made: Vec<f32>,
+}
+
+impl Scratch {
+    pub(crate) fn new(n_in: usize) -> Self {
+        Self { seen: vec![0.0; POINTS * plane(n_in)], made: vec![0.0; POINTS * plane(ROWS)] }
+    }
+}
+
+/// Convolves images into channels of their own size.
+#[inline(always)]
+pub(crate) fn convolve<L: Lanes>(
+    kernel: &Kernel,
+    tiles: Tiles,
+    images: Channels<'_>,
+    scratch: &mut Scratch,
+    out: &mut [f32],
+) {
+    let n_out = out.len() / (images.n_images() * tiles.area());
+    let Scratch { seen, made } = scratch;
+    let edges = maps::Edges::of(tiles);
+    for strip in tiles.strips(images.n_images()) {
+        for channel in 0..kernel.n_in {
+            let to = &mut seen[channel * LANES..];
+            maps::pixels::<L>(tiles, &strip, edges, images, channel, plane(kernel.n_in), to);
+        }
+        for (block, weights) in kernel.blocks().enumerate() {
+            multiply::<L>(weights, kernel.n_in, seen, made);
+            for (row, channel) in (block * ROWS..n_out).take(ROWS).enumerate() {
+                let made = &made[row * LANES..];
+                maps::outputs::<L>(tiles, &strip, made, [channel, n_out], out);
+            }
+        }
+    }
+}
+
+/// The products of a block of weights, `[POINTS][n_in][ROWS]`, summed over input channels.
+#[inline(always)]
+fn multiply<L: Lanes>(weights: &[f32], n_in: usize, seen: &[f32], made: &mut [f32]) {
+    if L::IS_REGISTER {
+        multiply_rows::<L, POINTS_AT_ONCE, ROWS>(weights, n_in, seen, made);
+    } else {
+        multiply_rows::<L, 1, { ROWS / 2 }>(weights, n_in, seen, made);
+    }
+}
+
+/// `P` points of `R` output channels at a time.
+#[inline(always)]
+fn multiply_rows<L: Lanes, const P: usize, const R: usize>(
+    weights: &[f32],
+    n_in: usize,
+    seen: &[f32],
+    made: &mut [f32],
+) {
+    let weights = weights.chunks_exact(P * n_in * ROWS);
+    let seen = seen.chunks_exact(P * plane(n_in));
+    let points = weights.zip(seen).zip(made.chunks_exact_mut(P * plane(ROWS)));
+    for ((weights, seen), made) in points {
+        for first in (0..ROWS).step_by(R) {
+            // Slices of one known length: nothing is checked in the loop.
+            let mut columns: [&[[f32; ROWS]]; P] = [&[]; P];
+            let mut vectors: [&[[f32; LANES]]; P] = [&[]; P];
+            for p in 0..P {
+                columns[p] = &weights.as_chunks().0[p * n_in..][..n_in];
+                vectors[p] = &seen[p * plane(n_in)..].as_chunks().0[..n_in];
+            }
+            let mut sums = [[L::splat(0.0); R]; P];
+            for channel in 0..n_in {
+                for p in 0..P {
+                    let seen = L::load(&vectors[p][channel]);
+                    let column: &[f32; R] =
+                        columns[p][channel][first..].first_chunk().expect("R ≤ ROWS");
+                    for (sum, weight) in sums[p].iter_mut().zip(column) {
+                        *sum = L::splat(*weight).mul_add(seen, *sum);
+                    }
+                }
+            }
+            for (sums, made) in sums.iter().zip(made.chunks_exact_mut(plane(ROWS))) {
+                for (row, sum) in sums.iter().enumerate() {
+                    sum.store(vector_mut(made, first + row));
+                }
+            }
+        }
+    }
+}
+
+/// One of the vectors that lie one after the other.
+#[inline(always)]
+fn vector(values: &[f32], i: usize) -> &[f32; LANES] {
+    chunk(values, i * LANES)
+}
+
+#[inline(always)]
+fn vector_mut(values: &mut [f32], i: usize) -> &mut [f32; LANES] {
+    chunk_mut(values, i * LANES)
+}
+
+#[inline(always)]
+fn chunk(values: &[f32], start: usize) -> &[f32; LANES] {
+    values[start..start + LANES].as_array().expect("the slice has this length")
+}
+
+#[inline(always)]
+fn chunk_mut(values: &mut [f32], start: usize) -> &mut [f32; LANES] {
+    values[start..start + LANES].as_mut_array().expect("the slice has this length")
+}
