@@ -2,7 +2,7 @@
 
 use lanes::{LANES, Lanes};
 
-use super::{Channels, POINTS, POINTS_AT_ONCE, Tiles, chunk, chunk_mut, maps, plane, vector};
+use super::{Channels, PLANE, POINTS, POINTS_AT_ONCE, Tiles, chunk, chunk_mut, maps, vector};
 use crate::by_channel;
 use crate::geometry::ROWS;
 
@@ -16,8 +16,8 @@ pub(crate) struct Gradient {
     n_rows: usize,
     /// `[POINTS][n_in, whole tiles][n_rows]`.
     sums: Vec<f32>,
-    /// Transformed pixels, `[POINTS][n_in, whole tiles][LANES]`, every point in a [`plane`].
-    seen: Vec<f32>,
+    /// Transformed pixels of `n_in` channels, and zeros up to a whole number of tiles.
+    seen: Vec<[f32; PLANE]>,
     /// Transformed gradients of outputs, `[LANES][POINTS][n_rows]`.
     slopes: Vec<f32>,
     /// Gradients of outputs before that, for each image `[places][n_rows]`.
@@ -31,14 +31,10 @@ impl Gradient {
             n_in,
             n_rows,
             sums: vec![0.0; POINTS * n_inputs * n_rows],
-            seen: vec![0.0; POINTS * plane(n_inputs)],
+            seen: vec![[0.0; PLANE]; n_inputs],
             slopes: vec![0.0; POINTS * LANES * n_rows],
             places: Vec::new(),
         }
-    }
-
-    fn n_inputs(&self) -> usize {
-        self.n_in.next_multiple_of(ROWS)
     }
 
     /// Forgets what was added.
@@ -65,10 +61,8 @@ impl Gradient {
         }
         let edges = maps::Edges::of(tiles);
         for strip in tiles.strips(images.n_images()) {
-            let of_point = plane(self.n_inputs());
-            for channel in 0..self.n_in {
-                let to = &mut self.seen[channel * LANES..];
-                maps::pixels::<L>(tiles, &strip, edges, images, channel, of_point, to);
+            for (channel, seen) in self.seen.iter_mut().take(self.n_in).enumerate() {
+                maps::pixels::<L>(tiles, &strip, edges, images, channel, seen);
             }
             let size = [self.n_rows, of_image];
             maps::slopes::<L>(tiles, &strip, &self.places, size, &mut self.slopes);
@@ -92,19 +86,14 @@ impl Gradient {
         &mut self,
         n_tiles: usize,
     ) {
-        let n_inputs = self.n_inputs();
+        let n_inputs = self.seen.len();
         let Self { n_rows, ref mut sums, ref seen, ref slopes, .. } = *self;
         for point in (0..POINTS).step_by(P) {
             for input in (0..n_inputs).step_by(I) {
-                let seen = &seen[point * plane(n_inputs) + input * LANES..];
+                let seen = &seen[input..][..I];
                 for first in (0..n_rows).step_by(R * LANES) {
-                    let tile = products::<L, P, I, R>(
-                        slopes,
-                        [n_rows, first],
-                        seen,
-                        [point, n_inputs],
-                        n_tiles,
-                    );
+                    let tile =
+                        products::<L, P, I, R>(slopes, [n_rows, first], seen, point, n_tiles);
                     for (p, tile) in tile.iter().enumerate() {
                         for (i, vectors) in tile.iter().enumerate() {
                             let start = ((point + p) * n_inputs + input + i) * n_rows + first;
@@ -123,7 +112,7 @@ impl Gradient {
     #[inline(always)]
     pub(crate) fn taps<L: Lanes>(&self) -> Vec<f32> {
         let Self { n_in, n_rows, ref sums, .. } = *self;
-        let n_inputs = self.n_inputs();
+        let n_inputs = self.seen.len();
         let mut all = vec![0.0; n_in * TAPS * n_rows];
         for (input, all) in all.chunks_exact_mut(TAPS * n_rows).enumerate() {
             for first in (0..n_rows).step_by(LANES) {
@@ -146,17 +135,16 @@ impl Gradient {
 fn products<L: Lanes, const P: usize, const I: usize, const R: usize>(
     slopes: &[f32],
     [n_rows, first]: [usize; 2],
-    seen: &[f32],
-    [point, n_inputs]: [usize; 2],
+    seen: &[[f32; PLANE]],
+    point: usize,
     n_tiles: usize,
 ) -> [[[L; R]; I]; P] {
     let mut sums = [[[L::splat(0.0); R]; I]; P];
     // Arrays of known length: nothing is checked in the loop.
     let mut pixels = [[&[0.0; LANES]; I]; P];
     for (p, pixels) in pixels.iter_mut().enumerate() {
-        let seen = &seen[p * plane(n_inputs)..];
-        for (i, pixels) in pixels.iter_mut().enumerate() {
-            *pixels = vector(seen, i);
+        for (pixels, seen) in pixels.iter_mut().zip(seen) {
+            *pixels = vector(seen, point + p);
         }
     }
     for (tile, slopes) in (0..n_tiles.min(LANES)).zip(slopes.chunks_exact(POINTS * n_rows)) {

@@ -12,7 +12,7 @@ const TAPS: usize = 9;
 /// G g Gᵀ of the weights of a convolution, `[blocks of outputs][POINTS][n_in][ROWS]`; missing outputs are zeros.
 pub(crate) struct Kernel {
     weights: Vec<f32>,
-    pub(super) n_in: usize,
+    n_in: usize,
 }
 
 /// Where images go.

@@ -2,9 +2,8 @@
 
 use lanes::{LANES, Lanes};
 
-use super::{Channels, POINTS, Strip, Tiles, chunk, chunk_mut, plane, vector, vector_mut};
+use super::{Channels, PLANE, POINTS, Strip, Tiles, chunk, chunk_mut, vector, vector_mut};
 use crate::Before;
-use crate::geometry::ROWS;
 
 /// Pixels of a row of a strip, and what is written beyond them.
 const LINE: usize = 3 * LANES;
@@ -28,7 +27,7 @@ impl Edges {
     }
 }
 
-/// Bᵀ d B of a channel, for every tile of a strip: a vector for each point, every `step` numbers.
+/// Bᵀ d B of a channel, for every tile of a strip.
 #[inline(always)]
 pub(super) fn pixels<L: Lanes>(
     tiles: Tiles,
@@ -36,31 +35,13 @@ pub(super) fn pixels<L: Lanes>(
     edges: Edges,
     images: Channels<'_>,
     channel: usize,
-    step: usize,
-    to: &mut [f32],
+    to: &mut [f32; PLANE],
 ) {
-    let mut lines = [[0.0; LINE]; 4];
-    let wide = 2 * tiles.columns();
-    for (band, &[image, row]) in strip.places().iter().enumerate() {
-        let start = (image * images.n + channel) * images.plane;
-        let pixels = &images.values[start..][..tiles.area()];
-        for (i, line) in lines.iter_mut().enumerate() {
-            let line = &mut line[band * wide..];
-            // Row 2·row + i − 1, if there is one.
-            let y = 2 * row + i;
-            if 0 < y && y <= tiles.height {
-                let pixels = &pixels[(y - 1) * tiles.width..][..tiles.width];
-                copy::<L>(pixels, images.before, line);
-            } else {
-                clear::<L>(tiles.width, line);
-            }
-        }
-    }
-    let mut d = [[L::splat(0.0); 2]; 4];
-    for (d, line) in d.iter_mut().zip(&lines) {
-        *d = [L::load(vector(line, 0)), L::load(vector(line, 1))];
-    }
-    let [a, b, c, d] = d;
+    let [a, b, c, d] = match tiles.width / LANES {
+        2 => whole_rows::<L, 2>(tiles, strip, images, channel),
+        1 if tiles.width == LANES => whole_rows::<L, 1>(tiles, strip, images, channel),
+        _ => rows::<L>(tiles, strip, images, channel),
+    };
     let mut rows = [[L::splat(0.0); 2]; 4];
     for j in 0..2 {
         rows[0][j] = a[j].sub(c[j]);
@@ -72,10 +53,71 @@ pub(super) fn pixels<L: Lanes>(
         // Of the four columns of a tile, the second and the third; the first is the third of the tile before.
         let [second, third] = left.deinterleave(right);
         let (first, fourth) = (third.up().keep(edges.before), second.down().keep(edges.after));
-        first.sub(third).store(chunk_mut(to, 4 * i * step));
-        second.add(third).store(chunk_mut(to, (4 * i + 1) * step));
-        third.sub(second).store(chunk_mut(to, (4 * i + 2) * step));
-        second.sub(fourth).store(chunk_mut(to, (4 * i + 3) * step));
+        first.sub(third).store(vector_mut(to, 4 * i));
+        second.add(third).store(vector_mut(to, 4 * i + 1));
+        third.sub(second).store(vector_mut(to, 4 * i + 2));
+        second.sub(fourth).store(vector_mut(to, 4 * i + 3));
+    }
+}
+
+/// The four rows of pixels that every row of tiles sees, of images as wide as `V` vectors.
+#[inline(always)]
+fn whole_rows<L: Lanes, const V: usize>(
+    tiles: Tiles,
+    strip: &Strip,
+    images: Channels<'_>,
+    channel: usize,
+) -> [[L; 2]; 4] {
+    let mut rows = [[L::splat(0.0); 2]; 4];
+    for (band, &[image, row]) in strip.places().iter().take(2 / V).enumerate() {
+        let pixels = images.channel(tiles, image, channel).as_chunks().0.as_chunks::<V>().0;
+        for (i, to) in rows.iter_mut().enumerate() {
+            // Row 2·row + i − 1, if there is one.
+            if let Some(pixels) = (2 * row + i).checked_sub(1).and_then(|y| pixels.get(y)) {
+                for (to, pixels) in to[band * V..].iter_mut().zip(pixels) {
+                    *to = entering(L::load(pixels), images.before);
+                }
+            }
+        }
+    }
+    rows
+}
+
+/// The same of images of another width, the rows of a strip one after the other.
+#[inline(always)]
+fn rows<L: Lanes>(
+    tiles: Tiles,
+    strip: &Strip,
+    images: Channels<'_>,
+    channel: usize,
+) -> [[L; 2]; 4] {
+    let mut lines = [[0.0; LINE]; 4];
+    let step = 2 * tiles.columns();
+    for (band, &[image, row]) in strip.places().iter().enumerate() {
+        let pixels = images.channel(tiles, image, channel);
+        for (i, line) in lines.iter_mut().enumerate() {
+            let line = &mut line[band * step..];
+            let y = 2 * row + i;
+            if 0 < y && y <= tiles.height {
+                let pixels = &pixels[(y - 1) * tiles.width..][..tiles.width];
+                copy::<L>(pixels, images.before, line);
+            } else {
+                clear::<L>(tiles.width, line);
+            }
+        }
+    }
+    let mut rows = [[L::splat(0.0); 2]; 4];
+    for (row, line) in rows.iter_mut().zip(&lines) {
+        *row = [L::load(vector(line, 0)), L::load(vector(line, 1))];
+    }
+    rows
+}
+
+#[inline(always)]
+fn entering<L: Lanes>(vector: L, before: Before) -> L {
+    match before {
+        Before::Nothing => vector,
+        Before::Relu => vector.relu(),
     }
 }
 
@@ -89,8 +131,7 @@ fn copy<L: Lanes>(pixels: &[f32], before: Before, line: &mut [f32]) {
             None if part.is_empty() => continue,
             None => L::load_part(part),
         };
-        let vector = if before == Before::Relu { vector.relu() } else { vector };
-        vector.store(chunk_mut(line, at));
+        entering(vector, before).store(chunk_mut(line, at));
     }
 }
 
@@ -108,7 +149,7 @@ fn clear<L: Lanes>(width: usize, line: &mut [f32]) {
 pub(super) fn outputs<L: Lanes>(
     tiles: Tiles,
     strip: &Strip,
-    made: &[f32],
+    made: &[f32; PLANE],
     [channel, n_channels]: [usize; 2],
     out: &mut [f32],
 ) {
@@ -117,7 +158,7 @@ pub(super) fn outputs<L: Lanes>(
     for (j, (upper, lower)) in upper.iter_mut().zip(lower).enumerate() {
         let mut column = [L::splat(0.0); 4];
         for (i, value) in column.iter_mut().enumerate() {
-            *value = L::load(chunk(made, (4 * i + j) * plane(ROWS)));
+            *value = L::load(vector(made, 4 * i + j));
         }
         [*upper, *lower] = narrow(column);
     }

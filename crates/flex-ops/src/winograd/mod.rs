@@ -37,11 +37,9 @@ use crate::{Before, Groups};
 /// Numbers of a transformed tile.
 const POINTS: usize = 16;
 
-/// Numbers of a point of all tiles of a strip and `n` channels, and a vector between two points, so that not all
+/// Numbers of a transformed channel of a strip, `[POINTS][LANES]`, and a vector between two channels, so that not all
 /// of them fall into the same places of a cache.
-fn plane(n: usize) -> usize {
-    (n + 1) * LANES
-}
+const PLANE: usize = (POINTS + 1) * LANES;
 
 /// Points of a tile that are summed at once.
 const POINTS_AT_ONCE: usize = 2;
@@ -129,17 +127,24 @@ impl Channels<'_> {
     }
 }
 
+impl<'a> Channels<'a> {
+    #[inline(always)]
+    fn channel(self, tiles: Tiles, image: usize, channel: usize) -> &'a [f32] {
+        &self.values[(image * self.n + channel) * self.plane..][..tiles.area()]
+    }
+}
+
 /// Scratch memory of a convolution.
 pub(crate) struct Scratch {
-    /// `[POINTS][n_in][LANES]`, every point in a [`plane`].
-    seen: Vec<f32>,
-    /// The same of `ROWS` output channels.
-    made: Vec<f32>,
+    /// Of every input channel.
+    seen: Vec<[f32; PLANE]>,
+    /// Of a block of output channels.
+    made: [[f32; PLANE]; ROWS],
 }
 
 impl Scratch {
     pub(crate) fn new(n_in: usize) -> Self {
-        Self { seen: vec![0.0; POINTS * plane(n_in)], made: vec![0.0; POINTS * plane(ROWS)] }
+        Self { seen: vec![[0.0; PLANE]; n_in], made: [[0.0; PLANE]; ROWS] }
     }
 }
 
@@ -156,14 +161,12 @@ pub(crate) fn convolve<L: Lanes>(
     let Scratch { seen, made } = scratch;
     let edges = maps::Edges::of(tiles);
     for strip in tiles.strips(images.n_images()) {
-        for channel in 0..kernel.n_in {
-            let to = &mut seen[channel * LANES..];
-            maps::pixels::<L>(tiles, &strip, edges, images, channel, plane(kernel.n_in), to);
+        for (channel, seen) in seen.iter_mut().enumerate() {
+            maps::pixels::<L>(tiles, &strip, edges, images, channel, seen);
         }
         for (block, weights) in kernel.blocks().enumerate() {
-            multiply::<L>(weights, kernel.n_in, seen, made);
-            for (row, channel) in (block * ROWS..n_out).take(ROWS).enumerate() {
-                let made = &made[row * LANES..];
+            multiply::<L>(weights, seen, made);
+            for (channel, made) in (block * ROWS..n_out).zip(made.iter()) {
                 maps::outputs::<L>(tiles, &strip, made, [channel, n_out], out);
             }
         }
@@ -172,11 +175,11 @@ pub(crate) fn convolve<L: Lanes>(
 
 /// The products of a block of weights, `[POINTS][n_in][ROWS]`, summed over input channels.
 #[inline(always)]
-fn multiply<L: Lanes>(weights: &[f32], n_in: usize, seen: &[f32], made: &mut [f32]) {
+fn multiply<L: Lanes>(weights: &[f32], seen: &[[f32; PLANE]], made: &mut [[f32; PLANE]; ROWS]) {
     if L::IS_REGISTER {
-        multiply_rows::<L, POINTS_AT_ONCE, ROWS>(weights, n_in, seen, made);
+        multiply_rows::<L, POINTS_AT_ONCE, ROWS>(weights, seen, made);
     } else {
-        multiply_rows::<L, 1, { ROWS / 2 }>(weights, n_in, seen, made);
+        multiply_rows::<L, 1, { ROWS / 2 }>(weights, seen, made);
     }
 }
 
@@ -184,36 +187,31 @@ fn multiply<L: Lanes>(weights: &[f32], n_in: usize, seen: &[f32], made: &mut [f3
 #[inline(always)]
 fn multiply_rows<L: Lanes, const P: usize, const R: usize>(
     weights: &[f32],
-    n_in: usize,
-    seen: &[f32],
-    made: &mut [f32],
+    seen: &[[f32; PLANE]],
+    made: &mut [[f32; PLANE]; ROWS],
 ) {
-    let weights = weights.chunks_exact(P * n_in * ROWS);
-    let seen = seen.chunks_exact(P * plane(n_in));
-    let points = weights.zip(seen).zip(made.chunks_exact_mut(P * plane(ROWS)));
-    for ((weights, seen), made) in points {
-        for first in (0..ROWS).step_by(R) {
-            // Slices of one known length: nothing is checked in the loop.
-            let mut columns: [&[[f32; ROWS]]; P] = [&[]; P];
-            let mut vectors: [&[[f32; LANES]]; P] = [&[]; P];
-            for p in 0..P {
-                columns[p] = &weights.as_chunks().0[p * n_in..][..n_in];
-                vectors[p] = &seen[p * plane(n_in)..].as_chunks().0[..n_in];
-            }
+    let weights = weights.as_chunks::<ROWS>().0;
+    for (i, weights) in weights.chunks_exact(P * seen.len()).enumerate() {
+        // Slices of one known length: nothing is checked in the loop.
+        let mut columns: [&[[f32; ROWS]]; P] = [&[]; P];
+        for (columns, weights) in columns.iter_mut().zip(weights.chunks_exact(seen.len())) {
+            *columns = weights;
+        }
+        for (first, made) in (0..ROWS).step_by(R).zip(made.as_chunks_mut::<R>().0) {
             let mut sums = [[L::splat(0.0); R]; P];
-            for channel in 0..n_in {
-                for p in 0..P {
-                    let seen = L::load(&vectors[p][channel]);
+            for (channel, seen) in seen.iter().enumerate() {
+                for (p, (sums, column)) in sums.iter_mut().zip(columns).enumerate() {
+                    let seen = L::load(vector(seen, i * P + p));
                     let column: &[f32; R] =
-                        columns[p][channel][first..].first_chunk().expect("R ≤ ROWS");
-                    for (sum, weight) in sums[p].iter_mut().zip(column) {
+                        column[channel][first..].first_chunk().expect("R ≤ ROWS");
+                    for (sum, weight) in sums.iter_mut().zip(column) {
                         *sum = L::splat(*weight).mul_add(seen, *sum);
                     }
                 }
             }
-            for (sums, made) in sums.iter().zip(made.chunks_exact_mut(plane(ROWS))) {
-                for (row, sum) in sums.iter().enumerate() {
-                    sum.store(vector_mut(made, first + row));
+            for (p, sums) in sums.iter().enumerate() {
+                for (sum, made) in sums.iter().zip(made.iter_mut()) {
+                    sum.store(vector_mut(made, i * P + p));
                 }
             }
         }
