@@ -2,12 +2,9 @@
 
 use lanes::{LANES, Lanes};
 
-use super::{Channels, PLANE, POINTS, POINTS_AT_ONCE, Tiles, chunk, chunk_mut, maps, vector};
+use super::{Channels, PLANE, POINTS, POINTS_AT_ONCE, TAPS, Tiles, chunk, chunk_mut, maps, vector};
 use crate::by_channel;
 use crate::geometry::ROWS;
-
-/// Taps of a 3 × 3 kernel.
-const TAPS: usize = 9;
 
 /// The gradient of the weights in the making.
 pub(crate) struct Gradient {

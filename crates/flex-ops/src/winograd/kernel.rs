@@ -2,12 +2,9 @@
 
 use lanes::{Isa, Lanes, Work};
 
-use super::POINTS;
+use super::{POINTS, TAPS};
 use crate::geometry::ROWS;
 use crate::pieces::{Piece, in_pieces};
-
-/// Taps of a 3 × 3 kernel.
-const TAPS: usize = 9;
 
 /// G g Gᵀ of the weights of a convolution, `[blocks of outputs][POINTS][n_in][ROWS]`; missing outputs are zeros.
 pub(crate) struct Kernel {

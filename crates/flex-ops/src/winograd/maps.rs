@@ -2,7 +2,7 @@
 
 use lanes::{LANES, Lanes};
 
-use super::{Channels, PLANE, POINTS, Strip, Tiles, chunk, chunk_mut, vector, vector_mut};
+use super::{Channels, PLANE, POINTS, Strip, TAPS, Tiles, chunk, chunk_mut, vector, vector_mut};
 use crate::Before;
 
 /// Pixels of a row of a strip, and what is written beyond them.
@@ -248,7 +248,7 @@ fn spread<L: Lanes>([a, b]: [L; 2]) -> [L; 4] {
 
 /// Gᵀ u G of `POINTS` vectors.
 #[inline(always)]
-pub(super) fn taps<L: Lanes>(u: [L; POINTS]) -> [L; 9] {
+pub(super) fn taps<L: Lanes>(u: [L; POINTS]) -> [L; TAPS] {
     let mut rows = [[L::splat(0.0); 4]; 3];
     for j in 0..4 {
         let column = gather([u[j], u[4 + j], u[8 + j], u[12 + j]]);
@@ -256,7 +256,7 @@ pub(super) fn taps<L: Lanes>(u: [L; POINTS]) -> [L; 9] {
             row[j] = value;
         }
     }
-    let mut taps = [L::splat(0.0); 9];
+    let mut taps = [L::splat(0.0); TAPS];
     for (row, taps) in rows.into_iter().zip(taps.as_chunks_mut::<3>().0) {
         *taps = gather(row);
     }
@@ -269,4 +269,22 @@ fn gather<L: Lanes>([a, b, c, d]: [L; 4]) -> [L; 3] {
     let half = L::splat(0.5);
     let (sum, difference) = (b.add(c), b.sub(c));
     [sum.mul_add(half, a), difference.mul_add(half, L::splat(0.0)), sum.mul_add(half, d)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_and_last_tile_of_a_row_have_an_edge() {
+        let edges = |width| Edges::of(Tiles { height: 4, width });
+        let Edges { before, after } = edges(8);
+        assert_eq!([before, after], [!0b0001_0001_0001_0001, !0b1000_1000_1000_1000]);
+        let Edges { before, after } = edges(32);
+        assert_eq!([before, after], [!1, !(1 << 15)]);
+        // Three rows of five tiles and a lane that none of them has.
+        let Edges { before, after } = edges(9);
+        assert_eq!(before & 0x7fff, !0b000_0100_0010_0001 & 0x7fff);
+        assert_eq!(after & 0x7fff, !0b100_0010_0001_0000 & 0x7fff);
+    }
 }

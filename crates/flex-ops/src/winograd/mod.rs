@@ -34,6 +34,9 @@ use crate::geometry::{Geometry, ROWS};
 use crate::shape::Shape;
 use crate::{Before, Groups};
 
+/// Numbers of a kernel.
+const TAPS: usize = 9;
+
 /// Numbers of a transformed tile.
 const POINTS: usize = 16;
 
@@ -65,7 +68,7 @@ impl Strip {
 }
 
 impl Tiles {
-    /// Those of an operation, if it is one for them.
+    /// Those of an operation, if it is one for them and a strip holds a row.
     pub(crate) fn of(shape: Shape) -> Option<Self> {
         let Geometry { height, width, kernel, stride } = shape.geometry;
         let is_ours = shape.groups == Groups::One && kernel == 3 && stride == 1;
@@ -121,13 +124,11 @@ pub(crate) struct Channels<'a> {
     pub(crate) before: Before,
 }
 
-impl Channels<'_> {
+impl<'a> Channels<'a> {
     fn n_images(self) -> usize {
         self.values.len() / (self.n * self.plane)
     }
-}
 
-impl<'a> Channels<'a> {
     #[inline(always)]
     fn channel(self, tiles: Tiles, image: usize, channel: usize) -> &'a [f32] {
         &self.values[(image * self.n + channel) * self.plane..][..tiles.area()]
@@ -237,4 +238,34 @@ fn chunk(values: &[f32], start: usize) -> &[f32; LANES] {
 #[inline(always)]
 fn chunk_mut(values: &mut [f32], start: usize) -> &mut [f32; LANES] {
     values[start..start + LANES].as_mut_array().expect("the slice has this length")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_tiles_is_in_one_strip() {
+        for (height, width, n_images) in [(32, 32, 2), (7, 6, 5), (4, 4, 9), (1, 1, 33), (5, 31, 1)]
+        {
+            let tiles = Tiles { height, width };
+            let strips: Vec<Strip> = tiles.strips(n_images).collect();
+            let found: Vec<[usize; 2]> =
+                strips.iter().flat_map(|strip| strip.places().to_vec()).collect();
+            let rows = height.div_ceil(2);
+            let expected: Vec<[usize; 2]> =
+                (0..n_images).flat_map(|image| (0..rows).map(move |row| [image, row])).collect();
+            assert_eq!(found, expected);
+            assert!(strips.iter().all(|strip| strip.n * tiles.columns() <= LANES));
+            // No strip could take the row that follows it.
+            let (_, whole) = strips.split_last().expect("there are rows");
+            assert!(whole.iter().all(|strip| LANES < (strip.n + 1) * tiles.columns()));
+        }
+    }
+
+    #[test]
+    fn images_at_once_fill_strips() {
+        let at_once = |height, width| Tiles { height, width }.images_at_once();
+        assert_eq!([at_once(32, 32), at_once(8, 8), at_once(4, 4), at_once(7, 6)], [1, 1, 4, 2]);
+    }
 }
