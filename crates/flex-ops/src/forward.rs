@@ -39,14 +39,29 @@ impl Ordered {
         out: &mut [f32],
     ) {
         let step = window.plane();
-        planes.resize(out.len() / window.area() * step, 0.0);
+        if step == window.area() {
+            self.convolve_planes::<L>(offsets, padded, step, out);
+        } else {
+            planes.resize(out.len() / window.area() * step, 0.0);
+            self.convolve_planes::<L>(offsets, padded, step, planes);
+            window.crop(planes, out);
+        }
+    }
+
+    #[inline(always)]
+    fn convolve_planes<L: Lanes>(
+        &self,
+        offsets: &[usize],
+        padded: Planes<'_>,
+        step: usize,
+        out: &mut [f32],
+    ) {
         match self {
-            Self::Dense(packed) => dense::convolve::<L>(packed, offsets, padded, step, planes),
+            Self::Dense(packed) => dense::convolve::<L>(packed, offsets, padded, step, out),
             Self::Depthwise(weights) => {
-                depthwise::convolve::<L>(weights, offsets, padded, step, planes);
+                depthwise::convolve::<L>(weights, offsets, padded, step, out);
             }
         }
-        window.crop(planes, out);
     }
 }
 
@@ -149,9 +164,14 @@ impl Work for ConvolveImages<'_, '_> {
                 winograd::convolve::<L>(kernel, *tiles, images, &mut scratch.tiles, channels);
             }
             Way::Places(weights, offsets) => {
-                shape.pad(images, &mut scratch.image);
-                let padded = Planes { values: &scratch.image, plane: geometry.padded_plane() };
-                let planes = &mut scratch.planes;
+                let Scratch { image, planes, .. } = scratch;
+                let plane = geometry.padded_plane();
+                let padded = if shape.is_padded() {
+                    Planes { values: images, plane }
+                } else {
+                    shape.pad(images, image);
+                    Planes { values: image, plane }
+                };
                 weights.convolve::<L>(offsets, padded, geometry.window(), planes, channels);
             }
         }

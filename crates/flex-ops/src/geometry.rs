@@ -46,7 +46,8 @@ impl Window {
     /// Copies the places of every plane out of it.
     #[inline(always)]
     pub(crate) fn crop(self, planes: &[f32], places: &mut [f32]) {
-        let width = self.size[1];
+        // Rows that follow each other are one.
+        let width = if self.pitch == self.size[1] { self.area() } else { self.size[1] };
         let planes = planes.chunks_exact(self.plane());
         for (plane, places) in planes.zip(places.chunks_exact_mut(self.area())) {
             for (row, values) in places.chunks_exact_mut(width).enumerate() {
@@ -81,6 +82,11 @@ impl Geometry {
     /// Places by which the last tap reaches beyond an output position within a phase.
     fn reach(self) -> usize {
         (self.kernel - 1) / self.stride
+    }
+
+    /// Whether an output sees one pixel, that in its place.
+    pub(crate) fn is_pointwise(self) -> bool {
+        self.kernel == 1 && self.stride == 1
     }
 
     pub(crate) fn n_taps(self) -> usize {
@@ -189,7 +195,9 @@ impl Geometry {
     #[inline(always)]
     pub(crate) fn pad(self, channel: &[f32], planes: &mut [f32], map: impl Fn(f32) -> f32) {
         let (border, stride) = (self.border(), self.stride);
-        for (row, pixels) in channel.chunks_exact(self.width).enumerate() {
+        // Rows without a border are one.
+        let width = if self.is_pointwise() { self.area() } else { self.width };
+        for (row, pixels) in channel.chunks_exact(width).enumerate() {
             for first in 0..stride {
                 let padded = [row + border, first + border];
                 let phase = padded[0] % stride * stride + padded[1] % stride;
@@ -212,7 +220,7 @@ impl Geometry {
     /// Copies a channel of output gradients into a padded plane whose border is zero already.
     #[inline(always)]
     pub(crate) fn pad_slopes(self, channel: &[f32], plane: &mut [f32]) {
-        let width = self.output_size()[1];
+        let width = if self.is_pointwise() { self.area() } else { self.output_size()[1] };
         for (row, slopes) in channel.chunks_exact(width).enumerate() {
             let start = self.lead() + row * self.pitch();
             plane[start..start + width].copy_from_slice(slopes);

@@ -74,6 +74,13 @@ impl Shape {
         [self.n_images * self.n_stacked, self.n_in, height / self.n_stacked, width]
     }
 
+    /// Whether images are their own padded planes.
+    pub(crate) fn is_padded(&self) -> bool {
+        let geometry = self.geometry;
+        let is_bare = geometry.is_pointwise() && self.before == Before::Nothing;
+        is_bare && geometry.padded_plane() == geometry.area()
+    }
+
     /// Copies an image into padded planes whose border is zero already.
     #[inline(always)]
     pub(crate) fn pad(&self, image: &[f32], planes: &mut [f32]) {
