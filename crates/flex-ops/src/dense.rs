@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use lanes::{LANES, Lanes};
 
-use crate::geometry::{Packed, ROWS, TILE};
+use crate::geometry::{ROWS, TILE};
 
 /// Rows of a tile where a vector takes several registers: its sums must fit into all there are.
 const FEW_ROWS: usize = ROWS / 2;
@@ -19,20 +19,19 @@ pub(crate) struct Planes<'a> {
     pub(crate) plane: usize,
 }
 
-/// Convolves padded planes `[n_in]` into output planes `[n_out]` of `step` numbers, whole vectors;
+/// Convolves padded planes `[n_in]` into output planes `[n_out]` of `step` numbers, whole vectors, by packed weights;
 /// tap t reads at the distance `offsets[t]` from an output position.
 #[inline(always)]
 pub(crate) fn convolve<L: Lanes>(
-    packed: &Packed,
+    (weights, n_in): (&[f32], usize),
     offsets: &[usize],
     padded: Planes<'_>,
     step: usize,
     out: &mut [f32],
 ) {
-    let per_block = packed.n_in * offsets.len() * ROWS;
-    let blocks = packed.weights.chunks_exact(per_block);
+    let blocks = weights.chunks_exact(n_in * offsets.len() * ROWS);
     for (weights, out) in blocks.zip(out.chunks_mut(ROWS * step)) {
-        let block = Block { weights, offsets, inputs: padded, n_in: packed.n_in };
+        let block = Block { weights, offsets, inputs: padded, n_in };
         if L::IS_REGISTER {
             let n_wide = step / TILE * TILE;
             tiles::<L, ROWS, { TILE / LANES }>(block, step, 0..n_wide, out);

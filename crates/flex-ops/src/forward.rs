@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::activation::{Activated, Activation, Identity};
 use crate::dense::Planes;
-use crate::geometry::{Packed, Window};
+use crate::geometry::{Packed, ROWS, Window};
 use crate::pieces::{Piece, in_pieces};
 use crate::shape::Shape;
 use crate::winograd::{self, Channels, Tiles};
@@ -28,10 +28,20 @@ pub(crate) enum Ordered {
 }
 
 impl Ordered {
-    /// Convolves padded planes into channels of a window's places; `planes` is scratch memory.
+    /// Output channels that are convolved at once, while the caches hold them.
+    fn n_at_once(&self) -> usize {
+        match self {
+            Self::Dense(_) => ROWS,
+            Self::Depthwise(_) => 1,
+        }
+    }
+
+    /// Convolves padded planes into channels of a window's places, from channel `first` on, a multiple of those
+    /// at once; a depthwise convolution takes the planes of these channels alone. `planes` is scratch memory.
     #[inline(always)]
     pub(crate) fn convolve<L: Lanes>(
         &self,
+        first: usize,
         offsets: &[usize],
         padded: Planes<'_>,
         window: Window,
@@ -40,10 +50,10 @@ impl Ordered {
     ) {
         let step = window.plane();
         if step == window.area() {
-            self.convolve_planes::<L>(offsets, padded, step, out);
+            self.convolve_planes::<L>(first, offsets, padded, step, out);
         } else {
             planes.resize(out.len() / window.area() * step, 0.0);
-            self.convolve_planes::<L>(offsets, padded, step, planes);
+            self.convolve_planes::<L>(first, offsets, padded, step, planes);
             window.crop(planes, out);
         }
     }
@@ -51,14 +61,18 @@ impl Ordered {
     #[inline(always)]
     fn convolve_planes<L: Lanes>(
         &self,
+        first: usize,
         offsets: &[usize],
         padded: Planes<'_>,
         step: usize,
         out: &mut [f32],
     ) {
         match self {
-            Self::Dense(packed) => dense::convolve::<L>(packed, offsets, padded, step, out),
+            Self::Dense(packed) => {
+                dense::convolve::<L>(packed.from(first, offsets.len()), offsets, padded, step, out);
+            }
             Self::Depthwise(weights) => {
+                let weights = &weights[first * offsets.len()..];
                 depthwise::convolve::<L>(weights, offsets, padded, step, out);
             }
         }
@@ -121,7 +135,7 @@ pub(crate) fn convolve(isa: Isa, shape: Shape, images: &[f32], weights: &[f32]) 
 
 /// Scratch memory of one thread.
 struct Scratch {
-    /// Padded planes of an image.
+    /// Padded planes of an image, or of one channel of it if each is convolved by itself.
     image: Vec<f32>,
     /// What the convolution leaves, if it is to be cropped.
     planes: Vec<f32>,
@@ -131,10 +145,12 @@ struct Scratch {
 
 impl Scratch {
     fn new(shape: Shape) -> Self {
-        let image = match Tiles::of(shape) {
-            Some(_) => Vec::new(),
-            None => vec![0.0; shape.n_in * shape.geometry.padded_plane()],
+        let n_planes = match (Tiles::of(shape), shape.groups) {
+            (None, Groups::One) => shape.n_in,
+            (None, Groups::Depthwise) => 1,
+            (Some(_), _) => 0,
         };
+        let image = vec![0.0; n_planes * shape.geometry.padded_plane()];
         Self { image, planes: Vec::new(), tiles: winograd::Scratch::new(shape.n_in) }
     }
 }
@@ -154,33 +170,48 @@ impl Work for ConvolveImages<'_, '_> {
     #[inline(always)]
     fn run<L: Lanes>(self) -> Self::Output {
         let Self { shape, way, images, scratch, values } = self;
-        let geometry = shape.geometry;
-        let n_images = images.len() / shape.input();
-        let channels = values.take(values.len());
+        let (n_images, area) = (images.len() / shape.input(), shape.geometry.output_area());
+        let mut sums = Vec::with_capacity(n_images * shape.n_out);
         match way {
             Way::Tiles(tiles, kernel) => {
-                let (n, plane, before) = (shape.n_in, geometry.area(), shape.before);
+                let channels = values.take(values.len());
+                let (n, plane, before) = (shape.n_in, shape.geometry.area(), shape.before);
                 let images = Channels { values: images, n, plane, before };
                 winograd::convolve::<L>(kernel, *tiles, images, &mut scratch.tiles, channels);
+                add_moments::<L>(channels, area, &mut sums);
             }
             Way::Places(weights, offsets) => {
                 let Scratch { image, planes, .. } = scratch;
-                let plane = geometry.padded_plane();
-                let padded = if shape.is_padded() {
-                    Planes { values: images, plane }
-                } else {
+                let (window, step) = (shape.geometry.window(), weights.n_at_once());
+                if shape.groups == Groups::One {
                     shape.pad(images, image);
-                    Planes { values: image, plane }
-                };
-                weights.convolve::<L>(offsets, padded, geometry.window(), planes, channels);
+                }
+                for first in (0..shape.n_out).step_by(step) {
+                    let padded = match shape.groups {
+                        Groups::One => shape.padded(images, image),
+                        Groups::Depthwise => {
+                            let size = shape.geometry.area();
+                            let channels = &images[first * size..][..step * size];
+                            shape.pad(channels, image);
+                            shape.padded(channels, image)
+                        }
+                    };
+                    let channels = values.take(step.min(shape.n_out - first) * area);
+                    weights.convolve::<L>(first, offsets, padded, window, planes, channels);
+                    add_moments::<L>(channels, area, &mut sums);
+                }
             }
         }
-        // A loop, because closures are not compiled for the instruction set.
-        let mut sums = Vec::with_capacity(n_images * shape.n_out);
-        for channel in channels.chunks_exact(geometry.output_area()) {
-            sums.push(elementwise::sum_and_dot::<L, Identity>(channel, channel, [1.0, 0.0]));
-        }
         sums
+    }
+}
+
+/// The sum of every channel and that of its squares.
+#[inline(always)]
+fn add_moments<L: Lanes>(channels: &[f32], area: usize, sums: &mut Vec<[f64; 2]>) {
+    // A loop, because closures are not compiled for the instruction set.
+    for channel in channels.chunks_exact(area) {
+        sums.push(elementwise::sum_and_dot::<L, Identity>(channel, channel, [1.0, 0.0]));
     }
 }
 

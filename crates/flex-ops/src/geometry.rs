@@ -244,8 +244,8 @@ impl Geometry {
 /// The weights of a convolution in the order in which tiles read them:
 /// `[blocks of output channels][input channels][taps][ROWS]`, missing channels as zeros.
 pub(crate) struct Packed {
-    pub(crate) weights: Vec<f32>,
-    pub(crate) n_in: usize,
+    weights: Vec<f32>,
+    n_in: usize,
 }
 
 impl Packed {
@@ -265,6 +265,11 @@ impl Packed {
     ) -> Self {
         let weight = |i, o, tap: usize| weights[(o * n_in + i) * n_taps + taps[tap]];
         Self::pack([n_in, n_out], taps.len(), weight)
+    }
+
+    /// Those of output channels from `first` on, a multiple of `ROWS`, and the number of input channels.
+    pub(crate) fn from(&self, first: usize, n_taps: usize) -> (&[f32], usize) {
+        (&self.weights[first * self.n_in * n_taps..], self.n_in)
     }
 
     fn pack(

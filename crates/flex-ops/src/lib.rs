@@ -20,7 +20,8 @@
 //! ```
 //!
 //! A weight may be a slice of a larger one, of its channels or of its kernel: only the slice is
-//! copied. Results are the same bits for any number of threads.
+//! copied. Results are the same bits for any number of threads. Dense 3 × 3 convolutions of stride 1 over
+//! images of up to 32 columns take 16 products for four outputs instead of 36 (Lavin and Gray 2016).
 
 mod activation;
 mod backward;

@@ -175,8 +175,9 @@ impl Backward<'_, '_> {
     #[inline(always)]
     fn add_by_position<L: Lanes>(&self, n_images: usize, sums: &mut [f32]) {
         let Shape { n_in, n_out, geometry, .. } = self.chunk.shape;
-        let [plane, slopes_plane] = [geometry.padded_plane(), geometry.slopes_plane()];
-        let images = Planes { values: &self.scratch.images[..n_images * n_in * plane], plane };
+        let slopes_plane = geometry.slopes_plane();
+        let padded = &self.scratch.images[..n_images * n_in * geometry.padded_plane()];
+        let images = self.chunk.shape.padded(self.chunk.images, padded);
         let slopes = &self.scratch.slopes[geometry.lead()..n_images * n_out * slopes_plane];
         let slopes = Planes { values: slopes, plane: slopes_plane };
         let step = geometry.output_plane();
@@ -203,10 +204,10 @@ impl Backward<'_, '_> {
                 continue;
             }
             if window.area() == area {
-                weights.convolve::<L>(offsets, slopes, window, planes, gradient);
+                weights.convolve::<L>(0, offsets, slopes, window, planes, gradient);
             } else {
                 of_phase.resize(n_in * window.area(), 0.0);
-                weights.convolve::<L>(offsets, slopes, window, planes, of_phase);
+                weights.convolve::<L>(0, offsets, slopes, window, planes, of_phase);
                 let channels = gradient.chunks_exact_mut(area);
                 for (gradient, from) in channels.zip(of_phase.chunks_exact(window.area())) {
                     geometry.scatter(phase, from, gradient);

@@ -1,5 +1,6 @@
 //! Sizes of the operation on one batch.
 
+use crate::dense::Planes;
 use crate::geometry::Geometry;
 use crate::{After, Before, Groups};
 
@@ -74,18 +75,28 @@ impl Shape {
         [self.n_images * self.n_stacked, self.n_in, height / self.n_stacked, width]
     }
 
-    /// Whether images are their own padded planes.
-    pub(crate) fn is_padded(&self) -> bool {
+    /// Whether channels are their own padded planes.
+    fn is_padded(&self) -> bool {
         let geometry = self.geometry;
         let is_bare = geometry.is_pointwise() && self.before == Before::Nothing;
         is_bare && geometry.padded_plane() == geometry.area()
     }
 
-    /// Copies an image into padded planes whose border is zero already.
+    /// What [`Shape::pad`] has left: the channels themselves where that is nothing.
     #[inline(always)]
-    pub(crate) fn pad(&self, image: &[f32], planes: &mut [f32]) {
+    pub(crate) fn padded<'a>(&self, channels: &'a [f32], planes: &'a [f32]) -> Planes<'a> {
+        let values = if self.is_padded() { channels } else { planes };
+        Planes { values, plane: self.geometry.padded_plane() }
+    }
+
+    /// Copies channels into padded planes whose border is zero already, unless they are such planes themselves.
+    #[inline(always)]
+    pub(crate) fn pad(&self, channels: &[f32], planes: &mut [f32]) {
+        if self.is_padded() {
+            return;
+        }
         let geometry = self.geometry;
-        let channels = image.chunks_exact(geometry.area());
+        let channels = channels.chunks_exact(geometry.area());
         for (channel, plane) in channels.zip(planes.chunks_exact_mut(geometry.padded_plane())) {
             match self.before {
                 // Not `max`, which would hide a NaN.
