@@ -63,6 +63,10 @@ pub(crate) fn backward(isa: Isa, shape: Shape, forward: &Forward<'_>, slopes: &[
         values: forward.values,
         slopes,
     };
+    if batch.n_images() == 0 {
+        let weights = vec![0.0; shape.weight_dims().iter().product()];
+        return Gradients { images: Vec::new(), weights, scale, shift };
+    }
     let (images, weights) = match Tiles::of(shape) {
         Some(tiles) => winograd::gradients(isa, tiles, batch, forward.weights),
         None => places::gradients(isa, batch, forward.weights),
@@ -84,6 +88,16 @@ pub(crate) struct Chunk<'a> {
 impl Chunk<'_> {
     pub(crate) fn n_images(&self) -> usize {
         self.images.len() / self.shape.input()
+    }
+
+    /// The gradient of a channel of the convolution of an image.
+    #[inline(always)]
+    pub(crate) fn slanted<A: Activation>(&self, image: usize, channel: usize, to: &mut [f32]) {
+        let area = self.shape.geometry.output_area();
+        let at = (image * self.shape.n_out + channel) * area;
+        let (slopes, values) = (&self.slopes[at..at + area], &self.values[at..at + area]);
+        let (factors, slant) = (self.channels[channel], self.slants[channel]);
+        elementwise::slanted::<A>(slopes, values, factors, slant, to);
     }
 
     /// As many of the images, from `first` on.
@@ -125,7 +139,7 @@ pub(crate) fn n_chunk(shape: Shape) -> usize {
 /// The sums of numbers at the same place.
 fn sum(partial: Vec<Vec<f32>>) -> Vec<f32> {
     let mut partial = partial.into_iter();
-    let mut sums = partial.next().unwrap_or_default();
+    let mut sums = partial.next().expect("there are images");
     for partial in partial {
         for (sum, part) in sums.iter_mut().zip(partial) {
             *sum += part;

@@ -1,4 +1,5 @@
-//! The gradient of the weights of a dense kernel larger than 1 × 1: a vector holds output channels,
+//! The gradient of the weights of a dense kernel larger than 1 × 1 that no [tiles](crate::winograd) serve: a vector
+//! holds output channels,
 //! so that a pixel is one number, wherever it lies, and no place of the border is computed.
 //!
 //! Everything here is inlined into the entry points of [`lanes::Isa::run`].
@@ -7,6 +8,7 @@ use lanes::{LANES, Lanes};
 
 use crate::dense::Planes;
 use crate::geometry::Geometry;
+use crate::vectors::{chunk, chunk_mut};
 
 /// How many numbers one position, or one weight of all outputs, takes.
 pub(crate) fn n_rows(n_out: usize) -> usize {
@@ -29,8 +31,7 @@ pub(crate) fn transpose<L: Lanes>(channels: &[f32], n_columns: usize, positions:
                 *vector = L::load(chunk(channels, (row + i) * n_columns + column));
             }
             for (i, vector) in L::transpose(block).iter().enumerate() {
-                let to = &mut positions[(column + i) * n_rows + row..][..LANES];
-                vector.store(to.as_mut_array().expect("the slice has this length"));
+                vector.store(chunk_mut(positions, (column + i) * n_rows + row));
             }
         }
     }
@@ -81,7 +82,7 @@ fn tiles<L: Lanes, const R: usize, const T: usize>(
                 for (tile, sums) in tile.iter().zip(sums.chunks_exact_mut(n_rows)) {
                     let sums = sums[first..].as_chunks_mut::<LANES>().0;
                     for (vector, to) in tile.iter().zip(sums) {
-                        L::load(to).mul_add(L::splat(1.0), *vector).store(to);
+                        L::load(to).add(*vector).store(to);
                     }
                 }
             }
@@ -132,9 +133,4 @@ pub(crate) fn weights(sums: &[f32], n_out: usize, n_taps: usize) -> Vec<f32> {
     let n_in = sums.len() / (n_rows * n_taps);
     let of_output = |output| (0..n_in * n_taps).map(move |weight| sums[weight * n_rows + output]);
     (0..n_out).flat_map(of_output).collect()
-}
-
-#[inline(always)]
-fn chunk<const N: usize>(values: &[f32], start: usize) -> &[f32; N] {
-    values[start..start + N].as_array().expect("the slice has this length")
 }

@@ -17,7 +17,7 @@ pub(crate) fn sum_and_dot<L: Lanes, A: Activation>(
     values: &[f32],
     [factor, shift]: [f32; 2],
 ) -> [f64; 2] {
-    let (mut sums, mut dots, one) = (L::splat(0.0), L::splat(0.0), L::splat(1.0));
+    let (mut sums, mut dots) = (L::splat(0.0), L::splat(0.0));
     let (heads, tail) = slopes.as_chunks::<LANES>();
     let (others, other_tail) = values.as_chunks::<LANES>();
     for (slopes, values) in heads.iter().zip(others) {
@@ -26,7 +26,7 @@ pub(crate) fn sum_and_dot<L: Lanes, A: Activation>(
             *slope *= A::slope(value.mul_add(factor, shift));
         }
         let slopes = L::load(&inner);
-        sums = slopes.mul_add(one, sums);
+        sums = sums.add(slopes);
         dots = slopes.mul_add(L::load(values), dots);
     }
     let (mut sum, mut dot) = (total(sums), total(dots));

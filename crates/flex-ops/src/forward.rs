@@ -20,6 +20,9 @@ pub(crate) struct Convolved {
     pub(crate) variance: Vec<f32>,
 }
 
+/// Channels of a depthwise convolution that are padded and convolved at once.
+const DEPTHWISE_AT_ONCE: usize = 1;
+
 /// Weights in the order in which the kernels read them.
 pub(crate) enum Ordered {
     Dense(Packed),
@@ -32,7 +35,7 @@ impl Ordered {
     fn n_at_once(&self) -> usize {
         match self {
             Self::Dense(_) => ROWS,
-            Self::Depthwise(_) => 1,
+            Self::Depthwise(_) => DEPTHWISE_AT_ONCE,
         }
     }
 
@@ -119,7 +122,7 @@ pub(crate) fn convolve(isa: Isa, shape: Shape, images: &[f32], weights: &[f32]) 
         isa.run(ConvolveImages { shape, way: &way, images, scratch, values })
     };
     let (n_values, size) = (shape.n_images * shape.output(), n_at_once * shape.output());
-    let (values, sums) = in_pieces(n_values, size, || Scratch::new(shape), of_images);
+    let (values, sums) = in_pieces(n_values, size, || Scratch::new(shape, &way), of_images);
     let sums = sums.concat();
     let n = shape.n_values() as f64;
     let moments = |channel: usize| {
@@ -144,14 +147,14 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(shape: Shape) -> Self {
-        let n_planes = match (Tiles::of(shape), shape.groups) {
-            (None, Groups::One) => shape.n_in,
-            (None, Groups::Depthwise) => 1,
-            (Some(_), _) => 0,
+    fn new(shape: Shape, way: &Way) -> Self {
+        let (n_planes, n_in) = match way {
+            Way::Tiles(..) => (0, shape.n_in),
+            Way::Places(Ordered::Dense(_), _) => (shape.n_in, 0),
+            Way::Places(Ordered::Depthwise(_), _) => (DEPTHWISE_AT_ONCE, 0),
         };
         let image = vec![0.0; n_planes * shape.geometry.padded_plane()];
-        Self { image, planes: Vec::new(), tiles: winograd::Scratch::new(shape.n_in) }
+        Self { image, planes: Vec::new(), tiles: winograd::Scratch::new(n_in) }
     }
 }
 
@@ -187,16 +190,17 @@ impl Work for ConvolveImages<'_, '_> {
                     shape.pad(images, image);
                 }
                 for first in (0..shape.n_out).step_by(step) {
+                    let n = step.min(shape.n_out - first);
                     let padded = match shape.groups {
                         Groups::One => shape.padded(images, image),
                         Groups::Depthwise => {
                             let size = shape.geometry.area();
-                            let channels = &images[first * size..][..step * size];
+                            let channels = &images[first * size..][..n * size];
                             shape.pad(channels, image);
                             shape.padded(channels, image)
                         }
                     };
-                    let channels = values.take(step.min(shape.n_out - first) * area);
+                    let channels = values.take(n * area);
                     weights.convolve::<L>(first, offsets, padded, window, planes, channels);
                     add_moments::<L>(channels, area, &mut sums);
                 }

@@ -10,7 +10,7 @@ pub(crate) const ROWS: usize = 8;
 
 /// A convolution padded by half its kernel.
 ///
-/// Images are copied into planes with a border of zeros. With a stride of s a plane is s² *phases*:
+/// Images are copied into planes with a border of zeros, unless none is needed or [tiles](crate::winograd) serve. With a stride of s a plane is s² *phases*:
 /// phase (i, j) holds every s-th pixel of every s-th row, from row i and column j of the border on.
 /// So a tap of the kernel always reads neighbors in memory. Output planes have rows as long as those
 /// of a phase, so that a tap is a constant distance away; what a row of the output holds beyond the

@@ -38,6 +38,7 @@ mod places;
 mod pool;
 mod shape;
 mod stack;
+mod vectors;
 mod winograd;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -101,6 +102,15 @@ pub enum After {
     Relu6,
     /// x · ReLU6(x + 3) ∕ 6.
     HardSwish,
+}
+
+/// Which way numbers go through an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From inputs to outputs.
+    Forward,
+    /// Gradients from outputs to inputs, by the transposed map.
+    Backward,
 }
 
 /// A batch after convolution and batch norm, and the statistics of the convolution.

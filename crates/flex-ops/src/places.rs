@@ -16,7 +16,7 @@ pub(crate) fn gradients(isa: Isa, batch: Chunk<'_>, weights: &[f32]) -> (Vec<f32
     let shape = batch.shape;
     let (phases, offsets) = (phases(shape, weights), shape.geometry.offsets());
     let of_chunk = |scratch: &mut Scratch, chunk: Chunk<'_>, gradient: &mut Piece<'_>| {
-        isa.run(Backward { chunk, phases: &phases, offsets: &offsets, scratch, gradient })
+        isa.run(ChunkGradients { chunk, phases: &phases, offsets: &offsets, scratch, gradient })
     };
     let (images, weights) = backward::in_chunks(batch, || Scratch::new(shape), of_chunk);
     if shape.is_by_channel() {
@@ -54,7 +54,7 @@ fn n_sums(shape: Shape) -> usize {
 
 /// Scratch memory of one thread.
 struct Scratch {
-    /// Padded planes of images: all of a chunk, or one if sums are by channel.
+    /// Padded planes of images: all of a chunk, or one if sums are by channel; unused where images are such planes.
     images: Vec<f32>,
     /// Padded planes of gradients of the convolution, of as many images.
     slopes: Vec<f32>,
@@ -88,7 +88,7 @@ impl Scratch {
     }
 }
 
-struct Backward<'a, 'b> {
+struct ChunkGradients<'a, 'b> {
     chunk: Chunk<'a>,
     phases: &'a [(Phase, Ordered)],
     offsets: &'a [usize],
@@ -96,7 +96,7 @@ struct Backward<'a, 'b> {
     gradient: &'a mut Piece<'b>,
 }
 
-impl Work for Backward<'_, '_> {
+impl Work for ChunkGradients<'_, '_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
@@ -120,7 +120,7 @@ impl Work for Backward<'_, '_> {
 
 /// The gradients of the convolution for one image, into their padded planes.
 struct PadSlopes<'c, 'a, 'b> {
-    work: &'c mut Backward<'a, 'b>,
+    work: &'c mut ChunkGradients<'a, 'b>,
     image: usize,
     slot: usize,
 }
@@ -130,26 +130,23 @@ impl Activated for PadSlopes<'_, '_, '_> {
 
     #[inline(always)]
     fn run<L: Lanes, A: Activation>(self) {
-        let Self { work: Backward { chunk, scratch, .. }, image, slot } = self;
+        let Self { work: ChunkGradients { chunk, scratch, .. }, image, slot } = self;
         let Shape { n_out, geometry, .. } = chunk.shape;
         let (area, plane) = (geometry.output_area(), geometry.slopes_plane());
         let Scratch { slopes: padded, dense, .. } = &mut **scratch;
         let planes = padded[slot * n_out * plane..].chunks_exact_mut(plane);
         let n_columns = by_channel::n_columns(geometry);
-        let channels = chunk.channels.iter().zip(chunk.slants).zip(planes).enumerate();
-        for (c, ((channel, slant), plane)) in channels {
-            let at = (image * n_out + c) * area;
-            let (slopes, values) = (&chunk.slopes[at..at + area], &chunk.values[at..at + area]);
+        for (c, plane) in planes.take(n_out).enumerate() {
             let row = if chunk.shape.is_by_channel() { c } else { 0 };
             let dense = &mut dense[row * n_columns..][..area];
-            elementwise::slanted::<A>(slopes, values, *channel, *slant, dense);
+            chunk.slanted::<A>(image, c, dense);
             geometry.pad_slopes(dense, plane);
         }
     }
 }
 
-impl Backward<'_, '_> {
-    /// Copies an image and the gradients of its convolution into the padded planes of a slot, and takes
+impl ChunkGradients<'_, '_> {
+    /// Pads an image and the gradients of its convolution into the padded planes of a slot, and takes
     /// them to the gradient of the image.
     #[inline(always)]
     fn image<L: Lanes>(&mut self, i: usize, slot: usize) {

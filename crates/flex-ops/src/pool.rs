@@ -12,9 +12,9 @@ use lanes::{Isa, LANES, Lanes, Work};
 use rayon::prelude::*;
 use tracing::trace_span;
 
-use crate::PROFILE;
 use crate::node::{contiguous, flex, tensor, tracked};
 use crate::pieces::{Piece, in_pieces};
+use crate::{Direction, PROFILE};
 
 /// A linear map of images, with a second one for its gradient.
 trait Pool: Clone + Send + std::fmt::Debug + 'static {
@@ -173,12 +173,6 @@ impl Pool for GlobalAvgPool {
 
 /// Forward divides sums by the number of pixels they are of; backward, which is its transpose,
 /// divides first and sums then.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Forward,
-    Backward,
-}
-
 fn pool3(x: &FlexTensor, direction: Direction) -> FlexTensor {
     let x = contiguous(x);
     let dims: [usize; 4] = x.layout().shape().dims();

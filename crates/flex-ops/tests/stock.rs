@@ -101,7 +101,7 @@ impl Case {
 fn check(size: [usize; 4], n_out: usize, kernel: usize, options: Options) {
     for statistics in [Statistics::OfBatch, Statistics::Given] {
         let case = Case::draw(size, n_out, kernel, options);
-        // Sums of up to some thousand terms in f32, in another order.
+        // Sums of up to some thousand terms in f32, in another order and, in tiles, of their sums and differences.
         let close = |what: &str, distance: f32| {
             assert!(
                 distance < 2e-4,
@@ -199,6 +199,7 @@ fn convolutions_alone_agree_with_burn() {
         (1, 1, Groups::One, [16, 5], 2),
         (1, 2, Groups::One, [3, 4], 5),
         (3, 2, Groups::One, [4, 32], 9),
+        (3, 1, Groups::One, [5, 9], 7),
         (3, 1, Groups::Depthwise, [6, 6], 4),
     ] {
         let options = Options { stride, groups, ..Options::PLAIN };
@@ -292,7 +293,9 @@ fn stacks_of_small_images_agree_with_burn() {
         ([24, 16, 1, 1], After::Relu6),
         ([40, 3, 3, 5], After::HardSwish),
     ] {
-        check(size, 13, 1, Options { before: Before::Relu, after, ..Options::PLAIN });
+        for before in [Before::Relu, Before::Nothing] {
+            check(size, 13, 1, Options { before, after, ..Options::PLAIN });
+        }
     }
 }
 
@@ -301,27 +304,31 @@ fn the_number_of_threads_changes_no_bit() {
     let device = Device::flex();
     device.seed(5);
     let device = device.autodiff();
-    let x = Tensor::<4>::random([20, 8, 9, 9], Distribution::Normal(0.0, 1.0), &device);
-    let weight = Tensor::<4>::random([8, 8, 3, 3], Distribution::Normal(0.0, 1.0), &device);
-    let depthwise = Tensor::<4>::random([8, 1, 5, 5], Distribution::Normal(0.0, 1.0), &device);
-    let gradients = |threads| {
-        let pool =
-            rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("it was asked for");
-        pool.install(|| {
-            let leaves = [&x, &weight, &depthwise].map(|t| t.clone().require_grad());
-            let [x, weight, depthwise] = leaves.clone();
-            let layer = |x, weight, options| {
-                let (scale, shift) = (Tensor::ones([8], &device), Tensor::zeros([8], &device));
-                conv_norm(x, weight, scale, shift, options).output
-            };
-            let y = layer(x, weight, Options { before: Before::Relu, ..Options::PLAIN });
-            let options =
-                Options { groups: Groups::Depthwise, after: After::Relu6, ..Options::PLAIN };
-            let gradients = layer(y, depthwise, options).square().sum().backward();
-            leaves.map(|t| t.grad(&gradients).expect("it was asked for").into_data())
-        })
-    };
-    assert_eq!(gradients(1), gradients(4));
+    let draw = |shape| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    let (weight, depthwise) = (draw([8, 8, 3, 3]), draw([8, 1, 5, 5]));
+    // Of the last three, several images are convolved together, and not as many each time.
+    for [height, width] in [[9, 9], [4, 6], [4, 4], [1, 1]] {
+        let x = draw([20, 8, height, width]);
+        let results = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.expect("it was asked for").install(|| {
+                let leaves = [&x, &weight, &depthwise].map(|t| t.clone().require_grad());
+                let [x, weight, depthwise] = leaves.clone();
+                let layer = |x, weight, options| {
+                    let (scale, shift) = (Tensor::ones([8], &device), Tensor::zeros([8], &device));
+                    conv_norm(x, weight, scale, shift, options).output
+                };
+                let y = layer(x, weight, Options { before: Before::Relu, ..Options::PLAIN });
+                let options =
+                    Options { groups: Groups::Depthwise, after: After::Relu6, ..Options::PLAIN };
+                let gradients = layer(y.clone(), depthwise, options).square().sum().backward();
+                let gradients =
+                    leaves.map(|t| t.grad(&gradients).expect("it was asked for").into_data());
+                (y.inner().into_data(), gradients)
+            })
+        };
+        assert_eq!(results(1), results(4));
+    }
 }
 
 #[track_caller]

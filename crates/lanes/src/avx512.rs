@@ -8,6 +8,7 @@ fn first(n: usize) -> std::arch::x86_64::__mmask16 {
     if n < LANES { (1 << n) - 1 } else { !0 }
 }
 
+/// Made only inside of [`Isa::run`](crate::Isa::run), where AVX-512 has been found: every intrinsic below may be called.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(std::arch::x86_64::__m512);
 

@@ -19,7 +19,7 @@ pub(crate) fn gradients(
     let Shape { n_in, n_out, geometry, .. } = batch.shape;
     let kernel = Kernel::backward(isa, weights, [n_out, n_in]);
     let of_chunk = |scratch: &mut BackwardScratch, chunk: Chunk<'_>, gradient: &mut Piece<'_>| {
-        isa.run(Backward { chunk, tiles, kernel: &kernel, scratch, gradient })
+        isa.run(ChunkGradients { chunk, tiles, kernel: &kernel, scratch, gradient })
     };
     let scratch = || BackwardScratch::new(batch.shape);
     let (images, sums) = backward::in_chunks(batch, scratch, of_chunk);
@@ -46,7 +46,7 @@ impl BackwardScratch {
 
 /// Takes the gradients of outputs to those of the images, and returns what they give to that of the weights,
 /// `[n_in][taps][by_channel::n_rows]`.
-struct Backward<'a, 'b> {
+struct ChunkGradients<'a, 'b> {
     chunk: Chunk<'a>,
     tiles: Tiles,
     kernel: &'a Kernel,
@@ -54,7 +54,7 @@ struct Backward<'a, 'b> {
     gradient: &'a mut Piece<'b>,
 }
 
-impl Work for Backward<'_, '_> {
+impl Work for ChunkGradients<'_, '_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
@@ -102,11 +102,8 @@ impl Activated for Slopes<'_, '_> {
         let Shape { n_out, geometry, .. } = chunk.shape;
         let (area, plane) = (geometry.output_area(), by_channel::n_columns(geometry));
         for (image, to) in to.chunks_exact_mut(by_channel::n_rows(n_out) * plane).enumerate() {
-            let channels = chunk.channels.iter().zip(chunk.slants).zip(to.chunks_exact_mut(plane));
-            for (c, ((channel, slant), to)) in channels.enumerate() {
-                let at = ((first + image) * n_out + c) * area;
-                let (slopes, values) = (&chunk.slopes[at..at + area], &chunk.values[at..at + area]);
-                elementwise::slanted::<A>(slopes, values, *channel, *slant, &mut to[..area]);
+            for (channel, to) in to.chunks_exact_mut(plane).take(n_out).enumerate() {
+                chunk.slanted::<A>(first + image, channel, &mut to[..area]);
             }
         }
     }

@@ -2,18 +2,19 @@
 
 use lanes::{LANES, Lanes};
 
-use super::{Channels, PLANE, POINTS, POINTS_AT_ONCE, TAPS, Tiles, chunk, chunk_mut, maps, vector};
+use super::{Channels, PLANE, POINTS, POINTS_AT_ONCE, TAPS, Tiles, maps, vector};
 use crate::by_channel;
 use crate::geometry::ROWS;
+use crate::vectors::{chunk, chunk_mut};
 
 /// The gradient of the weights in the making.
 pub(crate) struct Gradient {
     n_in: usize,
     /// Output channels, whole vectors.
     n_rows: usize,
-    /// `[POINTS][n_in, whole tiles][n_rows]`.
+    /// `[POINTS][n_in, a multiple of ROWS][n_rows]`.
     sums: Vec<f32>,
-    /// Transformed pixels of `n_in` channels, and zeros up to a whole number of tiles.
+    /// Transformed pixels of `n_in` channels, and zeros up to a multiple of `ROWS`.
     seen: Vec<[f32; PLANE]>,
     /// Transformed gradients of outputs, `[LANES][POINTS][n_rows]`.
     slopes: Vec<f32>,
@@ -89,10 +90,10 @@ impl Gradient {
             for input in (0..n_inputs).step_by(I) {
                 let seen = &seen[input..][..I];
                 for first in (0..n_rows).step_by(R * LANES) {
-                    let tile =
+                    let block =
                         products::<L, P, I, R>(slopes, [n_rows, first], seen, point, n_tiles);
-                    for (p, tile) in tile.iter().enumerate() {
-                        for (i, vectors) in tile.iter().enumerate() {
+                    for (p, block) in block.iter().enumerate() {
+                        for (i, vectors) in block.iter().enumerate() {
                             let start = ((point + p) * n_inputs + input + i) * n_rows + first;
                             for (r, vector) in vectors.iter().enumerate() {
                                 let to = chunk_mut(sums, start + r * LANES);

@@ -2,8 +2,9 @@
 
 use lanes::{LANES, Lanes};
 
-use super::{Channels, PLANE, POINTS, Strip, TAPS, Tiles, chunk, chunk_mut, vector, vector_mut};
+use super::{Channels, PLANE, POINTS, Strip, TAPS, Tiles, vector, vector_mut};
 use crate::Before;
+use crate::vectors::{chunk, chunk_mut};
 
 /// Pixels of a row of a strip, and what is written beyond them.
 const LINE: usize = 3 * LANES;
@@ -69,7 +70,7 @@ fn whole_rows<L: Lanes, const V: usize>(
     channel: usize,
 ) -> [[L; 2]; 4] {
     let mut rows = [[L::splat(0.0); 2]; 4];
-    for (band, &[image, row]) in strip.places().iter().take(2 / V).enumerate() {
+    for (band, &[image, row]) in strip.rows().iter().take(2 / V).enumerate() {
         let pixels = images.channel(tiles, image, channel).as_chunks().0.as_chunks::<V>().0;
         for (i, to) in rows.iter_mut().enumerate() {
             // Row 2·row + i − 1, if there is one.
@@ -93,7 +94,7 @@ fn rows<L: Lanes>(
 ) -> [[L; 2]; 4] {
     let mut lines = [[0.0; LINE]; 4];
     let step = 2 * tiles.columns();
-    for (band, &[image, row]) in strip.places().iter().enumerate() {
+    for (band, &[image, row]) in strip.rows().iter().enumerate() {
         let pixels = images.channel(tiles, image, channel);
         for (i, line) in lines.iter_mut().enumerate() {
             let line = &mut line[band * step..];
@@ -170,7 +171,7 @@ pub(super) fn outputs<L: Lanes>(
         right.store(vector_mut(line, 1));
     }
     let (area, step) = (tiles.area(), 2 * tiles.columns());
-    for (band, [image, row]) in strip.places().iter().copied().enumerate() {
+    for (band, [image, row]) in strip.rows().iter().copied().enumerate() {
         let places = &mut out[(image * n_channels + channel) * area..][..area];
         let rows = places[2 * row * tiles.width..].chunks_exact_mut(tiles.width);
         for (places, line) in rows.zip(&lines) {
@@ -190,7 +191,7 @@ fn narrow<L: Lanes>([a, b, c, d]: [L; 4]) -> [L; 2] {
 fn paste<L: Lanes>(line: &[f32], places: &mut [f32]) {
     let (head, tail) = places.split_at_mut(places.len().min(LANES));
     for (part, at) in [(head, 0), (tail, LANES)] {
-        if let Some(part) = part.as_mut_array() {
+        if let Some(part) = part.as_mut_array::<LANES>() {
             *part = *chunk(line, at);
         } else if !part.is_empty() {
             L::load(chunk(line, at)).store_part(part);
@@ -209,7 +210,7 @@ pub(super) fn slopes<L: Lanes>(
     to: &mut [f32],
 ) {
     let mut to = to.chunks_exact_mut(POINTS * n);
-    for &[image, row] in strip.places() {
+    for &[image, row] in strip.rows() {
         let rows = &places[image * step..][2 * row * tiles.width * n..];
         let mut rows = rows.chunks_exact(tiles.width * n).take(tiles.height - 2 * row);
         let upper = rows.next().unwrap_or_default();

@@ -17,7 +17,7 @@
 //! A vector holds sixteen tiles, a *strip*: whole rows of tiles, of one image after another. All that a strip
 //! takes on its way lies in the caches.
 //!
-//! Everything but [`Kernel`] is inlined into the entry points of [`lanes::Isa::run`].
+//! Everything that takes [`Lanes`] is inlined into the entry points of [`lanes::Isa::run`].
 
 mod backward;
 mod gradient;
@@ -32,6 +32,7 @@ pub(crate) use kernel::Kernel;
 
 use crate::geometry::{Geometry, ROWS};
 use crate::shape::Shape;
+use crate::vectors::{chunk, chunk_mut};
 use crate::{Before, Groups};
 
 /// Numbers of a kernel.
@@ -57,13 +58,13 @@ pub(crate) struct Tiles {
 /// Rows of tiles.
 struct Strip {
     /// Image and row in it.
-    places: [[usize; 2]; LANES],
+    rows: [[usize; 2]; LANES],
     n: usize,
 }
 
 impl Strip {
-    fn places(&self) -> &[[usize; 2]] {
-        &self.places[..self.n]
+    fn rows(&self) -> &[[usize; 2]] {
+        &self.rows[..self.n]
     }
 }
 
@@ -89,7 +90,7 @@ impl Tiles {
         LANES / self.columns()
     }
 
-    /// Images whose rows fill strips.
+    /// The fewest images that fill a strip.
     pub(crate) fn images_at_once(self) -> usize {
         self.rows_at_once().div_ceil(self.rows())
     }
@@ -100,15 +101,15 @@ impl Tiles {
 
     /// Rows of all images, as many at once as make a vector.
     fn strips(self, n_images: usize) -> impl Iterator<Item = Strip> {
-        let rows = self.rows();
-        let (n_rows, step) = (n_images * rows, self.rows_at_once());
+        let of_image = self.rows();
+        let (n_rows, step) = (n_images * of_image, self.rows_at_once());
         (0..n_rows).step_by(step).map(move |first| {
             let n = step.min(n_rows - first);
-            let mut places = [[0; 2]; LANES];
-            for (place, row) in places.iter_mut().zip(first..first + n) {
-                *place = [row / rows, row % rows];
+            let mut rows = [[0; 2]; LANES];
+            for (to, row) in rows.iter_mut().zip(first..first + n) {
+                *to = [row / of_image, row % of_image];
             }
-            Strip { places, n }
+            Strip { rows, n }
         })
     }
 }
@@ -230,16 +231,6 @@ fn vector_mut(values: &mut [f32], i: usize) -> &mut [f32; LANES] {
     chunk_mut(values, i * LANES)
 }
 
-#[inline(always)]
-fn chunk(values: &[f32], start: usize) -> &[f32; LANES] {
-    values[start..start + LANES].as_array().expect("the slice has this length")
-}
-
-#[inline(always)]
-fn chunk_mut(values: &mut [f32], start: usize) -> &mut [f32; LANES] {
-    values[start..start + LANES].as_mut_array().expect("the slice has this length")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,7 +242,7 @@ mod tests {
             let tiles = Tiles { height, width };
             let strips: Vec<Strip> = tiles.strips(n_images).collect();
             let found: Vec<[usize; 2]> =
-                strips.iter().flat_map(|strip| strip.places().to_vec()).collect();
+                strips.iter().flat_map(|strip| strip.rows().to_vec()).collect();
             let rows = height.div_ceil(2);
             let expected: Vec<[usize; 2]> =
                 (0..n_images).flat_map(|image| (0..rows).map(move |row| [image, row])).collect();
@@ -264,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn images_at_once_fill_strips() {
+    fn images_at_once_fill_a_strip() {
         let at_once = |height, width| Tiles { height, width }.images_at_once();
         assert_eq!([at_once(32, 32), at_once(8, 8), at_once(4, 4), at_once(7, 6)], [1, 1, 4, 2]);
     }
