@@ -92,7 +92,8 @@ impl Work for Peak {
 }
 
 /// Floating-point operations a second: of the multipliers alone, and of 3 × 3 convolutions of as many
-/// channels in as out, as many numbers in each, counted as in the definition. A step computes two gradients beside the output.
+/// channels in as out, as many numbers in each, counted as in the definition. A step computes two
+/// gradients beside the output.
 fn conv(criterion: &mut Criterion) {
     const N_ROUNDS: usize = 100_000;
     work_in_pool();

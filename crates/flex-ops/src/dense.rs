@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use lanes::{LANES, Lanes};
 
-use crate::geometry::{ROWS, TILE};
+use crate::geometry::{Packed, ROWS, TILE};
 
 /// Rows of a tile where a vector takes several registers: its sums must fit into all there are.
 const FEW_ROWS: usize = ROWS / 2;
@@ -19,16 +19,19 @@ pub(crate) struct Planes<'a> {
     pub(crate) plane: usize,
 }
 
-/// Convolves padded planes `[n_in]` into output planes `[n_out]` of `step` numbers, whole vectors, by packed weights;
-/// tap t reads at the distance `offsets[t]` from an output position.
+/// Convolves padded planes `[n_in]` into output planes of `step` numbers, whole vectors, from channel
+/// `first` on, a multiple of `ROWS`; tap t reads at the distance `offsets[t]` from an output position.
 #[inline(always)]
 pub(crate) fn convolve<L: Lanes>(
-    (weights, n_in): (&[f32], usize),
+    packed: &Packed,
+    first: usize,
     offsets: &[usize],
     padded: Planes<'_>,
     step: usize,
     out: &mut [f32],
 ) {
+    let n_in = packed.n_in;
+    let weights = &packed.weights[first * n_in * offsets.len()..];
     let blocks = weights.chunks_exact(n_in * offsets.len() * ROWS);
     for (weights, out) in blocks.zip(out.chunks_mut(ROWS * step)) {
         let block = Block { weights, offsets, inputs: padded, n_in };

@@ -20,9 +20,6 @@ pub(crate) struct Convolved {
     pub(crate) variance: Vec<f32>,
 }
 
-/// Channels of a depthwise convolution that are padded and convolved at once.
-const DEPTHWISE_AT_ONCE: usize = 1;
-
 /// Weights in the order in which the kernels read them.
 pub(crate) enum Ordered {
     Dense(Packed),
@@ -31,16 +28,8 @@ pub(crate) enum Ordered {
 }
 
 impl Ordered {
-    /// Output channels that are convolved at once, while the caches hold them.
-    fn n_at_once(&self) -> usize {
-        match self {
-            Self::Dense(_) => ROWS,
-            Self::Depthwise(_) => DEPTHWISE_AT_ONCE,
-        }
-    }
-
-    /// Convolves padded planes into channels of a window's places, from channel `first` on, a multiple of those
-    /// at once; a depthwise convolution takes the planes of these channels alone. `planes` is scratch memory.
+    /// Convolves padded planes, those that the outputs see, into channels of a window's places, from channel
+    /// `first` on, a multiple of [`ROWS`] if they are dense; `planes` is scratch memory.
     #[inline(always)]
     pub(crate) fn convolve<L: Lanes>(
         &self,
@@ -72,7 +61,7 @@ impl Ordered {
     ) {
         match self {
             Self::Dense(packed) => {
-                dense::convolve::<L>(packed.from(first, offsets.len()), offsets, padded, step, out);
+                dense::convolve::<L>(packed, first, offsets, padded, step, out);
             }
             Self::Depthwise(weights) => {
                 let weights = &weights[first * offsets.len()..];
@@ -138,7 +127,7 @@ pub(crate) fn convolve(isa: Isa, shape: Shape, images: &[f32], weights: &[f32]) 
 
 /// Scratch memory of one thread.
 struct Scratch {
-    /// Padded planes of an image, or of one channel of it if each is convolved by itself.
+    /// Padded planes of the channels that an output sees.
     image: Vec<f32>,
     /// What the convolution leaves, if it is to be cropped.
     planes: Vec<f32>,
@@ -150,8 +139,7 @@ impl Scratch {
     fn new(shape: Shape, way: &Way) -> Self {
         let (n_planes, n_in) = match way {
             Way::Tiles(..) => (0, shape.n_in),
-            Way::Places(Ordered::Dense(_), _) => (shape.n_in, 0),
-            Way::Places(Ordered::Depthwise(_), _) => (DEPTHWISE_AT_ONCE, 0),
+            Way::Places(..) => (shape.n_seen(), 0),
         };
         let image = vec![0.0; n_planes * shape.geometry.padded_plane()];
         Self { image, planes: Vec::new(), tiles: winograd::Scratch::new(n_in) }
@@ -185,24 +173,19 @@ impl Work for ConvolveImages<'_, '_> {
             }
             Way::Places(weights, offsets) => {
                 let Scratch { image, planes, .. } = scratch;
-                let (window, step) = (shape.geometry.window(), weights.n_at_once());
-                if shape.groups == Groups::One {
-                    shape.pad(images, image);
-                }
-                for first in (0..shape.n_out).step_by(step) {
-                    let n = step.min(shape.n_out - first);
-                    let padded = match shape.groups {
-                        Groups::One => shape.padded(images, image),
-                        Groups::Depthwise => {
-                            let size = shape.geometry.area();
-                            let channels = &images[first * size..][..n * size];
-                            shape.pad(channels, image);
-                            shape.padded(channels, image)
-                        }
-                    };
-                    let channels = values.take(n * area);
-                    weights.convolve::<L>(first, offsets, padded, window, planes, channels);
-                    add_moments::<L>(channels, area, &mut sums);
+                let n_groups = shape.n_in / shape.n_seen();
+                let n_made = shape.n_out / n_groups;
+                let size = shape.n_seen() * shape.geometry.area();
+                for (group, channels) in images.chunks_exact(size).enumerate() {
+                    shape.pad(channels, image);
+                    let padded = shape.padded(channels, image);
+                    // Few channels at a time: the caches hold them until they are measured.
+                    for first in (0..n_made).step_by(ROWS) {
+                        let channels = values.take(ROWS.min(n_made - first) * area);
+                        let (first, window) = (group * n_made + first, shape.geometry.window());
+                        weights.convolve::<L>(first, offsets, padded, window, planes, channels);
+                        add_moments::<L>(channels, area, &mut sums);
+                    }
                 }
             }
         }

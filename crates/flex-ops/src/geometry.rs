@@ -10,8 +10,9 @@ pub(crate) const ROWS: usize = 8;
 
 /// A convolution padded by half its kernel.
 ///
-/// Images are copied into planes with a border of zeros, unless none is needed or [tiles](crate::winograd) serve. With a stride of s a plane is s² *phases*:
-/// phase (i, j) holds every s-th pixel of every s-th row, from row i and column j of the border on.
+/// Images are copied into planes with a border of zeros, unless none is needed or
+/// [tiles](crate::winograd) serve. With a stride of s a plane is s² *phases*: phase (i, j) holds
+/// every s-th pixel of every s-th row, from row i and column j of the border on.
 /// So a tap of the kernel always reads neighbors in memory. Output planes have rows as long as those
 /// of a phase, so that a tap is a constant distance away; what a row of the output holds beyond the
 /// width of the image is dropped.
@@ -244,8 +245,8 @@ impl Geometry {
 /// The weights of a convolution in the order in which tiles read them:
 /// `[blocks of output channels][input channels][taps][ROWS]`, missing channels as zeros.
 pub(crate) struct Packed {
-    weights: Vec<f32>,
-    n_in: usize,
+    pub(crate) weights: Vec<f32>,
+    pub(crate) n_in: usize,
 }
 
 impl Packed {
@@ -265,11 +266,6 @@ impl Packed {
     ) -> Self {
         let weight = |i, o, tap: usize| weights[(o * n_in + i) * n_taps + taps[tap]];
         Self::pack([n_in, n_out], taps.len(), weight)
-    }
-
-    /// Those of output channels from `first` on, a multiple of `ROWS`, and the number of input channels.
-    pub(crate) fn from(&self, first: usize, n_taps: usize) -> (&[f32], usize) {
-        (&self.weights[first * self.n_in * n_taps..], self.n_in)
     }
 
     fn pack(

@@ -54,7 +54,8 @@ fn n_sums(shape: Shape) -> usize {
 
 /// Scratch memory of one thread.
 struct Scratch {
-    /// Padded planes of images: all of a chunk, or one if sums are by channel; unused where images are such planes.
+    /// Padded planes of images: all of a chunk, or one if sums are by channel; unused where images
+    /// are such planes.
     images: Vec<f32>,
     /// Padded planes of gradients of the convolution, of as many images.
     slopes: Vec<f32>,

@@ -45,8 +45,8 @@ impl Shape {
         }
     }
 
-    /// Whether weights, where no tiles serve, have a gradient of vectors of [output channels](crate::by_channel); else
-    /// of positions.
+    /// Whether weights, where no tiles serve, have a gradient of vectors of
+    /// [output channels](crate::by_channel); else of positions.
     pub(crate) fn is_by_channel(&self) -> bool {
         self.groups == Groups::One && 1 < self.geometry.kernel
     }

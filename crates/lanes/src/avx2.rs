@@ -3,7 +3,8 @@
 use crate::portable::Portable;
 use crate::vector::{LANES, Lanes};
 
-/// Made only inside of [`Isa::run`](crate::Isa::run), where AVX2 and FMA have been found: every intrinsic below may be called.
+/// Made only inside of [`Isa::run`](crate::Isa::run), where AVX2 and FMA have been found: every
+/// intrinsic below may be called.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2([std::arch::x86_64::__m256; 2]);
 

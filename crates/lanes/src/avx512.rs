@@ -8,7 +8,8 @@ fn first(n: usize) -> std::arch::x86_64::__mmask16 {
     if n < LANES { (1 << n) - 1 } else { !0 }
 }
 
-/// Made only inside of [`Isa::run`](crate::Isa::run), where AVX-512 has been found: every intrinsic below may be called.
+/// Made only inside of [`Isa::run`](crate::Isa::run), where AVX-512 has been found: every intrinsic
+/// below may be called.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(std::arch::x86_64::__m512);
 
@@ -77,26 +78,12 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn up(self) -> Self {
-        use std::arch::x86_64::{
-            _mm512_alignr_epi32, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_setzero_si512,
-        };
-        // SAFETY: see the type.
-        Self(unsafe {
-            let (lanes, zero) = (_mm512_castps_si512(self.0), _mm512_setzero_si512());
-            _mm512_castsi512_ps(_mm512_alignr_epi32::<15>(lanes, zero))
-        })
+        Self::window::<15>(Self::splat(0.0), self)
     }
 
     #[inline(always)]
     fn down(self) -> Self {
-        use std::arch::x86_64::{
-            _mm512_alignr_epi32, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_setzero_si512,
-        };
-        // SAFETY: see the type.
-        Self(unsafe {
-            let (lanes, zero) = (_mm512_castps_si512(self.0), _mm512_setzero_si512());
-            _mm512_castsi512_ps(_mm512_alignr_epi32::<1>(zero, lanes))
-        })
+        Self::window::<1>(self, Self::splat(0.0))
     }
 
     #[inline(always)]
@@ -206,5 +193,19 @@ impl Lanes for Avx512 {
             let even = _mm512_permutex2var_ps(self.0, even, other.0);
             [Self(even), Self(_mm512_permutex2var_ps(self.0, odd, other.0))]
         }
+    }
+}
+
+impl Avx512 {
+    /// The lanes from number `FIRST` on of two vectors one after the other.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "as above")]
+    fn window<const FIRST: i32>(low: Self, high: Self) -> Self {
+        use std::arch::x86_64::{_mm512_alignr_epi32, _mm512_castps_si512, _mm512_castsi512_ps};
+        // SAFETY: see the type.
+        Self(unsafe {
+            let (low, high) = (_mm512_castps_si512(low.0), _mm512_castps_si512(high.0));
+            _mm512_castsi512_ps(_mm512_alignr_epi32::<FIRST>(high, low))
+        })
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn gradients(
 /// Scratch memory of one thread.
 struct BackwardScratch {
     weights: Gradient,
-    images: Scratch,
+    tiles: Scratch,
     /// Gradients of the convolution of some images, as [`Gradient::add`] wants them.
     slopes: Vec<f32>,
 }
@@ -38,7 +38,7 @@ impl BackwardScratch {
     fn new(shape: Shape) -> Self {
         Self {
             weights: Gradient::new(shape.n_in, shape.n_out),
-            images: Scratch::new(shape.n_out),
+            tiles: Scratch::new(shape.n_out),
             slopes: Vec::new(),
         }
     }
@@ -61,7 +61,7 @@ impl Work for ChunkGradients<'_, '_> {
     fn run<L: Lanes>(self) -> Vec<f32> {
         let Self { chunk, tiles, kernel, scratch, gradient } = self;
         let Shape { n_in, n_out, geometry, before, .. } = chunk.shape;
-        let BackwardScratch { weights, images: tiles_scratch, slopes } = scratch;
+        let BackwardScratch { weights, tiles: of_tiles, slopes } = scratch;
         let plane = by_channel::n_columns(geometry);
         let of_image = by_channel::n_rows(n_out) * plane;
         weights.clear();
@@ -75,7 +75,7 @@ impl Work for ChunkGradients<'_, '_> {
             let gradient = gradient.take(n_images * size);
             let outputs =
                 Channels { values: slopes, n: of_image / plane, plane, before: Before::Nothing };
-            convolve::<L>(kernel, tiles, outputs, tiles_scratch, gradient);
+            convolve::<L>(kernel, tiles, outputs, of_tiles, gradient);
             if before == Before::Relu {
                 elementwise::mask_by_relu(images, gradient);
             }

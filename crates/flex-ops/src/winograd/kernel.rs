@@ -62,13 +62,14 @@ impl Work for Block<'_> {
             // Outputs beside each other: every sum is one of vectors.
             let mut taps = [[0.0; ROWS]; TAPS];
             for (row, output) in outputs.clone().enumerate() {
-                let mut kernel = match direction {
+                let kernel = match direction {
                     Direction::Forward => kernels[output * n_in + input],
-                    Direction::Backward => kernels[input * n_out + output],
+                    Direction::Backward => {
+                        let mut kernel = kernels[input * n_out + output];
+                        kernel.reverse();
+                        kernel
+                    }
                 };
-                if direction == Direction::Backward {
-                    kernel.reverse();
-                }
                 for (tap, weight) in taps.iter_mut().zip(kernel) {
                     tap[row] = weight;
                 }

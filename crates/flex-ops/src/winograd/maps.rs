@@ -38,10 +38,12 @@ pub(super) fn pixels<L: Lanes>(
     channel: usize,
     to: &mut [f32; PLANE],
 ) {
-    let [a, b, c, d] = match tiles.width / LANES {
-        2 => whole_rows::<L, 2>(tiles, strip, images, channel),
-        1 if tiles.width == LANES => whole_rows::<L, 1>(tiles, strip, images, channel),
-        _ => rows::<L>(tiles, strip, images, channel),
+    let [a, b, c, d] = if tiles.width == 2 * LANES {
+        whole_rows::<L, 2>(tiles, strip, images, channel)
+    } else if tiles.width == LANES {
+        whole_rows::<L, 1>(tiles, strip, images, channel)
+    } else {
+        rows::<L>(tiles, strip, images, channel)
     };
     let mut rows = [[L::splat(0.0); 2]; 4];
     for j in 0..2 {
