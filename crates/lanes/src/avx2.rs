@@ -110,7 +110,10 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
-        Portable::sums(Self::portable(vectors))
+        let [first, second] = [Self::eight_sums(&vectors[..8]), Self::eight_sums(&vectors[8..])];
+        let mut sums = [0.0; LANES];
+        Self([first, second]).store(&mut sums);
+        sums
     }
 
     #[inline(always)]
@@ -164,7 +167,46 @@ impl Lanes for Avx2 {
     }
 }
 
+#[expect(unsafe_code, reason = "as above")]
 impl Avx2 {
+    /// The sums of eight vectors.
+    #[inline(always)]
+    fn eight_sums(vectors: &[Self]) -> std::arch::x86_64::__m256 {
+        let a = Self::four(vectors[0], vectors[4]);
+        let b = Self::four(vectors[1], vectors[5]);
+        let c = Self::four(vectors[2], vectors[6]);
+        let d = Self::four(vectors[3], vectors[7]);
+        // Two steps within halves transpose and add.
+        Self::pair(Self::pair(a, c), Self::pair(b, d))
+    }
+
+    /// Four sums of each of two vectors, of lanes i, i + 4, i + 8 and i + 12.
+    #[inline(always)]
+    fn four(first: Self, second: Self) -> std::arch::x86_64::__m256 {
+        use std::arch::x86_64::{_mm256_add_ps, _mm256_permute2f128_ps};
+        let ([a, b], [c, d]) = (first.0, second.0);
+        // SAFETY: see the type.
+        unsafe {
+            let (first, second) = (_mm256_add_ps(a, b), _mm256_add_ps(c, d));
+            let low = _mm256_permute2f128_ps::<0x20>(first, second);
+            _mm256_add_ps(low, _mm256_permute2f128_ps::<0x31>(first, second))
+        }
+    }
+
+    /// Adds lanes i and i + 2 of the halves of both, the first and the second in turns.
+    #[inline(always)]
+    fn pair(
+        first: std::arch::x86_64::__m256,
+        second: std::arch::x86_64::__m256,
+    ) -> std::arch::x86_64::__m256 {
+        use std::arch::x86_64::{_mm256_add_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps};
+        // SAFETY: see the type.
+        unsafe {
+            let low = _mm256_unpacklo_ps(first, second);
+            _mm256_add_ps(low, _mm256_unpackhi_ps(first, second))
+        }
+    }
+
     #[inline(always)]
     fn through_portable(self, work: impl FnOnce(Portable) -> Portable) -> Self {
         let mut lanes = [0.0; LANES];

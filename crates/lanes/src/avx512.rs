@@ -94,43 +94,17 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn sums(vectors: [Self; LANES]) -> [f32; LANES] {
-        use std::arch::x86_64::{
-            _mm512_add_ps, _mm512_shuffle_f32x4, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
-        };
-        let v = vectors.map(|vector| vector.0);
-        // SAFETY: see the type.
-        unsafe {
-            // Halves of 8 lanes: 128-bit quarters q0 + q2 and q1 + q3 of two vectors in one.
-            let eight = |a, b| {
-                let (low, high) =
-                    (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xee>(a, b));
-                _mm512_add_ps(low, high)
-            };
-            // Quarters: the even and the odd of each vector.
-            let four = |a, b| {
-                let (even, odd) =
-                    (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
-                _mm512_add_ps(even, odd)
-            };
-            let quad = |i: usize| four(eight(v[i], v[i + 1]), eight(v[i + 2], v[i + 3]));
-            // Now quarter j of each holds the four partial sums of vector i + j; two steps within
-            // quarters transpose and add them.
-            let (a, b, c, d) = (quad(0), quad(4), quad(8), quad(12));
-            let pair = |a, b| _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-            // unpack adds lanes i and i + 2 of a quarter and interleaves: a0 b0 a1 b1.
-            let (ac, bd) = (pair(a, c), pair(b, d));
-            let all = pair(ac, bd);
-            // A quarter j now holds vectors j, j + 4, j + 8, j + 12.
-            let mut mixed = [0.0; LANES];
-            Self(all).store(&mut mixed);
-            let mut sums = [0.0; LANES];
-            for j in 0..4 {
-                for m in 0..4 {
-                    sums[j + 4 * m] = mixed[4 * j + m];
-                }
-            }
-            sums
-        }
+        // The order that ends in quarter j of lanes with the sums of vectors 4j to 4j + 3.
+        let [a0, b0, c0, d0, a1, b1, c1, d1, a2, b2, c2, d2, a3, b3, c3, d3] = vectors;
+        let a = Self::four(Self::eight(a0, a1), Self::eight(a2, a3));
+        let b = Self::four(Self::eight(b0, b1), Self::eight(b2, b3));
+        let c = Self::four(Self::eight(c0, c1), Self::eight(c2, c3));
+        let d = Self::four(Self::eight(d0, d1), Self::eight(d2, d3));
+        // Quarter j of each holds the four partial sums of its vector j; two steps within quarters
+        // transpose and add them.
+        let mut sums = [0.0; LANES];
+        Self::pair(Self::pair(a, c), Self::pair(b, d)).store(&mut sums);
+        sums
     }
 
     #[inline(always)]
@@ -139,25 +113,26 @@ impl Lanes for Avx512 {
             _mm512_castpd_ps, _mm512_castps_pd, _mm512_shuffle_f32x4, _mm512_unpackhi_pd,
             _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
         };
-        let mut v = vectors.map(|vector| vector.0);
+        // No array is mapped: closures are not compiled for the instruction set everywhere.
+        let mut v = vectors;
         // SAFETY: see the type.
         unsafe {
             // Pairs of one column from two rows, then fours from four: afterwards quarter q of vector
             // 4g + j holds column 4q + j of rows 4g to 4g + 3.
             for g in (0..LANES).step_by(4) {
-                let low = |a, b| _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
-                let high = |a, b| _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+                let low = |a: Self, b: Self| _mm512_castps_pd(_mm512_unpacklo_ps(a.0, b.0));
+                let high = |a: Self, b: Self| _mm512_castps_pd(_mm512_unpackhi_ps(a.0, b.0));
                 let (a, b) = (low(v[g], v[g + 1]), low(v[g + 2], v[g + 3]));
                 let (c, d) = (high(v[g], v[g + 1]), high(v[g + 2], v[g + 3]));
-                v[g] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
-                v[g + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
-                v[g + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
-                v[g + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
+                v[g] = Self(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)));
+                v[g + 1] = Self(_mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+                v[g + 2] = Self(_mm512_castpd_ps(_mm512_unpacklo_pd(c, d)));
+                v[g + 3] = Self(_mm512_castpd_ps(_mm512_unpackhi_pd(c, d)));
             }
             // Quarters change places.
             for j in 0..4 {
-                let even = |a, b| _mm512_shuffle_f32x4::<0x88>(a, b);
-                let odd = |a, b| _mm512_shuffle_f32x4::<0xdd>(a, b);
+                let even = |a: Self, b: Self| Self(_mm512_shuffle_f32x4::<0x88>(a.0, b.0));
+                let odd = |a: Self, b: Self| Self(_mm512_shuffle_f32x4::<0xdd>(a.0, b.0));
                 let (a, b) = (even(v[j], v[j + 4]), odd(v[j], v[j + 4]));
                 let (c, d) = (even(v[j + 8], v[j + 12]), odd(v[j + 8], v[j + 12]));
                 v[j] = even(a, c);
@@ -166,7 +141,7 @@ impl Lanes for Avx512 {
                 v[j + 12] = odd(b, d);
             }
         }
-        v.map(Self)
+        v
     }
 
     #[inline(always)]
@@ -196,10 +171,49 @@ impl Lanes for Avx512 {
     }
 }
 
+#[expect(unsafe_code, reason = "as above")]
 impl Avx512 {
+    /// Adds the halves of each of two vectors: eight sums of the first and eight of the second.
+    #[inline(always)]
+    fn eight(first: Self, second: Self) -> Self {
+        use std::arch::x86_64::_mm512_shuffle_f32x4;
+        // SAFETY: see the type.
+        let [low, high] = unsafe {
+            [
+                _mm512_shuffle_f32x4::<0x44>(first.0, second.0),
+                _mm512_shuffle_f32x4::<0xee>(first.0, second.0),
+            ]
+        };
+        Self(low).add(Self(high))
+    }
+
+    /// Adds the quarters of halves: four sums of each of four vectors.
+    #[inline(always)]
+    fn four(first: Self, second: Self) -> Self {
+        use std::arch::x86_64::_mm512_shuffle_f32x4;
+        // SAFETY: see the type.
+        let [even, odd] = unsafe {
+            [
+                _mm512_shuffle_f32x4::<0x88>(first.0, second.0),
+                _mm512_shuffle_f32x4::<0xdd>(first.0, second.0),
+            ]
+        };
+        Self(even).add(Self(odd))
+    }
+
+    /// Adds lanes i and i + 2 of the quarters of both, the first and the second in turns.
+    #[inline(always)]
+    fn pair(first: Self, second: Self) -> Self {
+        use std::arch::x86_64::{_mm512_unpackhi_ps, _mm512_unpacklo_ps};
+        // SAFETY: see the type.
+        let [low, high] = unsafe {
+            [_mm512_unpacklo_ps(first.0, second.0), _mm512_unpackhi_ps(first.0, second.0)]
+        };
+        Self(low).add(Self(high))
+    }
+
     /// The lanes from number `FIRST` on of two vectors one after the other.
     #[inline(always)]
-    #[expect(unsafe_code, reason = "as above")]
     fn window<const FIRST: i32>(low: Self, high: Self) -> Self {
         use std::arch::x86_64::{_mm512_alignr_epi32, _mm512_castps_si512, _mm512_castsi512_ps};
         // SAFETY: see the type.

@@ -10,8 +10,8 @@ use crate::Points;
 /// Vectors summed side by side, so that no addition waits for the one before.
 const N_SUMS: usize = 4;
 
-/// Vectors added in `f32` before the sums go on in `f64`: four to each.
-const RUN: usize = 4 * N_SUMS;
+/// Vectors added in `f32` before the sums go on in `f64`: two to each sum, and the four sums.
+const RUN: usize = 2 * N_SUMS;
 
 /// The least mean square, 2⁻¹⁰⁰, of which the underflow of single squares is no noticeable part.
 const SMALL: f64 = 1.0 / (1u128 << 100) as f64;
@@ -24,8 +24,8 @@ const MAX_IN_F64: usize = 512;
 /// is needed for many pairs.
 const COLUMNS: usize = 2048;
 
-/// Pairs of a task.
-const PAIRS: usize = 128;
+/// The most pairs of a task.
+const PAIRS: usize = 1024;
 
 /// The squared Euclidean distances of pairs of points.
 ///
@@ -35,47 +35,52 @@ const PAIRS: usize = 128;
 /// every instruction set and for any number of threads.
 pub(crate) fn squared_distances(isa: Isa, points: Points<'_>, pairs: &[[usize; 2]]) -> Vec<f64> {
     let d = points.d();
-    let mut squares = vec![0.0; pairs.len()];
-    let parts = if d <= MAX_IN_F64 { 0 } else { d };
-    for start in (0..parts).step_by(COLUMNS) {
-        let cols = start..d.min(start + COLUMNS);
+    let n_parts = if d <= MAX_IN_F64 { 0 } else { d.div_ceil(COLUMNS) };
+    // Threads share the columns rather than the pairs, so that each reads its own features alone.
+    let mut parts = vec![0.0; n_parts * pairs.len()];
+    parts.par_chunks_mut(pairs.len().max(1)).enumerate().for_each(|(part, squares)| {
+        let cols = part * COLUMNS..d.min((part + 1) * COLUMNS);
         squares.par_chunks_mut(PAIRS).zip(pairs.par_chunks(PAIRS)).for_each(|(squares, pairs)| {
-            isa.run(Add { points, pairs, cols: cols.clone(), squares });
+            isa.run(Part { points, pairs, cols: cols.clone(), squares });
         });
+    });
+    let mut squares = vec![0.0; pairs.len()];
+    for part in parts.chunks(pairs.len().max(1)) {
+        for (square, part) in squares.iter_mut().zip(part) {
+            *square += part;
+        }
     }
-    // Sums that are too small, as all are where nothing was added, or too large are no sums.
-    let least = SMALL * d as f64;
     squares.par_chunks_mut(PAIRS).zip(pairs.par_chunks(PAIRS)).for_each(|(squares, pairs)| {
-        isa.run(Repair { points, pairs, least, squares });
+        isa.run(Repair { points, pairs, squares });
     });
     squares
 }
 
-/// Adds what some columns contribute.
-struct Add<'a> {
+/// What some columns contribute.
+struct Part<'a> {
     points: Points<'a>,
     pairs: &'a [[usize; 2]],
     cols: Range<usize>,
     squares: &'a mut [f64],
 }
 
-impl Work for Add<'_> {
+impl Work for Part<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        for (square, pair) in self.squares.iter_mut().zip(self.pairs) {
-            let [a, b] = [pair[0], pair[1]].map(|row| &self.points.row(row)[self.cols.clone()]);
-            *square += in_f32::<L>(a, b);
+        let of_row = |row: usize| &self.points.row(row)[self.cols.clone()];
+        for (square, &[a, b]) in self.squares.iter_mut().zip(self.pairs) {
+            *square = in_f32::<L>(of_row(a), of_row(b));
         }
     }
 }
 
-/// Does in `f64` what cannot be trusted.
+/// Does in `f64` what cannot be trusted: sums that are too small, as all are where nothing was added,
+/// or too large.
 struct Repair<'a> {
     points: Points<'a>,
     pairs: &'a [[usize; 2]],
-    least: f64,
     squares: &'a mut [f64],
 }
 
@@ -84,9 +89,10 @@ impl Work for Repair<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        for (square, pair) in self.squares.iter_mut().zip(self.pairs) {
-            if *square < self.least || !square.is_finite() {
-                *square = in_f64(self.points.row(pair[0]), self.points.row(pair[1]));
+        let least = SMALL * self.points.d() as f64;
+        for (square, &[a, b]) in self.squares.iter_mut().zip(self.pairs) {
+            if *square < least || !square.is_finite() {
+                *square = in_f64(self.points.row(a), self.points.row(b));
             }
         }
     }
@@ -96,30 +102,33 @@ impl Work for Repair<'_> {
 fn in_f32<L: Lanes>(a: &[f32], b: &[f32]) -> f64 {
     let (a_vectors, a_rest) = a.as_chunks::<LANES>();
     let (b_vectors, b_rest) = b.as_chunks::<LANES>();
+    let (a_runs, a_last) = a_vectors.as_chunks::<RUN>();
+    let (b_runs, b_last) = b_vectors.as_chunks::<RUN>();
     let mut totals = [0.0_f64; LANES];
-    for (a, b) in a_vectors.chunks(RUN).zip(b_vectors.chunks(RUN)) {
-        let mut sums = [L::splat(0.0); N_SUMS];
-        let (a_groups, a_rest) = a.as_chunks::<N_SUMS>();
-        let (b_groups, b_rest) = b.as_chunks::<N_SUMS>();
-        for (a, b) in a_groups.iter().zip(b_groups) {
-            for i in 0..N_SUMS {
-                let difference = L::load(&a[i]).sub(L::load(&b[i]));
-                sums[i] = difference.mul_add(difference, sums[i]);
-            }
-        }
-        for (a, b) in a_rest.iter().zip(b_rest) {
+    // The lengths of whole runs are known, and nothing is left of the loops in them.
+    for (a, b) in a_runs.iter().zip(b_runs) {
+        add_run::<L>(a, b, &mut totals);
+    }
+    add_run::<L>(a_last, b_last, &mut totals);
+    total(totals) + if a_rest.is_empty() { 0.0 } else { in_f64(a_rest, b_rest) }
+}
+
+/// Adds the squares of a few vectors.
+#[inline(always)]
+fn add_run<L: Lanes>(a: &[[f32; LANES]], b: &[[f32; LANES]], totals: &mut [f64; LANES]) {
+    let mut sums = [L::splat(0.0); N_SUMS];
+    for (a, b) in a.chunks(N_SUMS).zip(b.chunks(N_SUMS)) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
             let difference = L::load(a).sub(L::load(b));
-            sums[0] = difference.mul_add(difference, sums[0]);
-        }
-        for sum in sums {
-            let mut lanes = [0.0; LANES];
-            sum.store(&mut lanes);
-            for (total, lane) in totals.iter_mut().zip(lanes) {
-                *total += f64::from(lane);
-            }
+            *sum = difference.mul_add(difference, *sum);
         }
     }
-    totals.iter().sum::<f64>() + in_f64(a_rest, b_rest)
+    let [first, second, third, fourth] = sums;
+    let mut lanes = [0.0; LANES];
+    first.add(second).add(third.add(fourth)).store(&mut lanes);
+    for (total, lane) in totals.iter_mut().zip(lanes) {
+        *total += f64::from(lane);
+    }
 }
 
 /// The difference of two `f32` is exact to 2⁻⁵³ in `f64`, and the square of the largest or the
@@ -139,7 +148,20 @@ fn in_f64(a: &[f32], b: &[f32]) -> f64 {
         let difference = f64::from(a) - f64::from(b);
         *sum += difference * difference;
     }
-    sums.iter().sum()
+    total(sums)
+}
+
+/// The sum, half by half, so that few additions wait for others.
+#[inline(always)]
+fn total(mut sums: [f64; LANES]) -> f64 {
+    let mut half = LANES / 2;
+    while 0 < half {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+        half /= 2;
+    }
+    sums[0]
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use lanes::LANES;
+use lanes::{LANES, Lanes};
+use rayon::prelude::*;
 
 use crate::Points;
 
@@ -10,10 +11,19 @@ use crate::Points;
 pub(crate) const CHUNK: usize = 512;
 
 /// The most rows whose mean is the center. Any center is right; one near the mean keeps norms small.
-const MAX_SAMPLE: usize = 32;
+const MAX_SAMPLE: usize = 16;
 
 /// The largest power of two whose product with a deviation is taken in one step.
 const MAX_EXPONENT: i32 = 126;
+
+/// A vector of a copy, within one line of the caches.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Line(pub(crate) [f32; LANES]);
+
+impl Line {
+    pub(crate) const ZERO: Self = Self([0.0; LANES]);
+}
 
 /// How some columns are centered and scaled: `(value − center) · scale`.
 pub(crate) struct Frame {
@@ -26,7 +36,7 @@ pub(crate) struct Frame {
 
 /// Frames of all columns.
 pub(crate) fn frames(points: Points<'_>) -> Vec<Frame> {
-    let starts = (0..points.d()).step_by(CHUNK);
+    let starts = (0..points.d()).into_par_iter().step_by(CHUNK);
     starts.map(|start| Frame::new(points, start..points.d().min(start + CHUNK))).collect()
 }
 
@@ -66,18 +76,25 @@ impl Frame {
         self.cols.len()
     }
 
-    /// Numbers of a row of the copy: whole vectors.
+    /// Lines of a row of the copy.
     pub(crate) fn width(&self) -> usize {
-        self.cols.len().next_multiple_of(LANES)
+        self.cols.len().div_ceil(LANES)
     }
 
-    /// Copies rows, centered and scaled; what is beyond the last column and row stays as it is.
+    /// Copies rows, centered and scaled, each to whole lines with zeros at its end; what is beyond the
+    /// last row stays as it is.
     #[inline(always)]
-    pub(crate) fn copy(&self, points: Points<'_>, rows: Range<usize>, to: &mut [f32]) {
+    pub(crate) fn copy<L: Lanes>(&self, points: Points<'_>, rows: Range<usize>, to: &mut [Line]) {
+        let (scale, zero) = (L::splat(self.scale), L::splat(0.0));
+        let (centers, last_centers) = self.centers.as_chunks::<LANES>();
         for (row, to) in rows.zip(to.chunks_exact_mut(self.width())) {
-            let deviations = points.row(row)[self.cols.clone()].iter().zip(&self.centers);
-            for (to, (value, center)) in to.iter_mut().zip(deviations) {
-                *to = (value - center) * self.scale;
+            let (values, last_values) = points.row(row)[self.cols.clone()].as_chunks::<LANES>();
+            for ((to, values), centers) in to.iter_mut().zip(values).zip(centers) {
+                L::load(values).sub(L::load(centers)).mul_add(scale, zero).store(&mut to.0);
+            }
+            if let Some(to) = to.get_mut(values.len()) {
+                let deviations = L::load_part(last_values).sub(L::load_part(last_centers));
+                deviations.mul_add(scale, zero).store(&mut to.0);
             }
         }
     }

@@ -21,6 +21,9 @@ use crate::shortlist::Shortlist;
 /// The most rows of a block: the centered copies of two blocks fit a second-level cache.
 const MAX_BLOCK: usize = 256;
 
+/// Points that are passed over at once.
+const AT_ONCE: usize = 16;
+
 /// Half a unit in the last place of 1.
 const ROUNDING: f64 = 0.5 * f32::EPSILON as f64;
 
@@ -111,16 +114,15 @@ impl<'a> Search<'a> {
     fn within(&self, block: usize, k: usize, n_blocks: usize) -> (Vec<f64>, Vec<Shortlist>) {
         let product = self.product([block, block], n_blocks);
         let Range { start, end } = self.blocks[block];
-        let norms: Vec<f64> = (0..end - start).map(|row| product.at(row, row)).collect();
-        let list = |row: usize| {
+        let norms: Vec<f64> = (0..end - start).map(|row| product.norm(row)).collect();
+        let list = |products: &mut Vec<f64>, row: usize| {
             let mut list = Shortlist::new(k);
-            for col in (0..end - start).filter(|&col| col != row) {
-                let [lower, upper] = self.bounds(norms[row], norms[col], product.at(row, col));
-                list.offer(start + col, lower, upper);
-            }
+            product.row(row, products);
+            self.offer_block([start + row, start], norms[row], &norms, products, &mut list);
             list
         };
-        let lists = (0..end - start).into_par_iter().with_min_len(16).map(list).collect();
+        let rows = (0..norms.len()).into_par_iter().with_min_len(16);
+        let lists = rows.map_init(Vec::new, list).collect();
         (norms, lists)
     }
 
@@ -135,21 +137,63 @@ impl<'a> Search<'a> {
         let [rows, cols] = pair.map(|block| self.blocks[block].start);
         let [row_norms, col_norms] = pair.map(|block| &norms[block]);
         let [row_lists, col_lists] = pair.map(|block| &lists[block]);
-        let bounds = |row: usize, col: usize| {
-            self.bounds(row_norms[row], col_norms[col], product.at(row, col))
-        };
+        let mut products = Vec::new();
         for (row, list) in lock(row_lists).iter_mut().enumerate() {
-            for col in 0..col_norms.len() {
-                let [lower, upper] = bounds(row, col);
-                list.offer(cols + col, lower, upper);
-            }
+            product.row(row, &mut products);
+            self.offer_block([rows + row, cols], row_norms[row], col_norms, &products, list);
         }
         for (col, list) in lock(col_lists).iter_mut().enumerate() {
-            for row in 0..row_norms.len() {
-                let [lower, upper] = bounds(row, col);
-                list.offer(rows + row, lower, upper);
+            product.column(col, &mut products);
+            self.offer_block([cols + col, rows], col_norms[col], row_norms, &products, list);
+        }
+    }
+
+    /// Offers the points of a block, from number `first` on, to the list of point `own`, from their
+    /// squared norms and their products with it.
+    fn offer_block(
+        &self,
+        [own, first]: [usize; 2],
+        norm: f64,
+        norms: &[f64],
+        products: &[f64],
+        list: &mut Shortlist,
+    ) {
+        let numbers = (first..).step_by(AT_ONCE);
+        for ((first, norms), products) in
+            numbers.zip(norms.chunks(AT_ONCE)).zip(products.chunks(AT_ONCE))
+        {
+            // Most points are far from most others, and a few of them are soon seen to be.
+            if let (Ok(norms), Ok(products)) = (norms.try_into(), products.try_into())
+                && self.are_far(list.radius(), norm, norms, products)
+            {
+                continue;
+            }
+            for ((col, &other), &product) in (first..).zip(norms).zip(products) {
+                if col != own {
+                    let [lower, upper] = self.bounds(norm, other, product);
+                    list.offer(col, lower, upper);
+                }
             }
         }
+    }
+
+    /// Whether some points lie outside of a squared radius for certain.
+    #[inline]
+    fn are_far(
+        &self,
+        radius: f64,
+        norm: f64,
+        norms: &[f64; AT_ONCE],
+        products: &[f64; AT_ONCE],
+    ) -> bool {
+        let mut are_far = true;
+        for (other, product) in norms.iter().zip(products) {
+            let norms = norm + other;
+            let lower = norms - 2.0 * product - (self.relative_error * norms + self.absolute_error);
+            // What has overflowed, or is no number, tells nothing.
+            are_far &= radius < lower && lower < f64::INFINITY;
+        }
+        are_far
     }
 
     /// Bounds on a squared distance, from the squared norms and the product of two rows.
@@ -198,18 +242,18 @@ mod tests {
                     let [rows, cols] = pair.map(|block| search.blocks[block].clone());
                     let norms = |block| {
                         let product = search.product([block, block], 1);
-                        search.blocks[block]
-                            .clone()
-                            .enumerate()
-                            .map(|(at, _)| product.at(at, at))
-                            .collect()
+                        (0..search.blocks[block].len()).map(|row| product.norm(row)).collect()
                     };
                     let [row_norms, col_norms]: [Vec<f64>; 2] = pair.map(norms);
                     let product = search.product(pair, 1);
+                    let [mut of_row, mut of_column] = [Vec::new(), Vec::new()];
                     for (i, row) in rows.enumerate() {
+                        product.row(i, &mut of_row);
                         for (j, col) in cols.clone().enumerate() {
+                            product.column(j, &mut of_column);
+                            assert_eq!(of_row[j].to_bits(), of_column[i].to_bits());
                             let [lower, upper] =
-                                search.bounds(row_norms[i], col_norms[j], product.at(i, j));
+                                search.bounds(row_norms[i], col_norms[j], of_row[j]);
                             let exact = exact(points, row, col);
                             assert!(lower <= exact && exact <= upper, "{row}, {col}: {exact}");
                         }

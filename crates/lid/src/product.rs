@@ -5,19 +5,24 @@ use std::ops::Range;
 use lanes::{Isa, LANES, Lanes, Work};
 
 use crate::Points;
-use crate::frame::{CHUNK, Frame};
+use crate::frame::{CHUNK, Frame, Line};
 
 /// Rows and columns of a tile, as many products as a vector has lanes.
 const TILE: usize = 4;
+
+/// Rows that every four columns are multiplied with before the next four: a first-level cache holds
+/// both.
+const PANEL: usize = 2 * TILE;
 
 /// Additions in a row that an `f32` sum of one frame has at most: along the lanes, then over them.
 pub(crate) const N_ADDITIONS: usize = CHUNK / LANES + LANES.ilog2() as usize;
 
 /// The products of some rows with others, over some frames.
 pub(crate) struct Product {
-    /// `[n_rows, n_cols]`, both padded to whole tiles; of a block with itself only the tiles on and
-    /// below the diagonal.
-    values: Vec<f64>,
+    /// `[n_rows, n_cols]` in tiles, both padded to whole ones; of a block with itself only the tiles on
+    /// and below the diagonal.
+    tiles: Vec<[f64; LANES]>,
+    /// Tiles of a row.
     stride: usize,
     is_symmetric: bool,
 }
@@ -33,15 +38,42 @@ impl Product {
         isa.run(Multiply { points, rows, cols, frames })
     }
 
-    /// The product of a row with a column, counted from the start of their blocks.
-    pub(crate) fn at(&self, row: usize, col: usize) -> f64 {
-        let (row, col) = if self.is_symmetric && row < col { (col, row) } else { (row, col) };
-        self.values[row * self.stride + col]
+    /// The product of a row with itself, in a block with itself.
+    pub(crate) fn norm(&self, row: usize) -> f64 {
+        self.tiles[row / TILE * (self.stride + 1)][row % TILE * (TILE + 1)]
+    }
+
+    /// The products of a row, counted from the start of its block, with all columns and some padding.
+    pub(crate) fn row(&self, row: usize, to: &mut Vec<f64>) {
+        to.clear();
+        let (from, own) = (row / TILE, row % TILE);
+        let n_stored = if self.is_symmetric { from + 1 } else { self.stride };
+        for tile in &self.tiles[from * self.stride..][..n_stored] {
+            to.extend_from_slice(&tile[own * TILE..][..TILE]);
+        }
+        if self.is_symmetric {
+            let below = self.tiles.iter().skip((from + 1) * self.stride + from);
+            for tile in below.step_by(self.stride) {
+                to.extend((0..TILE).map(|row| tile[row * TILE + own]));
+            }
+        }
+    }
+
+    /// The products of a column, counted likewise, with all rows and some padding.
+    pub(crate) fn column(&self, column: usize, to: &mut Vec<f64>) {
+        if self.is_symmetric {
+            return self.row(column, to);
+        }
+        to.clear();
+        for tile in self.tiles.iter().skip(column / TILE).step_by(self.stride) {
+            to.extend((0..TILE).map(|row| tile[row * TILE + column % TILE]));
+        }
     }
 
     /// Adds the products over other frames.
     pub(crate) fn add(mut self, other: &Self) -> Self {
-        for (sum, part) in self.values.iter_mut().zip(&other.values) {
+        for (sum, part) in self.tiles.as_flattened_mut().iter_mut().zip(other.tiles.as_flattened())
+        {
             *sum += part;
         }
         self
@@ -63,43 +95,45 @@ impl Work for Multiply<'_> {
         let Self { points, rows, cols, frames } = self;
         let is_symmetric = rows == cols;
         let [n_rows, n_cols] = [&rows, &cols].map(|range| range.len().next_multiple_of(TILE));
-        let mut values = vec![0.0; n_rows * n_cols];
-        let width = frames.iter().map(Frame::width).max().unwrap_or(0);
-        let mut left = vec![0.0; n_rows * width];
-        let mut right = vec![0.0; if is_symmetric { 0 } else { n_cols * width }];
+        let stride = n_cols / TILE;
+        let mut tiles = vec![[0.0; LANES]; n_rows / TILE * stride];
+        let widest = frames.iter().map(Frame::width).max().unwrap_or(0);
+        let mut left = vec![Line::ZERO; n_rows * widest];
+        let mut right = vec![Line::ZERO; if is_symmetric { 0 } else { n_cols * widest }];
         for frame in frames {
             let width = frame.width();
-            if width != left.len() / n_rows {
+            if width != widest {
                 // The last frame is narrower, and its padding must be zero.
-                left.fill(0.0);
-                right.fill(0.0);
+                left.fill(Line::ZERO);
+                right.fill(Line::ZERO);
             }
-            frame.copy(points, rows.clone(), &mut left);
+            frame.copy::<L>(points, rows.clone(), &mut left);
             if !is_symmetric {
-                frame.copy(points, cols.clone(), &mut right);
+                frame.copy::<L>(points, cols.clone(), &mut right);
             }
-            let left = &left[..n_rows * width];
-            let right = if is_symmetric { left } else { &right[..n_cols * width] };
-            for row in (0..n_rows).step_by(TILE) {
-                let end = if is_symmetric { row + TILE } else { n_cols };
-                for col in (0..end).step_by(TILE) {
-                    let sums = tile::<L>(&left[row * width..], &right[col * width..], width);
-                    for (i, sums) in sums.as_chunks::<TILE>().0.iter().enumerate() {
-                        let to = &mut values[(row + i) * n_cols + col..][..TILE];
-                        for (to, &sum) in to.iter_mut().zip(sums) {
+            let right = if is_symmetric { &left } else { &right };
+            for panel in (0..n_rows).step_by(PANEL) {
+                let rows_end = n_rows.min(panel + PANEL);
+                let cols_end = if is_symmetric { rows_end } else { n_cols };
+                for col in (0..cols_end).step_by(TILE) {
+                    let first = if is_symmetric { panel.max(col) } else { panel };
+                    for row in (first..rows_end).step_by(TILE) {
+                        let sums = tile::<L>(&left[row * width..], &right[col * width..], width);
+                        let tile = &mut tiles[row / TILE * stride + col / TILE];
+                        for (to, sum) in tile.iter_mut().zip(sums) {
                             *to += frame.weight * f64::from(sum);
                         }
                     }
                 }
             }
         }
-        Product { values, stride: n_cols, is_symmetric }
+        Product { tiles, stride, is_symmetric }
     }
 }
 
 /// The products of four rows with four others.
 #[inline(always)]
-fn tile<L: Lanes>(left: &[f32], right: &[f32], width: usize) -> [f32; LANES] {
+fn tile<L: Lanes>(left: &[Line], right: &[Line], width: usize) -> [f32; LANES] {
     let mut sums = [L::splat(0.0); LANES];
     if L::IS_REGISTER {
         part::<L, TILE>(left, right, width, 0, 0, &mut sums);
@@ -116,20 +150,19 @@ fn tile<L: Lanes>(left: &[f32], right: &[f32], width: usize) -> [f32; LANES] {
 /// The products of `N` of the rows with `N` of the others, as many as registers hold.
 #[inline(always)]
 fn part<L: Lanes, const N: usize>(
-    left: &[f32],
-    right: &[f32],
+    left: &[Line],
+    right: &[Line],
     width: usize,
     row: usize,
     col: usize,
     sums: &mut [L; LANES],
 ) {
-    let n_vectors = width / LANES;
-    let left: [&[[f32; LANES]]; N] = std::array::from_fn(|i| lanes_of(left, row + i, width));
-    let right: [&[[f32; LANES]]; N] = std::array::from_fn(|i| lanes_of(right, col + i, width));
+    let left: [&[Line]; N] = std::array::from_fn(|i| &left[(row + i) * width..][..width]);
+    let right: [&[Line]; N] = std::array::from_fn(|i| &right[(col + i) * width..][..width]);
     let mut products = [[L::splat(0.0); N]; N];
-    for at in 0..n_vectors {
-        let a: [L; N] = std::array::from_fn(|i| L::load(&left[i][at]));
-        let b: [L; N] = std::array::from_fn(|i| L::load(&right[i][at]));
+    for at in 0..width {
+        let a: [L; N] = std::array::from_fn(|i| L::load(&left[i][at].0));
+        let b: [L; N] = std::array::from_fn(|i| L::load(&right[i][at].0));
         for i in 0..N {
             for j in 0..N {
                 products[i][j] = a[i].mul_add(b[j], products[i][j]);
@@ -141,10 +174,4 @@ fn part<L: Lanes, const N: usize>(
             sums[(row + i) * TILE + col + j] = products[i][j];
         }
     }
-}
-
-/// One row as vectors.
-#[inline(always)]
-fn lanes_of(values: &[f32], row: usize, width: usize) -> &[[f32; LANES]] {
-    values[row * width..(row + 1) * width].as_chunks::<LANES>().0
 }

@@ -23,6 +23,11 @@ impl Shortlist {
         Self { k, radius: f64::INFINITY, entries: Vec::new(), limit: 2 * k + 16 }
     }
 
+    /// Points that are farther than this for certain need not be offered.
+    pub(crate) fn radius(&self) -> f64 {
+        self.radius
+    }
+
     /// Takes note of a point whose distance lies between two bounds.
     #[inline]
     pub(crate) fn offer(&mut self, col: usize, lower: f64, upper: f64) {
