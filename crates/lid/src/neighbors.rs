@@ -26,9 +26,10 @@ impl Neighbors {
     ///
     /// A matrix product in `f32` tells which points may be near, with a bound on its error; their
     /// distances are then taken from differences of features, so neither an offset nor a scale harms
-    /// them: exact to `f64` up to 512 features, beyond that to 10⁻⁸ as a rule and
-    /// 2 · 10⁻⁷ at worst. The result is the same to the last bit whatever the number of threads. Memory: some 100 bytes for each neighbor, and a few MiB for each thread; the
-    /// features are not copied.
+    /// them: exact to `f64` up to 512 features, beyond that to 10⁻⁸ as a rule and 2 · 10⁻⁷ at worst.
+    /// The result is the same to the last bit whatever the number of threads. Memory: some 100 bytes
+    /// for each neighbor, and a byte more for every 256 features; a few MiB for each thread. The features
+    /// are not copied.
     ///
     /// # Shapes
     ///
