@@ -90,6 +90,12 @@ impl Chunk<'_> {
         self.images.len() / self.shape.input()
     }
 
+    /// `n` input channels of an image, those of one number among as many.
+    pub(crate) fn channels_of(&self, [image, part]: [usize; 2], n: usize) -> &[f32] {
+        let size = n * self.shape.geometry.area();
+        &self.images[image * self.shape.input() + part * size..][..size]
+    }
+
     /// The gradient of a channel of the convolution of an image.
     #[inline(always)]
     pub(crate) fn slanted<A: Activation>(&self, image: usize, channel: usize, to: &mut [f32]) {

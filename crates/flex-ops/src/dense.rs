@@ -118,30 +118,60 @@ pub(crate) fn weight_gradient<L: Lanes>(
     gradient: &mut [f32],
 ) {
     if L::IS_REGISTER {
-        weight_rows::<L, ROWS>(step, [n_out, n_in], images, outputs, gradient);
+        weight_tiles::<L, 4, 4>(step, [n_out, n_in], images, outputs, gradient);
     } else {
-        weight_rows::<L, FEW_ROWS>(step, [n_out, n_in], images, outputs, gradient);
+        weight_tiles::<L, FEW_ROWS, 1>(step, [n_out, n_in], images, outputs, gradient);
     }
 }
 
-/// `R` output channels at a time.
+/// `R` output channels and `C` input channels at a time, `R · C` no more than there are lanes.
 #[inline(always)]
-fn weight_rows<L: Lanes, const R: usize>(
+fn weight_tiles<L: Lanes, const R: usize, const C: usize>(
     step: usize,
     [n_out, n_in]: [usize; 2],
     images: Planes<'_>,
     outputs: Planes<'_>,
     gradient: &mut [f32],
 ) {
-    for input in 0..n_in {
-        for first in (0..n_out).step_by(R) {
-            let n_rows = R.min(n_out - first);
-            let images = Series { planes: images, first: input, every: n_in };
-            let slopes = Series { planes: outputs, first, every: n_out };
-            let sums = products::<L, R, 1>(&[0], step, images, slopes, n_rows);
-            for (row, [sums]) in sums.into_iter().enumerate().take(n_rows) {
-                gradient[(first + row) * n_in + input] += sum_of_lanes(sums);
-            }
+    let n_whole = n_in / C * C;
+    for first_out in (0..n_out).step_by(R) {
+        let n_rows = R.min(n_out - first_out);
+        let rows = &mut gradient[first_out * n_in..][..n_rows * n_in];
+        let slopes = Series { planes: outputs, first: first_out, every: n_out };
+        for first_in in (0..n_whole).step_by(C) {
+            weight_tile::<L, R, C>(step, [n_in, first_in], images, slopes, rows);
+        }
+        for first_in in n_whole..n_in {
+            weight_tile::<L, R, 1>(step, [n_in, first_in], images, slopes, rows);
+        }
+    }
+}
+
+/// Adds to some rows of the gradient, each of `n_in` numbers, in `C` columns from one on.
+#[inline(always)]
+fn weight_tile<L: Lanes, const R: usize, const C: usize>(
+    step: usize,
+    [n_in, first_in]: [usize; 2],
+    images: Planes<'_>,
+    slopes: Series<'_>,
+    rows: &mut [f32],
+) {
+    // The next channel's plane lies as far away as a tap would.
+    let mut offsets = [0; C];
+    for (i, offset) in offsets.iter_mut().enumerate() {
+        *offset = i * images.plane;
+    }
+    let images = Series { planes: images, first: first_in, every: n_in };
+    let mut sums = [[L::splat(0.0); C]; R];
+    products::<L, R, C>(&offsets, step, images, slopes, rows.len() / n_in, &mut sums);
+    let mut vectors = [L::splat(0.0); LANES];
+    for (vector, sum) in vectors.iter_mut().zip(sums.as_flattened()) {
+        *vector = *sum;
+    }
+    let sums = L::sums(vectors);
+    for (row, sums) in rows.chunks_exact_mut(n_in).zip(sums.chunks_exact(C)) {
+        for (to, sum) in row[first_in..].iter_mut().zip(sums) {
+            *to += sum;
         }
     }
 }
@@ -162,8 +192,8 @@ impl<'a> Series<'a> {
     }
 }
 
-/// The sums over images and positions of pixels at `T` taps times the gradients of `n_rows ≤ R`
-/// channels that follow each other, lane by lane.
+/// Adds to `sums`, lane by lane, pixels at `T` taps times the gradients of `n_rows ≤ R` channels that
+/// follow each other, over images and positions.
 #[inline(always)]
 pub(crate) fn products<L: Lanes, const R: usize, const T: usize>(
     offsets: &[usize],
@@ -171,11 +201,12 @@ pub(crate) fn products<L: Lanes, const R: usize, const T: usize>(
     images: Series<'_>,
     slopes: Series<'_>,
     n_rows: usize,
-) -> [[L; T]; R] {
+    sums: &mut [[L; T]; R],
+) {
     let n = step / LANES;
     let n_images = images.planes.values.len() / (images.every * images.planes.plane);
     // The whole loop over images in one place, so that the sums stay in registers.
-    let mut sums = [[L::splat(0.0); T]; R];
+    let mut total = *sums;
     for image in 0..n_images {
         let (pixels, gradients) = (images.from(image), slopes.from(image));
         // Slices of one known length: nothing is checked in the loop.
@@ -196,19 +227,11 @@ pub(crate) fn products<L: Lanes, const R: usize, const T: usize>(
             }
             for (t, tap) in taps.iter().enumerate() {
                 let values = L::load(&tap[at]);
-                for (sums, slope) in sums.iter_mut().zip(slopes) {
+                for (sums, slope) in total.iter_mut().zip(slopes) {
                     sums[t] = slope.mul_add(values, sums[t]);
                 }
             }
         }
     }
-    sums
-}
-
-/// The sum of the lanes of a vector, one after the other.
-#[inline(always)]
-pub(crate) fn sum_of_lanes<L: Lanes>(vector: L) -> f32 {
-    let mut lanes = [0.0; LANES];
-    vector.store(&mut lanes);
-    lanes.iter().sum()
+    *sums = total;
 }

@@ -4,7 +4,7 @@
 
 use lanes::{LANES, Lanes};
 
-use crate::dense::{Planes, Series, products, sum_of_lanes};
+use crate::dense::{Planes, Series, products};
 
 /// Convolves padded planes into output planes of `step` numbers, whole vectors; tap t of a channel's
 /// `weights` reads at the distance `offsets[t]` from an output position.
@@ -53,47 +53,46 @@ fn tiles<L: Lanes, const V: usize>(
     }
 }
 
-/// Adds to `gradient` (`[channels][taps]`) the sums over positions of padded images times output
-/// gradients, over all images of a chunk.
+/// Adds to `sums` (`[taps]`, lane by lane) the sums over positions of padded images times output
+/// gradients of one channel.
 ///
 /// Planes of output gradients start where the first of them stands; `step` numbers count.
 #[inline(always)]
-pub(crate) fn weight_gradient<L: Lanes>(
+pub(crate) fn add_products<L: Lanes>(
     offsets: &[usize],
     step: usize,
-    images: Planes<'_>,
-    outputs: Planes<'_>,
-    gradient: &mut [f32],
+    images: Series<'_>,
+    slopes: Series<'_>,
+    sums: &mut [[f32; LANES]],
 ) {
     // As many taps as sums fit into registers.
     match offsets.len() {
-        9 if L::IS_REGISTER => weight_tiles::<L, 9>(offsets, step, images, outputs, gradient),
-        9 => weight_tiles::<L, 3>(offsets, step, images, outputs, gradient),
-        25 if L::IS_REGISTER => weight_tiles::<L, 25>(offsets, step, images, outputs, gradient),
-        25 => weight_tiles::<L, 5>(offsets, step, images, outputs, gradient),
-        49 => weight_tiles::<L, 7>(offsets, step, images, outputs, gradient),
-        _ => weight_tiles::<L, 1>(offsets, step, images, outputs, gradient),
+        9 if L::IS_REGISTER => taps::<L, 9>(offsets, step, images, slopes, sums),
+        9 => taps::<L, 3>(offsets, step, images, slopes, sums),
+        25 if L::IS_REGISTER => taps::<L, 25>(offsets, step, images, slopes, sums),
+        25 => taps::<L, 5>(offsets, step, images, slopes, sums),
+        49 => taps::<L, 7>(offsets, step, images, slopes, sums),
+        _ => taps::<L, 1>(offsets, step, images, slopes, sums),
     }
 }
 
 /// `T` taps at a time.
 #[inline(always)]
-fn weight_tiles<L: Lanes, const T: usize>(
+fn taps<L: Lanes, const T: usize>(
     offsets: &[usize],
     step: usize,
-    images: Planes<'_>,
-    outputs: Planes<'_>,
-    gradient: &mut [f32],
+    images: Series<'_>,
+    slopes: Series<'_>,
+    sums: &mut [[f32; LANES]],
 ) {
-    let n_channels = gradient.len() / offsets.len();
-    for (channel, gradient) in gradient.chunks_exact_mut(offsets.len()).enumerate() {
-        for (offsets, gradient) in offsets.chunks_exact(T).zip(gradient.chunks_exact_mut(T)) {
-            let images = Series { planes: images, first: channel, every: n_channels };
-            let slopes = Series { planes: outputs, first: channel, every: n_channels };
-            let [sums] = products::<L, 1, T>(offsets, step, images, slopes, 1);
-            for (to, sums) in gradient.iter_mut().zip(sums) {
-                *to += sum_of_lanes(sums);
-            }
+    for (offsets, sums) in offsets.chunks_exact(T).zip(sums.chunks_exact_mut(T)) {
+        let mut vectors = [[L::splat(0.0); T]];
+        for (vector, sum) in vectors[0].iter_mut().zip(&*sums) {
+            *vector = L::load(sum);
+        }
+        products::<L, 1, T>(offsets, step, images, slopes, 1, &mut vectors);
+        for (vector, sum) in vectors[0].iter().zip(sums) {
+            vector.store(sum);
         }
     }
 }

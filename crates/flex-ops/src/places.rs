@@ -1,10 +1,12 @@
 //! Gradients of images and weights, place by place of padded planes.
 
-use lanes::{Isa, Lanes, Work};
+use std::ops::Range;
+
+use lanes::{Isa, LANES, Lanes, Work};
 
 use crate::activation::{Activated, Activation};
 use crate::backward::{self, Chunk};
-use crate::dense::Planes;
+use crate::dense::{Planes, Series};
 use crate::forward::Ordered;
 use crate::geometry::{Packed, Phase};
 use crate::pieces::Piece;
@@ -52,12 +54,56 @@ fn n_sums(shape: Shape) -> usize {
     n_rows * shape.n_seen() * shape.geometry.n_taps()
 }
 
+/// Numbers of padded planes that a second-level cache holds beside others.
+const CACHED: usize = 1 << 17;
+
+/// Positions of a channel from which it is worth to take one channel of one image after the other.
+const MANY_POSITIONS: usize = 256;
+
+/// How much of a chunk is padded before the weights take their part of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AtOnce {
+    /// All channels of so many images.
+    Images(usize),
+    /// One channel of one image.
+    Channel,
+}
+
+impl AtOnce {
+    fn of(shape: Shape) -> Self {
+        let geometry = shape.geometry;
+        if shape.is_by_channel() {
+            return Self::Images(1);
+        }
+        if shape.groups == Groups::Depthwise && MANY_POSITIONS <= geometry.output_area() {
+            return Self::Channel;
+        }
+        let size = shape.n_in * geometry.padded_plane() + shape.n_out * geometry.slopes_plane();
+        Self::Images((CACHED / size).clamp(1, backward::n_chunk(shape)))
+    }
+
+    fn n_images(self) -> usize {
+        match self {
+            Self::Images(n) => n,
+            Self::Channel => 1,
+        }
+    }
+
+    /// Of the input and the output.
+    fn n_channels(self, shape: Shape) -> [usize; 2] {
+        match self {
+            Self::Images(_) => [shape.n_in, shape.n_out],
+            Self::Channel => [1, 1],
+        }
+    }
+}
+
 /// Scratch memory of one thread.
 struct Scratch {
-    /// Padded planes of images: all of a chunk, or one if sums are by channel; unused where images
-    /// are such planes.
+    at_once: AtOnce,
+    /// Padded planes of what is at hand of the images; unused where images are such planes.
     images: Vec<f32>,
-    /// Padded planes of gradients of the convolution, of as many images.
+    /// Padded planes of the gradients of its convolution.
     slopes: Vec<f32>,
     /// Those of one image before they are padded, or of one channel if sums are by position.
     dense: Vec<f32>,
@@ -71,18 +117,17 @@ struct Scratch {
 
 impl Scratch {
     fn new(shape: Shape) -> Self {
-        let geometry = shape.geometry;
-        let (n_images, n_channels) = if shape.is_by_channel() {
-            (1, by_channel::n_rows(shape.n_out))
-        } else {
-            (backward::n_chunk(shape), 1)
-        };
-        let n_dense = n_channels * by_channel::n_columns(geometry);
+        let (geometry, at_once) = (shape.geometry, AtOnce::of(shape));
+        let [n_in, n_out] = at_once.n_channels(shape).map(|n| n * at_once.n_images());
+        let is_by_channel = shape.is_by_channel();
+        let n_rows = if is_by_channel { by_channel::n_rows(shape.n_out) } else { 1 };
+        let n_dense = n_rows * by_channel::n_columns(geometry);
         Self {
-            images: vec![0.0; n_images * shape.n_in * geometry.padded_plane()],
-            slopes: vec![0.0; n_images * shape.n_out * geometry.slopes_plane()],
+            at_once,
+            images: vec![0.0; n_in * geometry.padded_plane()],
+            slopes: vec![0.0; n_out * geometry.slopes_plane()],
             dense: vec![0.0; n_dense],
-            positions: if shape.is_by_channel() { vec![0.0; n_dense] } else { Vec::new() },
+            positions: if is_by_channel { vec![0.0; n_dense] } else { Vec::new() },
             planes: Vec::new(),
             phase: Vec::new(),
         }
@@ -102,27 +147,34 @@ impl Work for ChunkGradients<'_, '_> {
 
     #[inline(always)]
     fn run<L: Lanes>(mut self) -> Vec<f32> {
-        let n_images = self.chunk.n_images();
-        let mut weights = vec![0.0; n_sums(self.chunk.shape)];
-        if self.chunk.shape.is_by_channel() {
-            for i in 0..n_images {
-                self.image::<L>(i, 0);
-                self.add_by_channel::<L>(&mut weights);
+        let (shape, n_images) = (self.chunk.shape, self.chunk.n_images());
+        let mut weights = vec![0.0; n_sums(shape)];
+        match self.scratch.at_once {
+            AtOnce::Channel => self.channel_by_channel::<L>(&mut weights),
+            AtOnce::Images(_) if shape.is_by_channel() => {
+                for i in 0..n_images {
+                    self.part::<L>([i, 0], 0);
+                    self.add_by_channel::<L>(&mut weights);
+                }
             }
-        } else {
-            for i in 0..n_images {
-                self.image::<L>(i, i);
+            AtOnce::Images(n) => {
+                for first in (0..n_images).step_by(n) {
+                    let images = first..n_images.min(first + n);
+                    for i in images.clone() {
+                        self.part::<L>([i, 0], i - first);
+                    }
+                    self.add_by_position::<L>(images, &mut weights);
+                }
             }
-            self.add_by_position::<L>(n_images, &mut weights);
         }
         weights
     }
 }
 
-/// The gradients of the convolution for one image, into their padded planes.
+/// The gradients of the convolution for some channels of an image, into their padded planes.
 struct PadSlopes<'c, 'a, 'b> {
     work: &'c mut ChunkGradients<'a, 'b>,
-    image: usize,
+    part: [usize; 2],
     slot: usize,
 }
 
@@ -131,32 +183,54 @@ impl Activated for PadSlopes<'_, '_, '_> {
 
     #[inline(always)]
     fn run<L: Lanes, A: Activation>(self) {
-        let Self { work: ChunkGradients { chunk, scratch, .. }, image, slot } = self;
-        let Shape { n_out, geometry, .. } = chunk.shape;
+        let Self { work: ChunkGradients { chunk, scratch, .. }, part: [image, part], slot } = self;
+        let geometry = chunk.shape.geometry;
         let (area, plane) = (geometry.output_area(), geometry.slopes_plane());
-        let Scratch { slopes: padded, dense, .. } = &mut **scratch;
+        let Scratch { at_once, slopes: padded, dense, .. } = &mut **scratch;
+        let [_, n_out] = at_once.n_channels(chunk.shape);
         let planes = padded[slot * n_out * plane..].chunks_exact_mut(plane);
         let n_columns = by_channel::n_columns(geometry);
         for (c, plane) in planes.take(n_out).enumerate() {
             let row = if chunk.shape.is_by_channel() { c } else { 0 };
             let dense = &mut dense[row * n_columns..][..area];
-            chunk.slanted::<A>(image, c, dense);
+            chunk.slanted::<A>(image, part * n_out + c, dense);
             geometry.pad_slopes(dense, plane);
         }
     }
 }
 
 impl ChunkGradients<'_, '_> {
-    /// Pads an image and the gradients of its convolution into the padded planes of a slot, and takes
-    /// them to the gradient of the image.
+    /// Takes some channels of an image, all or one, and the gradients of their convolution into the padded
+    /// planes of a slot, and these to the gradient of the channels.
     #[inline(always)]
-    fn image<L: Lanes>(&mut self, i: usize, slot: usize) {
-        let Shape { n_in, geometry, .. } = self.chunk.shape;
-        let (size, padded) = (self.chunk.shape.input(), n_in * geometry.padded_plane());
+    fn part<L: Lanes>(&mut self, part: [usize; 2], slot: usize) {
+        let shape = self.chunk.shape;
+        let [n_in, _] = self.scratch.at_once.n_channels(shape);
+        let padded = n_in * shape.geometry.padded_plane();
         let planes = &mut self.scratch.images[slot * padded..][..padded];
-        self.chunk.shape.pad(&self.chunk.images[i * size..][..size], planes);
-        self.chunk.shape.after.run::<L, _>(PadSlopes { work: self, image: i, slot });
-        self.image_gradient::<L>(i, slot);
+        shape.pad(self.chunk.channels_of(part, n_in), planes);
+        shape.after.run::<L, _>(PadSlopes { work: self, part, slot });
+        self.image_gradient::<L>(part, slot);
+    }
+
+    /// The gradients of channels that see nothing of others: each while the caches hold it.
+    #[inline(always)]
+    fn channel_by_channel<L: Lanes>(&mut self, weights: &mut [f32]) {
+        let Shape { n_in, geometry, .. } = self.chunk.shape;
+        let n_taps = geometry.n_taps();
+        let mut sums = vec![[0.0; LANES]; n_in * n_taps];
+        for i in 0..self.chunk.n_images() {
+            for (channel, sums) in sums.chunks_exact_mut(n_taps).enumerate() {
+                self.part::<L>([i, channel], 0);
+                let image = self.chunk.channels_of([i, channel], 1);
+                let [images, slopes] = self.planes(image, 1);
+                let of_first = |planes| Series { planes, first: 0, every: 1 };
+                let (images, slopes) = (of_first(images), of_first(slopes));
+                let step = geometry.output_plane();
+                depthwise::add_products::<L>(self.offsets, step, images, slopes, sums);
+            }
+        }
+        add_lanes(&sums, weights);
     }
 
     /// Adds what the image at hand gives to the gradient of the weights.
@@ -169,31 +243,50 @@ impl ChunkGradients<'_, '_> {
         by_channel::weight_gradient::<L>(geometry, self.offsets, image, positions, sums);
     }
 
-    /// Adds what all images of the chunk give.
+    /// Adds what the images at hand give.
     #[inline(always)]
-    fn add_by_position<L: Lanes>(&self, n_images: usize, sums: &mut [f32]) {
-        let Shape { n_in, n_out, geometry, .. } = self.chunk.shape;
-        let slopes_plane = geometry.slopes_plane();
-        let padded = &self.scratch.images[..n_images * n_in * geometry.padded_plane()];
-        let images = self.chunk.shape.padded(self.chunk.images, padded);
-        let slopes = &self.scratch.slopes[geometry.lead()..n_images * n_out * slopes_plane];
-        let slopes = Planes { values: slopes, plane: slopes_plane };
+    fn add_by_position<L: Lanes>(&self, images: Range<usize>, weights: &mut [f32]) {
+        let shape = self.chunk.shape;
+        let Shape { n_in, n_out, geometry, .. } = shape;
+        let n_images = images.len();
+        let images = &self.chunk.images[images.start * shape.input()..images.end * shape.input()];
+        let [images, slopes] = self.planes(images, n_images);
         let step = geometry.output_plane();
-        match self.chunk.shape.groups {
-            Groups::One => dense::weight_gradient::<L>(step, [n_out, n_in], images, slopes, sums),
-            Groups::Depthwise => {
-                depthwise::weight_gradient::<L>(self.offsets, step, images, slopes, sums);
-            }
+        if shape.groups == Groups::One {
+            return dense::weight_gradient::<L>(step, [n_out, n_in], images, slopes, weights);
+        }
+        let n_taps = geometry.n_taps();
+        let mut sums = vec![[0.0; LANES]; n_taps];
+        for (first, weights) in weights.chunks_exact_mut(n_taps).enumerate() {
+            sums.fill([0.0; LANES]);
+            let images = Series { planes: images, first, every: n_in };
+            let slopes = Series { planes: slopes, first, every: n_out };
+            depthwise::add_products::<L>(self.offsets, step, images, slopes, &mut sums);
+            add_lanes(&sums, weights);
         }
     }
 
-    /// The gradient of one image, from padded planes of gradients of the convolution.
+    /// The padded planes of so many images, or of a channel, and of the gradients of their
+    /// convolution, from the first of these on.
     #[inline(always)]
-    fn image_gradient<L: Lanes>(&mut self, i: usize, slot: usize) {
-        let Shape { n_in, n_out, geometry, before, .. } = self.chunk.shape;
+    fn planes<'a>(&'a self, images: &'a [f32], n_images: usize) -> [Planes<'a>; 2] {
+        let shape = self.chunk.shape;
+        let Scratch { at_once, images: padded, slopes, .. } = &*self.scratch;
+        let [n_in, n_out] = at_once.n_channels(shape).map(|n| n * n_images);
+        let plane = shape.geometry.slopes_plane();
+        let slopes = &slopes[shape.geometry.lead()..n_out * plane];
+        let padded = &padded[..n_in * shape.geometry.padded_plane()];
+        [shape.padded(images, padded), Planes { values: slopes, plane }]
+    }
+
+    /// The gradient of some channels of an image, from padded planes of gradients of the convolution.
+    #[inline(always)]
+    fn image_gradient<L: Lanes>(&mut self, part: [usize; 2], slot: usize) {
+        let Shape { geometry, before, .. } = self.chunk.shape;
         let (area, plane) = (geometry.area(), geometry.slopes_plane());
-        let size = self.chunk.shape.input();
-        let gradient = self.gradient.take(size);
+        let [n_in, n_out] = self.scratch.at_once.n_channels(self.chunk.shape);
+        let first = part[1] * n_in;
+        let gradient = self.gradient.take(n_in * area);
         let Scratch { slopes, planes, phase: of_phase, .. } = &mut *self.scratch;
         let slopes = Planes { values: &slopes[slot * n_out * plane..][..n_out * plane], plane };
         for (phase, weights) in self.phases {
@@ -202,10 +295,10 @@ impl ChunkGradients<'_, '_> {
                 continue;
             }
             if window.area() == area {
-                weights.convolve::<L>(0, offsets, slopes, window, planes, gradient);
+                weights.convolve::<L>(first, offsets, slopes, window, planes, gradient);
             } else {
                 of_phase.resize(n_in * window.area(), 0.0);
-                weights.convolve::<L>(0, offsets, slopes, window, planes, of_phase);
+                weights.convolve::<L>(first, offsets, slopes, window, planes, of_phase);
                 let channels = gradient.chunks_exact_mut(area);
                 for (gradient, from) in channels.zip(of_phase.chunks_exact(window.area())) {
                     geometry.scatter(phase, from, gradient);
@@ -213,7 +306,14 @@ impl ChunkGradients<'_, '_> {
             }
         }
         if before == Before::Relu {
-            elementwise::mask_by_relu(&self.chunk.images[i * size..][..size], gradient);
+            elementwise::mask_by_relu(self.chunk.channels_of(part, n_in), gradient);
         }
+    }
+}
+
+/// Adds to each number the sum of a vector.
+fn add_lanes(vectors: &[[f32; LANES]], to: &mut [f32]) {
+    for (to, lanes) in to.iter_mut().zip(vectors) {
+        *to += lanes.iter().sum::<f32>();
     }
 }
