@@ -6,7 +6,7 @@ use std::hint::black_box;
 use benches::{points, settings, work_in_pool};
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use flex_ops::{After, Before, Groups, Options, conv_norm};
+use flex_ops::{After, Before, Groups, Options, Stage, conv_norm, conv_norms};
 use lanes::{Isa, LANES, Lanes, Work};
 
 const N_IMAGES: usize = 32;
@@ -35,10 +35,13 @@ fn forward(x: Tensor<4>, weights: &Weights) -> Tensor<4> {
     let expand = Options { after: After::Relu6, ..Options::PLAIN };
     let options = [expand, Options { groups: Groups::Depthwise, ..expand }, Options::PLAIN];
     let residual = x.clone();
-    let layers = weights.iter().zip(options);
-    let output = layers.fold(x, |x, ((weight, [scale, shift]), options)| {
-        conv_norm(x, weight.clone(), scale.clone(), shift.clone(), options).output
-    });
+    let stage = |((weight, affine), options): (&(Tensor<4>, [Tensor<1>; 2]), Options)| Stage {
+        weight: weight.clone(),
+        affine: affine.clone(),
+        given: None,
+        options,
+    };
+    let (output, _) = conv_norms(x, weights.iter().zip(options).map(stage).collect());
     output + residual
 }
 

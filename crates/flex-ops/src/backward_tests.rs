@@ -43,7 +43,7 @@ fn all_instruction_sets_agree_with_the_portable_one() {
         let weights = wave(n_out * shape.n_seen() * kernel * kernel, 1.3);
         let slopes = wave(shape.n_images * shape.output(), 0.3);
         let run = |isa| {
-            let convolved = convolve(isa, shape, &images, &weights);
+            let convolved = convolve(isa, shape, &images, None, &weights);
             let forward = Forward {
                 images: &images,
                 weights: &weights,
@@ -102,7 +102,7 @@ fn tiles_of_all_widths_agree_with_the_definition() {
             let images = wave(n_images * shape.input(), 0.7);
             let weights = wave(n_out * n_in * 9, 1.3);
             let slopes = wave(n_images * shape.output(), 0.3);
-            let values = convolve(isa, shape, &images, &weights).values;
+            let values = convolve(isa, shape, &images, None, &weights).values;
             for (at, found) in values.iter().enumerate().step_by(7) {
                 let (plane, place) = (at / (height * width), at % (height * width));
                 let at = [plane / n_out, plane % n_out, place / width, place % width];
@@ -147,7 +147,7 @@ fn no_images_have_gradients_of_zeros() {
                 n_stacked: 1,
             };
             let weights = wave(3 * n_seen * kernel * kernel, 0.7);
-            let values = convolve(Isa::widest(), shape, &[], &weights).values;
+            let values = convolve(Isa::widest(), shape, &[], None, &weights).values;
             let forward = Forward {
                 images: &[],
                 weights: &weights,

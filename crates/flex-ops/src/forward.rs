@@ -4,6 +4,7 @@ use lanes::{Isa, Lanes, Work};
 use rayon::prelude::*;
 
 use crate::activation::{Activated, Activation, Identity};
+use crate::chain::Normalization;
 use crate::dense::Planes;
 use crate::geometry::{Packed, ROWS, Window};
 use crate::pieces::{Piece, in_pieces};
@@ -101,14 +102,20 @@ impl Way {
     }
 }
 
-/// Convolves a batch and measures every channel.
-pub(crate) fn convolve(isa: Isa, shape: Shape, images: &[f32], weights: &[f32]) -> Convolved {
+/// Convolves a batch, normalized first unless [tiles](winograd) serve, and measures every channel.
+pub(crate) fn convolve(
+    isa: Isa,
+    shape: Shape,
+    images: &[f32],
+    norm: Option<&Normalization>,
+    weights: &[f32],
+) -> Convolved {
     let way = Way::of(isa, shape, weights);
     let n_at_once = way.images_at_once();
     let of_images = |scratch: &mut Scratch, i: usize, values: &mut Piece<'_>| {
         let n = values.len() / shape.output();
         let images = &images[i * n_at_once * shape.input()..][..n * shape.input()];
-        isa.run(ConvolveImages { shape, way: &way, images, scratch, values })
+        isa.run(ConvolveImages { shape, way: &way, images, norm, scratch, values })
     };
     let (n_values, size) = (shape.n_images * shape.output(), n_at_once * shape.output());
     let (values, sums) = in_pieces(n_values, size, || Scratch::new(shape, &way), of_images);
@@ -150,6 +157,7 @@ struct ConvolveImages<'a, 'b> {
     shape: Shape,
     way: &'a Way,
     images: &'a [f32],
+    norm: Option<&'a Normalization>,
     scratch: &'a mut Scratch,
     values: &'a mut Piece<'b>,
 }
@@ -160,7 +168,7 @@ impl Work for ConvolveImages<'_, '_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> Self::Output {
-        let Self { shape, way, images, scratch, values } = self;
+        let Self { shape, way, images, norm, scratch, values } = self;
         let (n_images, area) = (images.len() / shape.input(), shape.geometry.output_area());
         let mut sums = Vec::with_capacity(n_images * shape.n_out);
         match way {
@@ -177,8 +185,17 @@ impl Work for ConvolveImages<'_, '_> {
                 let n_made = shape.n_out / n_groups;
                 let size = shape.n_seen() * shape.geometry.area();
                 for (group, channels) in images.chunks_exact(size).enumerate() {
-                    shape.pad(channels, image);
-                    let padded = shape.padded(channels, image);
+                    let padded = match norm {
+                        None => {
+                            shape.pad(channels, image);
+                            shape.padded(channels, image)
+                        }
+                        Some(norm) => {
+                            let (geometry, first) = (shape.geometry, group % n_groups);
+                            norm.pad::<L>(geometry, first * shape.n_seen(), channels, image);
+                            Planes { values: image, plane: geometry.padded_plane() }
+                        }
+                    };
                     // Few channels at a time: the caches hold them until they are measured.
                     for first in (0..n_made).step_by(ROWS) {
                         let channels = values.take(ROWS.min(n_made - first) * area);

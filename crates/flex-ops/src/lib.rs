@@ -26,6 +26,7 @@
 mod activation;
 mod backward;
 mod by_channel;
+mod chain;
 mod dense;
 mod depthwise;
 mod descent;
@@ -126,12 +127,27 @@ pub struct Normalized {
 
 impl Normalized {
     fn new(output: Tensor<4>, mean: Vec<f32>, variance: Vec<f32>, device: &Device) -> Self {
-        let tensor = |values: Vec<f32>| {
-            let n = values.len();
-            Tensor::from_data(TensorData::new(values, [n]), device)
-        };
-        Self { output, mean: tensor(mean), variance: tensor(variance) }
+        let [mean, variance] = [mean, variance].map(|values| Self::moment(values, device));
+        Self { output, mean, variance }
     }
+
+    fn moment(values: Vec<f32>, device: &Device) -> Tensor<1> {
+        let n = values.len();
+        Tensor::from_data(TensorData::new(values, [n]), device)
+    }
+}
+
+/// One of several convolutions with their batch norms.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// `[n_out, n_in, k, k]`, or `[n_in, 1, k, k]` if depthwise; `k` odd.
+    pub weight: Tensor<4>,
+    /// Scale and shift, each `[n_out]`.
+    pub affine: [Tensor<1>; 2],
+    /// Mean and variance to normalize by, each `[n_out]`, instead of those of the batch.
+    pub given: Option<[Tensor<1>; 2]>,
+    /// What surrounds the convolution.
+    pub options: Options,
 }
 
 /// Whether the operations can run on this device.
@@ -159,7 +175,7 @@ pub fn conv_norm(
     shift: Tensor<1>,
     options: Options,
 ) -> Normalized {
-    check(&x, &weight, &[&scale, &shift], options);
+    check(x.dims(), &weight, &[&scale, &shift], options);
     node::conv_norm(x, weight, [scale, shift], None, options)
 }
 
@@ -180,8 +196,31 @@ pub fn conv_norm_given(
     [mean, variance]: [Tensor<1>; 2],
     options: Options,
 ) -> Tensor<4> {
-    check(&x, &weight, &[&scale, &shift, &mean, &variance], options);
+    check(x.dims(), &weight, &[&scale, &shift, &mean, &variance], options);
     node::conv_norm(x, weight, [scale, shift], Some([mean, variance]), options).output
+}
+
+/// What [`conv_norm`] makes of `x` by the first stage, of that by the second, and so on: the last output,
+/// and mean and variance of every stage, the given ones where there are any. The same bits; but where no
+/// gradient is asked for, a stage that can normalizes what it reads, which is then never written.
+///
+/// # Shapes
+///
+/// - `x`: `[b, n_in, h, w]`
+/// - output: `[b, n_out, h′, w′]` of the last stage, `x` if there is none; `[n_out]` of every stage
+///
+/// # Panics
+///
+/// As [`conv_norm`].
+pub fn conv_norms(x: Tensor<4>, stages: Vec<Stage>) -> (Tensor<4>, Vec<[Tensor<1>; 2]>) {
+    let mut dims = x.dims();
+    for Stage { weight, affine: [scale, shift], given, options } in &stages {
+        let channels: Vec<&Tensor<1>> =
+            [scale, shift].into_iter().chain(given.iter().flatten()).collect();
+        check(dims, weight, &channels, *options);
+        dims = node::shape(dims, weight.dims(), *options).output_dims();
+    }
+    chain::conv_norms(x, stages)
 }
 
 /// Convolution without bias, padded by half the kernel.
@@ -195,7 +234,7 @@ pub fn conv_norm_given(
 ///
 /// As [`conv_norm`].
 pub fn conv(x: Tensor<4>, weight: Tensor<4>, stride: usize, groups: Groups) -> Tensor<4> {
-    check(&x, &weight, &[], Options { stride, groups, ..Options::PLAIN });
+    check(x.dims(), &weight, &[], Options { stride, groups, ..Options::PLAIN });
     node::conv(x, weight, stride, groups)
 }
 
@@ -238,19 +277,23 @@ fn ones(x: &Tensor<4>) -> Tensor<4> {
     Tensor::ones([x.dims()[1], 1, 1, 1], &x.device())
 }
 
-fn check(x: &Tensor<4>, weight: &Tensor<4>, channels: &[&Tensor<1>], options: Options) {
-    let [n_out, n_seen, kernel, width] = weight.dims();
-    let n_in = x.dims()[1];
+fn check(
+    [_, n_in, height, width]: [usize; 4],
+    weight: &Tensor<4>,
+    channels: &[&Tensor<1>],
+    options: Options,
+) {
+    let [n_out, n_seen, kernel, kernel_width] = weight.dims();
     match options.groups {
         Groups::One => assert_eq!(n_in, n_seen, "input channels"),
         Groups::Depthwise => assert_eq!([n_in, 1], [n_out, n_seen], "channels"),
     }
-    assert!(kernel == width && kernel % 2 == 1, "a kernel of {kernel} × {width}");
+    assert!(kernel == kernel_width && kernel % 2 == 1, "a kernel of {kernel} × {kernel_width}");
     assert!(
         channels.iter().all(|t| t.dims() == [n_out]),
         "scale, shift or statistics of {n_out} channels"
     );
-    assert!(0 < x.dims()[2] && 0 < x.dims()[3], "images without pixels");
+    assert!(0 < height && 0 < width, "images without pixels");
     assert!(0 < options.stride, "a stride of 0");
 }
 

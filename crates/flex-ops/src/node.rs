@@ -12,6 +12,7 @@ use lanes::Isa;
 use tracing::trace_span;
 
 use crate::backward::{self, Forward, Norm, backward};
+use crate::chain::Normalization;
 use crate::forward::{self, Convolved};
 use crate::geometry::Geometry;
 use crate::shape::Shape;
@@ -25,13 +26,13 @@ pub(crate) fn conv_norm(
     given: Option<[Tensor<1>; 2]>,
     options: Options,
 ) -> Normalized {
-    let shape = shape(&x, &weight, options);
+    let shape = shape(x.dims(), weight.dims(), options);
     let device = x.device().inner();
     let norm = if given.is_none() { Norm::OfBatch } else { Norm::Given };
     if !x.is_autodiff() {
         let plain = |t| contiguous(&t);
         let (x, weight) = (plain(flex(x)), plain(flex(weight)));
-        let mut convolved = convolve(shape, &x, &weight, given);
+        let mut convolved = convolve(shape, &x, None, &weight, given);
         let channels = channels(&convolved, &plain(flex(scale)), &plain(flex(shift)));
         let values = &mut convolved.values;
         let _span = trace_span!(target: PROFILE, "norms, forward").entered();
@@ -44,7 +45,7 @@ pub(crate) fn conv_norm(
     let (x, weight) = (tracked(x), tracked(weight));
     let (scale, shift) = (tracked(scale), tracked(shift));
     let (images, weights) = (contiguous(x.primitive()), contiguous(weight.primitive()));
-    let convolved = convolve(shape, &images, &weights, given);
+    let convolved = convolve(shape, &images, None, &weights, given);
     let channels =
         channels(&convolved, &contiguous(scale.primitive()), &contiguous(shift.primitive()));
     let Convolved { values, mean, variance } = convolved;
@@ -72,9 +73,10 @@ pub(crate) fn conv_norm(
 
 /// The convolution alone.
 pub(crate) fn conv(x: Tensor<4>, weight: Tensor<4>, stride: usize, groups: Groups) -> Tensor<4> {
-    let shape = shape(&x, &weight, Options { stride, groups, ..Options::PLAIN });
+    let options = Options { stride, groups, ..Options::PLAIN };
+    let shape = shape(x.dims(), weight.dims(), options);
     let convolve = |x: &FlexTensor, weight: &FlexTensor| {
-        let Convolved { values, .. } = convolve(shape, x, weight, None);
+        let Convolved { values, .. } = convolve(shape, x, None, weight, None);
         tensor(shape.unstack(values, shape.n_out), &shape.output_dims())
     };
     if !x.is_autodiff() {
@@ -105,9 +107,9 @@ pub(crate) fn conv(x: Tensor<4>, weight: Tensor<4>, stride: usize, groups: Group
 }
 
 /// The sizes of an operation.
-fn shape(x: &Tensor<4>, weight: &Tensor<4>, options: Options) -> Shape {
-    let [n_images, n_in, height, width] = x.dims();
-    let [n_out, _, kernel, _] = weight.dims();
+pub(crate) fn shape(images: [usize; 4], weight: [usize; 4], options: Options) -> Shape {
+    let [n_images, n_in, height, width] = images;
+    let [n_out, _, kernel, _] = weight;
     let Options { stride, groups, before, after } = options;
     let geometry = Geometry { height, width, kernel, stride };
     Shape { n_images, n_in, n_out, geometry, groups, before, after, n_stacked: 1 }.stacked()
@@ -127,16 +129,17 @@ fn inverse_deviation(variance: f32) -> f32 {
     1.0 / (variance + EPSILON).sqrt()
 }
 
-/// The convolution, with its own or the given statistics.
-fn convolve(
+/// The convolution of images that are normalized first, with its own or the given statistics.
+pub(crate) fn convolve(
     shape: Shape,
     x: &FlexTensor,
+    norm: Option<&Normalization>,
     weight: &FlexTensor,
     given: Option<[Tensor<1>; 2]>,
 ) -> Convolved {
     let _span = trace_span!(target: PROFILE, "convolutions, forward").entered();
     let images = shape.stack(x.storage(), shape.n_in);
-    let convolved = forward::convolve(Isa::widest(), shape, &images, weight.storage());
+    let convolved = forward::convolve(Isa::widest(), shape, &images, norm, weight.storage());
     match given {
         None => convolved,
         Some(given) => {
@@ -163,7 +166,11 @@ fn normalize(
 }
 
 /// Factor and shift that normalize each channel.
-fn channels(convolved: &Convolved, scale: &FlexTensor, shift: &FlexTensor) -> Vec<[f32; 2]> {
+pub(crate) fn channels(
+    convolved: &Convolved,
+    scale: &FlexTensor,
+    shift: &FlexTensor,
+) -> Vec<[f32; 2]> {
     let (scale, shift): (&[f32], &[f32]) = (scale.storage(), shift.storage());
     let moments = convolved.mean.iter().zip(&convolved.variance);
     let of_channel = |((scale, shift), (mean, variance)): ((&f32, &f32), (&f32, &f32))| {
@@ -255,7 +262,7 @@ impl State {
             Some(values) => values.storage(),
             None => {
                 let _span = trace_span!(target: PROFILE, "convolutions, again").entered();
-                again = forward::convolve(Isa::widest(), *shape, &images, weight.storage());
+                again = forward::convolve(Isa::widest(), *shape, &images, None, weight.storage());
                 &again.values
             }
         };

@@ -63,13 +63,18 @@ impl Block {
             let weight = prefix(self.depthwise.weight(), &[n_mid]);
             let weight = self.transforms.shrink(weight, kernel);
 
-            let y = self.expand.forward_prefix(x, n_mid, pass); // [b, n_mid, h, w]
-            let mut y = self.depthwise.forward_by(weight, y, pass); // [b, n_mid, h′, w′]
-            if let Some(gate) = &self.gate {
-                y = gate.forward_prefix(y, n_squeezed(n_mid), pass);
-            }
             let n_out = self.project.weight().dims()[0];
-            self.project.forward_prefix(y, n_out, pass)
+            let expand = (&self.expand, prefix(self.expand.weight(), &[n_mid, x.dims()[1]]));
+            let depthwise = (&self.depthwise, weight);
+            let project = (&self.project, prefix(self.project.weight(), &[n_out, n_mid]));
+            match &self.gate {
+                None => ConvNorm::in_turn(&[expand, depthwise, project], x, pass),
+                Some(gate) => {
+                    let y = ConvNorm::in_turn(&[expand, depthwise], x, pass); // [b, n_mid, h′, w′]
+                    let y = gate.forward_prefix(y, n_squeezed(n_mid), pass);
+                    ConvNorm::in_turn(&[project], y, pass)
+                }
+            }
         })
     }
 }

@@ -5,7 +5,7 @@ use burn::tensor::activation::{hard_swish, relu, relu6};
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, assert_shape};
-use flex_ops::{After, Before, Groups, Options};
+use flex_ops::{After, Before, Groups, Options, Stage};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Pass;
@@ -244,45 +244,53 @@ impl ConvNorm {
     /// - `x`: `[b, n_in, h, w]`
     /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
-        self.forward_by(self.weight(), x, pass)
+        Self::in_turn(&[(self, self.weight())], x, pass)
     }
 
-    /// Applies the part of the block that makes its first `n_out` channels of the first channels of its
-    /// input; the gradient of the rest of the weight is zero.
+    /// Applies blocks one after the other, each by a weight that was made of its own, such as a part of it,
+    /// for as many channels as that has.
     ///
     /// # Shapes
     ///
-    /// - `x`: `[b, n_in, h, w]`, not more channels than the block has
-    /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
-    ///
-    /// # Panics
-    ///
-    /// If there are fewer channels in the block.
-    pub fn forward_prefix(&self, x: Tensor<4>, n_out: usize, pass: &mut Pass<'_>) -> Tensor<4> {
-        let n_seen = match self.conv.groups {
-            Groups::One => x.dims()[1],
-            Groups::Depthwise => 1,
-        };
-        self.forward_by(prefix(self.weight(), &[n_out, n_seen]), x, pass)
-    }
-
-    /// Applies the block with a weight that was made of its own, for as many channels as that has.
-    ///
-    /// # Shapes
-    ///
-    /// - `weight`: `[n_out, n_in, k, k]`, or `[n_out, 1, k, k]` if depthwise
+    /// - weights: `[n_out, n_in, k, k]`, or `[n_out, 1, k, k]` if depthwise
     /// - `x`: `[b, n_in, h, w]`
-    /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
+    /// - output: `[b, n_out, h′, w′]` of the last
     ///
     /// # Panics
     ///
-    /// If the weight has more output channels than the block, or does not fit `x`.
-    pub fn forward_by(&self, weight: Tensor<4>, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
+    /// If a weight has more output channels than its block, or does not fit what it is applied to.
+    pub fn in_turn(blocks: &[(&Self, Tensor<4>)], x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
         let device = x.device();
-        let affine = self.norm.scale_and_shift(weight.dims()[0], &device);
-        if pass.is_fused(&device) {
-            return self.fused(weight, affine, x, pass);
+        if !pass.is_fused(&device) {
+            let apply =
+                |x, (block, weight): &(&Self, Tensor<4>)| block.stock(weight.clone(), x, pass);
+            return blocks.iter().fold(x, apply);
         }
+        let stage =
+            |(block, weight): &(&Self, Tensor<4>)| block.stage(weight.clone(), &device, pass);
+        let stages: Vec<Stage> = blocks.iter().map(stage).collect();
+        let (output, moments) = flex_ops::conv_norms(x, stages);
+        for ((block, _), [mean, variance]) in blocks.iter().zip(moments) {
+            pass.observe(&block.norm, mean, variance);
+        }
+        output
+    }
+
+    fn stage(&self, weight: Tensor<4>, device: &Device, pass: &mut Pass<'_>) -> Stage {
+        let [channels, ..] = weight.dims();
+        let options = Options {
+            stride: self.conv.stride,
+            groups: self.conv.groups,
+            before: self.activation.before(),
+            after: self.activation.after(),
+        };
+        let affine = self.norm.scale_and_shift(channels, device);
+        Stage { weight, affine, given: pass.next_given(&self.norm, channels), options }
+    }
+
+    /// By burn's own operations.
+    fn stock(&self, weight: Tensor<4>, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
+        let affine = self.norm.scale_and_shift(weight.dims()[0], &x.device());
         let x = if self.activation.before() == Before::Relu { relu(x) } else { x };
         let x = pass.normalize(&self.norm, self.conv.forward_stock(weight, x), affine);
         match self.activation.after() {
@@ -296,28 +304,5 @@ impl ConvNorm {
     /// The trained weight, `[n_out, n_in, k, k]`, or `[n_out, 1, k, k]` if depthwise.
     pub fn weight(&self) -> Tensor<4> {
         self.conv.weight.val()
-    }
-
-    fn fused(
-        &self,
-        weight: Tensor<4>,
-        affine: [Tensor<1>; 2],
-        x: Tensor<4>,
-        pass: &mut Pass<'_>,
-    ) -> Tensor<4> {
-        let options = Options {
-            stride: self.conv.stride,
-            groups: self.conv.groups,
-            before: self.activation.before(),
-            after: self.activation.after(),
-        };
-        let [channels, ..] = weight.dims();
-        if let Some(given) = pass.next_given(&self.norm, channels) {
-            return flex_ops::conv_norm_given(x, weight, affine, given, options);
-        }
-        let [scale, shift] = affine;
-        let fused = flex_ops::conv_norm(x, weight, scale, shift, options);
-        pass.observe(&self.norm, fused.mean, fused.variance);
-        fused.output
     }
 }

@@ -92,11 +92,9 @@ impl Bottleneck {
     /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
         plus_input(self.adds_input, x, pass, |x, pass| {
-            let y = match &self.expand {
-                Some(expand) => expand.forward(x, pass),
-                None => x,
-            };
-            self.project.forward(self.depthwise.forward(y, pass), pass)
+            let blocks = self.expand.iter().chain([&self.depthwise, &self.project]);
+            let blocks: Vec<_> = blocks.map(|block| (block, block.weight())).collect();
+            ConvNorm::in_turn(&blocks, x, pass)
         })
     }
 }

@@ -1,0 +1,91 @@
+//! Convolutions in turn against each by itself.
+
+use burn::tensor::{Device, Distribution, Tensor};
+use flex_ops::{After, Before, Groups, Options, Stage, conv_norm, conv_norm_given, conv_norms};
+use proptest::prelude::*;
+
+/// Channels, side of the kernel and the rest of a stage.
+type Sizes = (usize, usize, Options);
+
+fn sizes() -> impl Strategy<Value = Sizes> {
+    let groups = prop_oneof![Just(Groups::One), Just(Groups::Depthwise)];
+    let before = prop_oneof![3 => Just(Before::Nothing), 1 => Just(Before::Relu)];
+    let after = prop_oneof![
+        Just(After::Nothing),
+        Just(After::Relu),
+        Just(After::Relu6),
+        Just(After::HardSwish)
+    ];
+    let kernel = prop_oneof![Just(1usize), Just(3), Just(5)];
+    (1usize..20, kernel, 1usize..3, groups, before, after).prop_map(
+        |(channels, kernel, stride, groups, before, after)| {
+            (channels, kernel, Options { stride, groups, before, after })
+        },
+    )
+}
+
+fn stages(mut n_in: usize, sizes: &[Sizes], device: &Device) -> Vec<Stage> {
+    let stage = |&(channels, kernel, options): &Sizes| {
+        let [n_out, n_seen] =
+            if options.groups == Groups::One { [channels, n_in] } else { [n_in, 1] };
+        n_in = n_out;
+        let channel = || Tensor::<1>::random([n_out], Distribution::Uniform(0.4, 1.6), device);
+        Stage {
+            weight: Tensor::random(
+                [n_out, n_seen, kernel, kernel],
+                Distribution::Normal(0.1, 1.0),
+                device,
+            ),
+            affine: [channel(), channel()],
+            given: (channels % 3 == 0).then(|| [channel(), channel()]),
+            options,
+        }
+    };
+    sizes.iter().map(stage).collect()
+}
+
+/// The output and the statistics, each stage by itself.
+fn each(mut x: Tensor<4>, stages: Vec<Stage>) -> (Tensor<4>, Vec<[Tensor<1>; 2]>) {
+    let mut moments = Vec::new();
+    for Stage { weight, affine: [scale, shift], given, options } in stages {
+        if let Some(given) = given {
+            x = conv_norm_given(x, weight, [scale, shift], given.clone(), options);
+            moments.push(given);
+        } else {
+            let found = conv_norm(x, weight, scale, shift, options);
+            x = found.output;
+            moments.push([found.mean, found.variance]);
+        }
+    }
+    (x, moments)
+}
+
+fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<u32> {
+    let values: Vec<f32> = tensor.into_data().try_to_vec().unwrap();
+    values.into_iter().map(f32::to_bits).collect()
+}
+
+proptest! {
+    #[test]
+    fn stages_in_turn_give_the_bits_of_each_by_itself(
+        [n_images, n_in, height, width] in [1usize..4, 1..20, 1..40, 1..40],
+        sizes in prop::collection::vec(sizes(), 0..5),
+    ) {
+        for device in [Device::flex(), Device::flex().autodiff()] {
+            let x = Tensor::<4>::random(
+                [n_images, n_in, height, width],
+                Distribution::Normal(0.1, 1.0),
+                &device,
+            );
+            let stages = stages(n_in, &sizes, &device);
+            let (expected, each_moments) = each(x.clone(), stages.clone());
+            let (found, moments) = conv_norms(x, stages);
+            prop_assert_eq!(found.dims(), expected.dims());
+            prop_assert_eq!(bits(found), bits(expected));
+            prop_assert_eq!(moments.len(), each_moments.len());
+            for (found, expected) in moments.into_iter().zip(each_moments) {
+                prop_assert_eq!(found.map(bits), expected.map(bits));
+            }
+        }
+    }
+}
