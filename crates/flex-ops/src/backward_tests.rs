@@ -19,6 +19,9 @@ fn all_instruction_sets_agree_with_the_portable_one() {
     let cases = [
         (1, 1, One, [8, 16]),
         (1, 1, One, [16, 3]),
+        (1, 1, One, [5, 3]),
+        (1, 2, One, [6, 7]),
+        (1, 1, Depthwise, [3, 3]),
         (3, 1, One, [3, 8]),
         (3, 1, One, [2, 24]),
         (3, 2, One, [13, 5]),
@@ -30,9 +33,14 @@ fn all_instruction_sets_agree_with_the_portable_one() {
         (5, 2, Depthwise, [3, 3]),
         (7, 1, Depthwise, [5, 5]),
     ];
-    let sizes = [[7, 6], [5, 17], [9, 12], [1, 1], [4, 4], [3, 32], [2, 33], [5, 16], [2, 16]];
-    let cases =
-        cases.into_iter().enumerate().flat_map(|(i, case)| sizes.map(|size| (i, size, case)));
+    let mut sizes =
+        vec![[7, 6], [5, 17], [9, 12], [1, 1], [4, 4], [3, 32], [2, 33], [5, 16], [2, 16]];
+    // Enough for depthwise kernels to go plane by plane, of stride 1 and 2.
+    sizes.extend([[16, 17], [32, 33]]);
+    let cases = cases
+        .into_iter()
+        .enumerate()
+        .flat_map(|(i, case)| sizes.iter().map(move |size| (i, *size, case)));
     for (case, [height, width], (kernel, stride, groups, [n_in, n_out])) in cases {
         let after = [After::Nothing, After::Relu, After::Relu6, After::HardSwish][case % 4];
         let geometry = Geometry { height, width, kernel, stride };

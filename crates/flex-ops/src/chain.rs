@@ -4,14 +4,13 @@
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 use lanes::{Isa, Lanes};
+use tracing::trace_span;
 
 use crate::activation::{Activated, Activation};
 use crate::forward::{self, Convolved};
 use crate::geometry::Geometry;
 use crate::node::{channels, contiguous, convolve, flex, shape, tensor};
-use crate::shape::Shape;
-use crate::winograd::Tiles;
-use crate::{After, Before, Normalized, Stage, conv_norm, conv_norm_given};
+use crate::{After, Normalized, PROFILE, Stage, conv_norm, conv_norm_given};
 
 /// A batch norm that is still to be applied, and its activation.
 pub(crate) struct Normalization {
@@ -76,10 +75,11 @@ pub(crate) fn conv_norms(x: Tensor<4>, stages: Vec<Stage>) -> (Tensor<4>, Vec<[T
         let channels = channels(&convolved, &scale, &shift);
         dims = shape_here.output_dims();
         let next = stages.peek().map(|next| shape(dims, next.weight.dims(), next.options));
-        pending = if next.is_some_and(reads_normalized) {
+        pending = if next.is_some_and(|next| next.reads_normalized()) {
             Some(Normalization { channels, after: options.after })
         } else {
             let values = &mut convolved.values;
+            let _span = trace_span!(target: PROFILE, "norms, forward").entered();
             forward::normalize_in_place(Isa::widest(), shape_here, values, &channels);
             None
         };
@@ -105,9 +105,4 @@ fn each_by_itself(mut x: Tensor<4>, stages: Vec<Stage>) -> (Tensor<4>, Vec<[Tens
         }
     }
     (x, moments)
-}
-
-/// Whether a convolution can normalize what it reads: one of [tiles](crate::winograd) reads too often.
-fn reads_normalized(shape: Shape) -> bool {
-    shape.before == Before::Nothing && Tiles::of(shape).is_none()
 }

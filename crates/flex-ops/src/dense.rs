@@ -106,7 +106,7 @@ fn tile<L: Lanes, const R: usize, const V: usize>(
 }
 
 /// Adds to `gradient` (`[n_out][n_in]`) the sums over positions of images times output gradients, over
-/// all images of a chunk: of a kernel of 1 × 1.
+/// the images at hand: of a kernel of 1 × 1.
 ///
 /// Planes of output gradients start where the first of them stands; `step` numbers count.
 #[inline(always)]
@@ -124,7 +124,7 @@ pub(crate) fn weight_gradient<L: Lanes>(
     }
 }
 
-/// `R` output channels and `C` input channels at a time, `R · C` no more than there are lanes.
+/// `R` output channels and `C` input channels at a time.
 #[inline(always)]
 fn weight_tiles<L: Lanes, const R: usize, const C: usize>(
     step: usize,
@@ -156,6 +156,7 @@ fn weight_tile<L: Lanes, const R: usize, const C: usize>(
     slopes: Series<'_>,
     rows: &mut [f32],
 ) {
+    const { assert!(R * C <= LANES, "as many sums as lanes") };
     // The next channel's plane lies as far away as a tap would.
     let mut offsets = [0; C];
     for (i, offset) in offsets.iter_mut().enumerate() {

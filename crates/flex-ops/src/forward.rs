@@ -102,7 +102,11 @@ impl Way {
     }
 }
 
-/// Convolves a batch, normalized first unless [tiles](winograd) serve, and measures every channel.
+/// Convolves a batch, as `norm` leaves it, if there is one, and measures every channel.
+///
+/// # Panics
+///
+/// If there is a norm and the convolution does not [take one](Shape::reads_normalized).
 pub(crate) fn convolve(
     isa: Isa,
     shape: Shape,
@@ -110,6 +114,7 @@ pub(crate) fn convolve(
     norm: Option<&Normalization>,
     weights: &[f32],
 ) -> Convolved {
+    assert!(norm.is_none() || shape.reads_normalized(), "nobody would apply the norm");
     let way = Way::of(isa, shape, weights);
     let n_at_once = way.images_at_once();
     let of_images = |scratch: &mut Scratch, i: usize, values: &mut Piece<'_>| {

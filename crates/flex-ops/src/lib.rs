@@ -201,8 +201,8 @@ pub fn conv_norm_given(
 }
 
 /// What [`conv_norm`] makes of `x` by the first stage, of that by the second, and so on: the last output,
-/// and mean and variance of every stage, the given ones where there are any. The same bits; but where no
-/// gradient is asked for, a stage that can normalizes what it reads, which is then never written.
+/// and mean and variance of every stage, the given ones where there are any. The same bits; but on a device
+/// without gradients most stages normalize what they read, and the normalized numbers are never written.
 ///
 /// # Shapes
 ///

@@ -129,7 +129,7 @@ fn inverse_deviation(variance: f32) -> f32 {
     1.0 / (variance + EPSILON).sqrt()
 }
 
-/// The convolution of images that are normalized first, with its own or the given statistics.
+/// The convolution of images as `norm`, if there is one, leaves them, with its own or the given statistics.
 pub(crate) fn convolve(
     shape: Shape,
     x: &FlexTensor,

@@ -57,50 +57,53 @@ fn n_sums(shape: Shape) -> usize {
 /// Numbers of padded planes that a second-level cache holds beside others.
 const CACHED: usize = 1 << 17;
 
-/// Positions of a channel from which it is worth to take one channel of one image after the other.
+/// Positions of a channel from which it is worth to take one plane after the other.
 const MANY_POSITIONS: usize = 256;
 
-/// How much of a chunk is padded before the weights take their part of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum AtOnce {
-    /// All channels of so many images.
+/// In which order a chunk is gone through.
+#[derive(Clone, Copy)]
+enum Order {
+    /// Image by image; the gradient of the weights in vectors of [output channels](by_channel).
+    Outputs,
+    /// So many images before the weights take their part of them, in vectors of positions.
     Images(usize),
-    /// One channel of one image.
-    Channel,
+    /// Likewise, but after every channel of every image: a depthwise kernel.
+    Planes,
 }
 
-impl AtOnce {
+impl Order {
     fn of(shape: Shape) -> Self {
         let geometry = shape.geometry;
         if shape.is_by_channel() {
-            return Self::Images(1);
+            return Self::Outputs;
         }
         if shape.groups == Groups::Depthwise && MANY_POSITIONS <= geometry.output_area() {
-            return Self::Channel;
+            return Self::Planes;
         }
         let size = shape.n_in * geometry.padded_plane() + shape.n_out * geometry.slopes_plane();
         Self::Images((CACHED / size).clamp(1, backward::n_chunk(shape)))
     }
 
+    /// Images whose padded planes are at hand together.
     fn n_images(self) -> usize {
         match self {
             Self::Images(n) => n,
-            Self::Channel => 1,
+            Self::Outputs | Self::Planes => 1,
         }
     }
 
-    /// Of the input and the output.
+    /// Their channels, of the input and the output.
     fn n_channels(self, shape: Shape) -> [usize; 2] {
         match self {
-            Self::Images(_) => [shape.n_in, shape.n_out],
-            Self::Channel => [1, 1],
+            Self::Images(_) | Self::Outputs => [shape.n_in, shape.n_out],
+            Self::Planes => [1, 1],
         }
     }
 }
 
 /// Scratch memory of one thread.
 struct Scratch {
-    at_once: AtOnce,
+    order: Order,
     /// Padded planes of what is at hand of the images; unused where images are such planes.
     images: Vec<f32>,
     /// Padded planes of the gradients of its convolution.
@@ -117,13 +120,13 @@ struct Scratch {
 
 impl Scratch {
     fn new(shape: Shape) -> Self {
-        let (geometry, at_once) = (shape.geometry, AtOnce::of(shape));
-        let [n_in, n_out] = at_once.n_channels(shape).map(|n| n * at_once.n_images());
+        let (geometry, order) = (shape.geometry, Order::of(shape));
+        let [n_in, n_out] = order.n_channels(shape).map(|n| n * order.n_images());
         let is_by_channel = shape.is_by_channel();
         let n_rows = if is_by_channel { by_channel::n_rows(shape.n_out) } else { 1 };
         let n_dense = n_rows * by_channel::n_columns(geometry);
         Self {
-            at_once,
+            order,
             images: vec![0.0; n_in * geometry.padded_plane()],
             slopes: vec![0.0; n_out * geometry.slopes_plane()],
             dense: vec![0.0; n_dense],
@@ -149,15 +152,15 @@ impl Work for ChunkGradients<'_, '_> {
     fn run<L: Lanes>(mut self) -> Vec<f32> {
         let (shape, n_images) = (self.chunk.shape, self.chunk.n_images());
         let mut weights = vec![0.0; n_sums(shape)];
-        match self.scratch.at_once {
-            AtOnce::Channel => self.channel_by_channel::<L>(&mut weights),
-            AtOnce::Images(_) if shape.is_by_channel() => {
+        match self.scratch.order {
+            Order::Planes => self.plane_by_plane::<L>(&mut weights),
+            Order::Outputs => {
                 for i in 0..n_images {
                     self.part::<L>([i, 0], 0);
                     self.add_by_channel::<L>(&mut weights);
                 }
             }
-            AtOnce::Images(n) => {
+            Order::Images(n) => {
                 for first in (0..n_images).step_by(n) {
                     let images = first..n_images.min(first + n);
                     for i in images.clone() {
@@ -186,8 +189,8 @@ impl Activated for PadSlopes<'_, '_, '_> {
         let Self { work: ChunkGradients { chunk, scratch, .. }, part: [image, part], slot } = self;
         let geometry = chunk.shape.geometry;
         let (area, plane) = (geometry.output_area(), geometry.slopes_plane());
-        let Scratch { at_once, slopes: padded, dense, .. } = &mut **scratch;
-        let [_, n_out] = at_once.n_channels(chunk.shape);
+        let Scratch { order, slopes: padded, dense, .. } = &mut **scratch;
+        let [_, n_out] = order.n_channels(chunk.shape);
         let planes = padded[slot * n_out * plane..].chunks_exact_mut(plane);
         let n_columns = by_channel::n_columns(geometry);
         for (c, plane) in planes.take(n_out).enumerate() {
@@ -205,7 +208,7 @@ impl ChunkGradients<'_, '_> {
     #[inline(always)]
     fn part<L: Lanes>(&mut self, part: [usize; 2], slot: usize) {
         let shape = self.chunk.shape;
-        let [n_in, _] = self.scratch.at_once.n_channels(shape);
+        let [n_in, _] = self.scratch.order.n_channels(shape);
         let padded = n_in * shape.geometry.padded_plane();
         let planes = &mut self.scratch.images[slot * padded..][..padded];
         shape.pad(self.chunk.channels_of(part, n_in), planes);
@@ -213,9 +216,9 @@ impl ChunkGradients<'_, '_> {
         self.image_gradient::<L>(part, slot);
     }
 
-    /// The gradients of channels that see nothing of others: each while the caches hold it.
+    /// All gradients of a depthwise kernel, each plane while the caches hold it.
     #[inline(always)]
-    fn channel_by_channel<L: Lanes>(&mut self, weights: &mut [f32]) {
+    fn plane_by_plane<L: Lanes>(&mut self, weights: &mut [f32]) {
         let Shape { n_in, geometry, .. } = self.chunk.shape;
         let n_taps = geometry.n_taps();
         let mut sums = vec![[0.0; LANES]; n_in * n_taps];
@@ -271,8 +274,8 @@ impl ChunkGradients<'_, '_> {
     #[inline(always)]
     fn planes<'a>(&'a self, images: &'a [f32], n_images: usize) -> [Planes<'a>; 2] {
         let shape = self.chunk.shape;
-        let Scratch { at_once, images: padded, slopes, .. } = &*self.scratch;
-        let [n_in, n_out] = at_once.n_channels(shape).map(|n| n * n_images);
+        let Scratch { order, images: padded, slopes, .. } = &*self.scratch;
+        let [n_in, n_out] = order.n_channels(shape).map(|n| n * n_images);
         let plane = shape.geometry.slopes_plane();
         let slopes = &slopes[shape.geometry.lead()..n_out * plane];
         let padded = &padded[..n_in * shape.geometry.padded_plane()];
@@ -284,7 +287,7 @@ impl ChunkGradients<'_, '_> {
     fn image_gradient<L: Lanes>(&mut self, part: [usize; 2], slot: usize) {
         let Shape { geometry, before, .. } = self.chunk.shape;
         let (area, plane) = (geometry.area(), geometry.slopes_plane());
-        let [n_in, n_out] = self.scratch.at_once.n_channels(self.chunk.shape);
+        let [n_in, n_out] = self.scratch.order.n_channels(self.chunk.shape);
         let first = part[1] * n_in;
         let gradient = self.gradient.take(n_in * area);
         let Scratch { slopes, planes, phase: of_phase, .. } = &mut *self.scratch;

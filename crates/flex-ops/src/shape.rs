@@ -2,6 +2,7 @@
 
 use crate::dense::Planes;
 use crate::geometry::Geometry;
+use crate::winograd::Tiles;
 use crate::{After, Before, Groups};
 
 /// Input channels up to which a 1 × 1 convolution is computed again in backward.
@@ -58,6 +59,11 @@ impl Shape {
     pub(crate) fn is_computed_again(&self) -> bool {
         let is_cheap = self.geometry.kernel == 1 && self.n_in <= MOST_COMPUTED_AGAIN;
         self.groups == Groups::One && is_cheap && self.n_in <= self.n_out
+    }
+
+    /// Whether a convolution can normalize what it reads: one of [tiles](crate::winograd) reads too often.
+    pub(crate) fn reads_normalized(&self) -> bool {
+        self.before == Before::Nothing && Tiles::of(*self).is_none()
     }
 
     pub(crate) fn output_dims(&self) -> [usize; 4] {

@@ -61,31 +61,51 @@ fn each(mut x: Tensor<4>, stages: Vec<Stage>) -> (Tensor<4>, Vec<[Tensor<1>; 2]>
 }
 
 fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<u32> {
-    let values: Vec<f32> = tensor.into_data().try_to_vec().unwrap();
+    let values: Vec<f32> = tensor.into_data().try_to_vec().expect("32-bit floats");
     values.into_iter().map(f32::to_bits).collect()
 }
 
 proptest! {
     #[test]
     fn stages_in_turn_give_the_bits_of_each_by_itself(
-        [n_images, n_in, height, width] in [1usize..4, 1..20, 1..40, 1..40],
+        [n_images, n_in, height, width] in [0usize..4, 1..20, 1..40, 1..40],
         sizes in prop::collection::vec(sizes(), 0..5),
+        seed in any::<u64>(),
     ) {
-        for device in [Device::flex(), Device::flex().autodiff()] {
-            let x = Tensor::<4>::random(
-                [n_images, n_in, height, width],
-                Distribution::Normal(0.1, 1.0),
-                &device,
-            );
-            let stages = stages(n_in, &sizes, &device);
-            let (expected, each_moments) = each(x.clone(), stages.clone());
-            let (found, moments) = conv_norms(x, stages);
-            prop_assert_eq!(found.dims(), expected.dims());
-            prop_assert_eq!(bits(found), bits(expected));
-            prop_assert_eq!(moments.len(), each_moments.len());
-            for (found, expected) in moments.into_iter().zip(each_moments) {
-                prop_assert_eq!(found.map(bits), expected.map(bits));
-            }
+        let device = Device::flex();
+        device.seed(seed);
+        let shape = [n_images, n_in, height, width];
+        let x = Tensor::<4>::random(shape, Distribution::Normal(0.1, 1.0), &device);
+        let stages = stages(n_in, &sizes, &device);
+        let (expected, each_moments) = each(x.clone(), stages.clone());
+        let (found, moments) = conv_norms(x, stages);
+        prop_assert_eq!(found.dims(), expected.dims());
+        prop_assert_eq!(bits(found), bits(expected));
+        prop_assert_eq!(moments.len(), each_moments.len());
+        for (found, expected) in moments.into_iter().zip(each_moments) {
+            prop_assert_eq!(found.map(bits), expected.map(bits));
         }
     }
+}
+
+#[test]
+fn gradients_reach_every_stage() {
+    let device = Device::flex().autodiff();
+    let relu6 = Options { after: After::Relu6, ..Options::PLAIN };
+    let sizes =
+        [(6, 1, relu6), (6, 3, Options { groups: Groups::Depthwise, ..relu6 }), (2, 1, relu6)];
+    let stages: Vec<Stage> = stages(2, &sizes, &device)
+        .into_iter()
+        .map(|stage| Stage { weight: stage.weight.require_grad(), given: None, ..stage })
+        .collect();
+    let x = Tensor::<4>::random([3, 2, 5, 5], Distribution::Normal(0.1, 1.0), &device);
+    let slopes = |output: Tensor<4>| {
+        let gradients = output.square().sum().backward();
+        let of_stage = |stage: &Stage| stage.weight.grad(&gradients).expect("it takes part");
+        stages.iter().map(of_stage).map(bits).collect::<Vec<_>>()
+    };
+    let found = slopes(conv_norms(x.clone(), stages.clone()).0);
+    let expected = slopes(each(x, stages.clone()).0);
+    assert_eq!(found, expected);
+    assert!(found.iter().all(|slopes| slopes.iter().any(|bits| *bits != 0)));
 }

@@ -225,7 +225,14 @@ fn convolutions_alone_agree_with_burn() {
 
 #[test]
 fn norms_alone_agree_with_burn() {
-    let case = Case::draw([7, 5, 3, 4], 5, 1, Options::DEPTHWISE);
+    for [height, width] in [[3, 4], [17, 16]] {
+        check_norm([7, 5, height, width]);
+    }
+}
+
+#[track_caller]
+fn check_norm(size: [usize; 4]) {
+    let case = Case::draw(size, 5, 1, Options::DEPTHWISE);
     let Case { x, scale, shift, given, .. } = &case;
     let stock = batch_norm_train(x.clone(), scale.clone(), shift.clone(), 1e-5);
     let fused = norm(x.clone(), scale.clone(), shift.clone(), After::Relu);
@@ -299,6 +306,19 @@ fn stacks_of_small_images_agree_with_burn() {
     }
 }
 
+/// More images than are at hand together, and planes by themselves.
+#[test]
+fn large_images_agree_with_burn() {
+    for (i, before) in [Before::Relu, Before::Nothing].into_iter().enumerate() {
+        check([9, 24, 21, 31], 41, 1, Options { before, after: AFTERS[i], ..Options::PLAIN });
+        for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (7, 2)] {
+            let options =
+                Options { stride, groups: Groups::Depthwise, before, after: AFTERS[3 - i] };
+            check([9, 5, 33, 32], 5, kernel, options);
+        }
+    }
+}
+
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let device = Device::flex();
@@ -307,7 +327,7 @@ fn the_number_of_threads_changes_no_bit() {
     let draw = |shape| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
     let (weight, depthwise) = (draw([8, 8, 3, 3]), draw([8, 1, 5, 5]));
     // Of the last three, several images are convolved together, and not as many each time.
-    for [height, width] in [[9, 9], [4, 6], [4, 4], [1, 1]] {
+    for [height, width] in [[17, 16], [9, 9], [4, 6], [4, 4], [1, 1]] {
         let x = draw([20, 8, height, width]);
         let results = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();

@@ -113,7 +113,7 @@ impl Lanes for Avx512 {
             _mm512_castpd_ps, _mm512_castps_pd, _mm512_shuffle_f32x4, _mm512_unpackhi_pd,
             _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
         };
-        // No array is mapped: closures are not compiled for the instruction set everywhere.
+        // No array is mapped: what `map` is given is not compiled for the instruction set.
         let mut v = vectors;
         // SAFETY: see the type.
         unsafe {

@@ -24,30 +24,37 @@ const MAX_IN_F64: usize = 512;
 /// is needed for many pairs.
 const COLUMNS: usize = 2048;
 
-/// The most pairs of a task.
-const PAIRS: usize = 1024;
+/// Pairs of a task.
+const PAIRS: usize = 128;
+
+/// Numbers of what all parts of the columns contribute to some pairs: 16 MiB.
+const PARTS: usize = 1 << 21;
 
 /// The squared Euclidean distances of pairs of points.
 ///
-/// Above 512 features differences and squares are rounded to `f32`, of which at most four are added
-/// before `f64` takes over: 6 · 2⁻²⁴ of a squared distance at worst, 10⁻⁸ as a rule, and no offset of
-/// the features does harm. Where squares over- or underflow, all is done in `f64`. The same bits on
-/// every instruction set and for any number of threads.
+/// Above 512 features differences and squares are rounded to `f32`, of which eight, two and two and then
+/// in a tree, are added before `f64` takes over: 6 · 2⁻²⁴ of a squared distance at worst, 10⁻⁸ as a rule,
+/// and no offset of the features does harm. Where squares over- or underflow, all is done in `f64`. The same
+/// bits on every instruction set and for any number of threads.
 pub(crate) fn squared_distances(isa: Isa, points: Points<'_>, pairs: &[[usize; 2]]) -> Vec<f64> {
     let d = points.d();
     let n_parts = if d <= MAX_IN_F64 { 0 } else { d.div_ceil(COLUMNS) };
-    // Threads share the columns rather than the pairs, so that each reads its own features alone.
-    let mut parts = vec![0.0; n_parts * pairs.len()];
-    parts.par_chunks_mut(pairs.len().max(1)).enumerate().for_each(|(part, squares)| {
-        let cols = part * COLUMNS..d.min((part + 1) * COLUMNS);
-        squares.par_chunks_mut(PAIRS).zip(pairs.par_chunks(PAIRS)).for_each(|(squares, pairs)| {
-            isa.run(Part { points, pairs, cols: cols.clone(), squares });
-        });
-    });
+    let n_at_once = (PARTS / n_parts.max(1)).max(PAIRS).min(pairs.len()).max(1);
+    let mut parts = vec![0.0; n_parts * n_at_once];
     let mut squares = vec![0.0; pairs.len()];
-    for part in parts.chunks(pairs.len().max(1)) {
-        for (square, part) in squares.iter_mut().zip(part) {
-            *square += part;
+    for (squares, pairs) in squares.chunks_mut(n_at_once).zip(pairs.chunks(n_at_once)) {
+        // Threads share the columns before the pairs, so that each reads its own features.
+        parts.par_chunks_mut(n_at_once).enumerate().for_each(|(part, squares)| {
+            let cols = part * COLUMNS..d.min((part + 1) * COLUMNS);
+            let tasks = squares.par_chunks_mut(PAIRS).zip(pairs.par_chunks(PAIRS));
+            tasks.for_each(|(squares, pairs)| {
+                isa.run(Part { points, pairs, cols: cols.clone(), squares });
+            });
+        });
+        for part in parts.chunks(n_at_once) {
+            for (square, part) in squares.iter_mut().zip(part) {
+                *square += part;
+            }
         }
     }
     squares.par_chunks_mut(PAIRS).zip(pairs.par_chunks(PAIRS)).for_each(|(squares, pairs)| {
@@ -198,6 +205,31 @@ mod tests {
             check(&vec![f32::MAX; n], &vec![f32::MIN; n], n as f64 * far);
             check(&vec![tiny; n], &vec![0.0; n], n as f64 * near);
         }
+    }
+
+    #[test]
+    fn equal_features_round_no_worse_than_promised() {
+        // Where all squares are equal, all roundings go the same way.
+        for step in 0..200 {
+            let apart = 1.0 + step as f32 / 200.0;
+            let (a, b) = (vec![apart * 1.1; 4096], vec![apart * 0.1 / 3.0; 4096]);
+            let exact = in_f64(&a, &b);
+            for isa in Isa::available() {
+                let error = (distance(isa, &a, &b) - exact).abs();
+                assert!(error <= 6.0 / f64::from(1 << 24) * exact, "{isa:?}, {apart}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn more_pairs_than_are_taken_at_once() {
+        let d = 4096;
+        let values: Vec<f32> = (0..3 * d).map(|i| (i as f32 * 0.37).sin()).collect();
+        let points = Points::new(&values, d).unwrap();
+        let few = squared_distances(Isa::widest(), points, &[[0, 1], [1, 2], [0, 2]]);
+        let pairs = [[0, 1], [1, 2], [0, 2]].repeat(PARTS / 2 / 3 + 100);
+        let many = squared_distances(Isa::widest(), points, &pairs);
+        assert!(many.chunks(3).all(|squares| squares == few));
     }
 
     #[test]

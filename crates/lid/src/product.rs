@@ -102,11 +102,6 @@ impl Work for Multiply<'_> {
         let mut right = vec![Line::ZERO; if is_symmetric { 0 } else { n_cols * widest }];
         for frame in frames {
             let width = frame.width();
-            if width != widest {
-                // The last frame is narrower, and its padding must be zero.
-                left.fill(Line::ZERO);
-                right.fill(Line::ZERO);
-            }
             frame.copy::<L>(points, rows.clone(), &mut left);
             if !is_symmetric {
                 frame.copy::<L>(points, cols.clone(), &mut right);

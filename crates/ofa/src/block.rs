@@ -64,15 +64,15 @@ impl Block {
             let weight = self.transforms.shrink(weight, kernel);
 
             let n_out = self.project.weight().dims()[0];
-            let expand = (&self.expand, prefix(self.expand.weight(), &[n_mid, x.dims()[1]]));
-            let depthwise = (&self.depthwise, weight);
-            let project = (&self.project, prefix(self.project.weight(), &[n_out, n_mid]));
+            let first = (&self.expand, prefix(self.expand.weight(), &[n_mid, x.dims()[1]]));
+            let second = (&self.depthwise, weight);
+            let last = (&self.project, prefix(self.project.weight(), &[n_out, n_mid]));
             match &self.gate {
-                None => ConvNorm::in_turn(&[expand, depthwise, project], x, pass),
+                None => ConvNorm::in_turn(&[first, second, last], x, pass),
                 Some(gate) => {
-                    let y = ConvNorm::in_turn(&[expand, depthwise], x, pass); // [b, n_mid, h′, w′]
+                    let y = ConvNorm::in_turn(&[first, second], x, pass); // [b, n_mid, h′, w′]
                     let y = gate.forward_prefix(y, n_squeezed(n_mid), pass);
-                    ConvNorm::in_turn(&[project], y, pass)
+                    ConvNorm::in_turn(&[last], y, pass)
                 }
             }
         })
