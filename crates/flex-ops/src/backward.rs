@@ -90,7 +90,7 @@ impl Chunk<'_> {
         self.images.len() / self.shape.input()
     }
 
-    /// `n` input channels of an image, those of one number among as many.
+    /// `n` input channels of an image: the first `n` for part 0, the next for part 1, and so on.
     pub(crate) fn channels_of(&self, [image, part]: [usize; 2], n: usize) -> &[f32] {
         let size = n * self.shape.geometry.area();
         &self.images[image * self.shape.input() + part * size..][..size]

@@ -177,6 +177,7 @@ impl Work for ChunkGradients<'_, '_> {
 /// The gradients of the convolution for some channels of an image, into their padded planes.
 struct PadSlopes<'c, 'a, 'b> {
     work: &'c mut ChunkGradients<'a, 'b>,
+    /// The image, and which part of its channels.
     part: [usize; 2],
     slot: usize,
 }
