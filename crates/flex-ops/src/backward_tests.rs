@@ -33,14 +33,22 @@ fn all_instruction_sets_agree_with_the_portable_one() {
         (5, 2, Depthwise, [3, 3]),
         (7, 1, Depthwise, [5, 5]),
     ];
-    let mut sizes =
-        vec![[7, 6], [5, 17], [9, 12], [1, 1], [4, 4], [3, 32], [2, 33], [5, 16], [2, 16]];
-    // Enough for depthwise kernels to go plane by plane, of stride 1 and 2.
-    sizes.extend([[16, 17], [32, 33]]);
-    let cases = cases
-        .into_iter()
-        .enumerate()
-        .flat_map(|(i, case)| sizes.iter().map(move |size| (i, *size, case)));
+    // The last two are large enough for depthwise kernels to go plane by plane, of stride 1 and 2.
+    let sizes = [
+        [7, 6],
+        [5, 17],
+        [9, 12],
+        [1, 1],
+        [4, 4],
+        [3, 32],
+        [2, 33],
+        [5, 16],
+        [2, 16],
+        [16, 17],
+        [32, 33],
+    ];
+    let cases =
+        cases.into_iter().enumerate().flat_map(|(i, case)| sizes.map(|size| (i, size, case)));
     for (case, [height, width], (kernel, stride, groups, [n_in, n_out])) in cases {
         let after = [After::Nothing, After::Relu, After::Relu6, After::HardSwish][case % 4];
         let geometry = Geometry { height, width, kernel, stride };

@@ -9,8 +9,8 @@ use tracing::trace_span;
 use crate::activation::{Activated, Activation};
 use crate::forward::{self, Convolved};
 use crate::geometry::Geometry;
-use crate::node::{channels, contiguous, convolve, flex, shape, tensor};
-use crate::{After, Normalized, PROFILE, Stage, conv_norm, conv_norm_given};
+use crate::node::{channels, contiguous, conv_norm, convolve, flex, moment, shape, tensor};
+use crate::{After, Normalized, PROFILE, Stage};
 
 /// A batch norm that is still to be applied, and its activation.
 pub(crate) struct Normalization {
@@ -85,7 +85,7 @@ pub(crate) fn conv_norms(x: Tensor<4>, stages: Vec<Stage>) -> (Tensor<4>, Vec<[T
         };
         let Convolved { values, mean, variance } = convolved;
         images = tensor(shape_here.unstack(values, shape_here.n_out), &dims);
-        moments.push([mean, variance].map(|t| Normalized::moment(t, &device)));
+        moments.push([mean, variance].map(|t| moment(t, &device)));
     }
     (Tensor::from_primitive::<Flex>(images), moments)
 }
@@ -93,16 +93,10 @@ pub(crate) fn conv_norms(x: Tensor<4>, stages: Vec<Stage>) -> (Tensor<4>, Vec<[T
 /// Gradients need what lies in between.
 fn each_by_itself(mut x: Tensor<4>, stages: Vec<Stage>) -> (Tensor<4>, Vec<[Tensor<1>; 2]>) {
     let mut moments = Vec::with_capacity(stages.len());
-    for Stage { weight, affine, given, options } in stages {
-        if let Some(given) = given {
-            x = conv_norm_given(x, weight, affine, given.clone(), options);
-            moments.push(given);
-        } else {
-            let [scale, shift] = affine;
-            let Normalized { output, mean, variance } = conv_norm(x, weight, scale, shift, options);
-            x = output;
-            moments.push([mean, variance]);
-        }
+    for stage in stages {
+        let Normalized { output, mean, variance } = conv_norm(x, stage);
+        x = output;
+        moments.push([mean, variance]);
     }
     (x, moments)
 }

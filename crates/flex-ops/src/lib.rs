@@ -42,7 +42,7 @@ mod stack;
 mod vectors;
 mod winograd;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 pub use descent::{Descent, Lookahead, descend, sum_of_squares};
 
@@ -125,18 +125,6 @@ pub struct Normalized {
     pub variance: Tensor<1>,
 }
 
-impl Normalized {
-    fn new(output: Tensor<4>, mean: Vec<f32>, variance: Vec<f32>, device: &Device) -> Self {
-        let [mean, variance] = [mean, variance].map(|values| Self::moment(values, device));
-        Self { output, mean, variance }
-    }
-
-    fn moment(values: Vec<f32>, device: &Device) -> Tensor<1> {
-        let n = values.len();
-        Tensor::from_data(TensorData::new(values, [n]), device)
-    }
-}
-
 /// One of several convolutions with their batch norms.
 #[derive(Clone, Debug)]
 pub struct Stage {
@@ -175,15 +163,17 @@ pub fn conv_norm(
     shift: Tensor<1>,
     options: Options,
 ) -> Normalized {
-    check(x.dims(), &weight, &[&scale, &shift], options);
-    node::conv_norm(x, weight, [scale, shift], None, options)
+    let stage = Stage { weight, affine: [scale, shift], given: None, options };
+    let (output, moments) = conv_norms(x, vec![stage]);
+    let [[mean, variance]] = moments.try_into().expect("there is one stage");
+    Normalized { output, mean, variance }
 }
 
 /// The same with a batch norm by given statistics, which have no gradient.
 ///
 /// # Shapes
 ///
-/// - as [`conv_norm`]; `mean`, `variance`: `[n_out]`
+/// - as [`conv_norm`]; `affine`: scale and shift, `given`: mean and variance, each `[n_out]`
 /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
 ///
 /// # Panics
@@ -192,12 +182,12 @@ pub fn conv_norm(
 pub fn conv_norm_given(
     x: Tensor<4>,
     weight: Tensor<4>,
-    [scale, shift]: [Tensor<1>; 2],
-    [mean, variance]: [Tensor<1>; 2],
+    affine: [Tensor<1>; 2],
+    given: [Tensor<1>; 2],
     options: Options,
 ) -> Tensor<4> {
-    check(x.dims(), &weight, &[&scale, &shift, &mean, &variance], options);
-    node::conv_norm(x, weight, [scale, shift], Some([mean, variance]), options).output
+    let stage = Stage { weight, affine, given: Some(given), options };
+    conv_norms(x, vec![stage]).0
 }
 
 /// What [`conv_norm`] makes of `x` by the first stage, of that by the second, and so on: the last output,

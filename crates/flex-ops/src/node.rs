@@ -6,7 +6,7 @@ use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::{Bytes, DType, Shape as TensorShape, Tensor};
+use burn::tensor::{Bytes, DType, Device, Shape as TensorShape, Tensor, TensorData};
 use burn_flex::{FlexTensor, Layout};
 use lanes::Isa;
 use tracing::trace_span;
@@ -16,32 +16,14 @@ use crate::chain::Normalization;
 use crate::forward::{self, Convolved};
 use crate::geometry::Geometry;
 use crate::shape::Shape;
-use crate::{EPSILON, Groups, Normalized, Options, PROFILE};
+use crate::{EPSILON, Groups, Normalized, Options, PROFILE, Stage};
 
-/// Runs on a plain or an autodiff device; without given statistics by those of the batch.
-pub(crate) fn conv_norm(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    [scale, shift]: [Tensor<1>; 2],
-    given: Option<[Tensor<1>; 2]>,
-    options: Options,
-) -> Normalized {
+/// On an autodiff device; without given statistics by those of the batch.
+pub(crate) fn conv_norm(x: Tensor<4>, stage: Stage) -> Normalized {
+    let Stage { weight, affine: [scale, shift], given, options } = stage;
     let shape = shape(x.dims(), weight.dims(), options);
     let device = x.device().inner();
     let norm = if given.is_none() { Norm::OfBatch } else { Norm::Given };
-    if !x.is_autodiff() {
-        let plain = |t| contiguous(&t);
-        let (x, weight) = (plain(flex(x)), plain(flex(weight)));
-        let mut convolved = convolve(shape, &x, None, &weight, given);
-        let channels = channels(&convolved, &plain(flex(scale)), &plain(flex(shift)));
-        let values = &mut convolved.values;
-        let _span = trace_span!(target: PROFILE, "norms, forward").entered();
-        forward::normalize_in_place(Isa::widest(), shape, values, &channels);
-        let Convolved { values, mean, variance } = convolved;
-        let output = tensor(shape.unstack(values, shape.n_out), &shape.output_dims());
-        let output = Tensor::from_primitive::<Flex>(output);
-        return Normalized::new(output, mean, variance, &device);
-    }
     let (x, weight) = (tracked(x), tracked(weight));
     let (scale, shift) = (tracked(scale), tracked(shift));
     let (images, weights) = (contiguous(x.primitive()), contiguous(weight.primitive()));
@@ -68,7 +50,9 @@ pub(crate) fn conv_norm(
         }
         OpsKind::UnTracked(prep) => prep.finish(output),
     };
-    Normalized::new(Tensor::from_primitive::<Autodiff<Flex>>(output), mean, variance, &device)
+    let output = Tensor::from_primitive::<Autodiff<Flex>>(output);
+    let [mean, variance] = [mean, variance].map(|values| moment(values, &device));
+    Normalized { output, mean, variance }
 }
 
 /// The convolution alone.
@@ -104,6 +88,12 @@ pub(crate) fn conv(x: Tensor<4>, weight: Tensor<4>, stride: usize, groups: Group
         OpsKind::UnTracked(prep) => prep.finish(output),
     };
     Tensor::from_primitive::<Autodiff<Flex>>(output)
+}
+
+/// A statistic of every channel.
+pub(crate) fn moment(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), device)
 }
 
 /// The sizes of an operation.

@@ -173,32 +173,26 @@ impl Lanes for Avx512 {
 
 #[expect(unsafe_code, reason = "as above")]
 impl Avx512 {
+    /// Adds what one choice of quarters takes of two vectors, and what another does.
+    #[inline(always)]
+    fn added<const ONE: i32, const OTHER: i32>(first: Self, second: Self) -> Self {
+        use std::arch::x86_64::_mm512_shuffle_f32x4;
+        // SAFETY: see the type.
+        let one = Self(unsafe { _mm512_shuffle_f32x4::<ONE>(first.0, second.0) });
+        // SAFETY: see the type.
+        one.add(Self(unsafe { _mm512_shuffle_f32x4::<OTHER>(first.0, second.0) }))
+    }
+
     /// Adds the halves of each of two vectors: eight sums of the first and eight of the second.
     #[inline(always)]
     fn eight(first: Self, second: Self) -> Self {
-        use std::arch::x86_64::_mm512_shuffle_f32x4;
-        // SAFETY: see the type.
-        let [low, high] = unsafe {
-            [
-                _mm512_shuffle_f32x4::<0x44>(first.0, second.0),
-                _mm512_shuffle_f32x4::<0xee>(first.0, second.0),
-            ]
-        };
-        Self(low).add(Self(high))
+        Self::added::<0x44, 0xee>(first, second)
     }
 
     /// Adds the quarters of halves: four sums of each of four vectors.
     #[inline(always)]
     fn four(first: Self, second: Self) -> Self {
-        use std::arch::x86_64::_mm512_shuffle_f32x4;
-        // SAFETY: see the type.
-        let [even, odd] = unsafe {
-            [
-                _mm512_shuffle_f32x4::<0x88>(first.0, second.0),
-                _mm512_shuffle_f32x4::<0xdd>(first.0, second.0),
-            ]
-        };
-        Self(even).add(Self(odd))
+        Self::added::<0x88, 0xdd>(first, second)
     }
 
     /// Adds lanes i and i + 2 of the quarters of both, the first and the second in turns.

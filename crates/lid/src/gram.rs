@@ -187,11 +187,9 @@ impl<'a> Search<'a> {
         products: &[f64; AT_ONCE],
     ) -> bool {
         let mut are_far = true;
-        for (other, product) in norms.iter().zip(products) {
-            let norms = norm + other;
-            let lower = norms - 2.0 * product - (self.relative_error * norms + self.absolute_error);
-            // What has overflowed, or is no number, tells nothing.
-            are_far &= radius < lower && lower < f64::INFINITY;
+        for (&other, &product) in norms.iter().zip(products) {
+            let [lower, _] = self.bounds(norm, other, product);
+            are_far &= radius < lower;
         }
         are_far
     }

@@ -10,10 +10,6 @@ use crate::frame::{CHUNK, Frame, Line};
 /// Rows and columns of a tile, as many products as a vector has lanes.
 const TILE: usize = 4;
 
-/// Rows that every four columns are multiplied with before the next four: a first-level cache holds
-/// both.
-const PANEL: usize = 2 * TILE;
-
 /// Additions in a row that an `f32` sum of one frame has at most: along the lanes, then over them.
 pub(crate) const N_ADDITIONS: usize = CHUNK / LANES + LANES.ilog2() as usize;
 
@@ -107,17 +103,13 @@ impl Work for Multiply<'_> {
                 frame.copy::<L>(points, cols.clone(), &mut right);
             }
             let right = if is_symmetric { &left } else { &right };
-            for panel in (0..n_rows).step_by(PANEL) {
-                let rows_end = n_rows.min(panel + PANEL);
-                let cols_end = if is_symmetric { rows_end } else { n_cols };
-                for col in (0..cols_end).step_by(TILE) {
-                    let first = if is_symmetric { panel.max(col) } else { panel };
-                    for row in (first..rows_end).step_by(TILE) {
-                        let sums = tile::<L>(&left[row * width..], &right[col * width..], width);
-                        let tile = &mut tiles[row / TILE * stride + col / TILE];
-                        for (to, sum) in tile.iter_mut().zip(sums) {
-                            *to += frame.weight * f64::from(sum);
-                        }
+            for row in (0..n_rows).step_by(TILE) {
+                let end = if is_symmetric { row + TILE } else { n_cols };
+                for col in (0..end).step_by(TILE) {
+                    let sums = tile::<L>(&left[row * width..], &right[col * width..], width);
+                    let tile = &mut tiles[row / TILE * stride + col / TILE];
+                    for (to, sum) in tile.iter_mut().zip(sums) {
+                        *to += frame.weight * f64::from(sum);
                     }
                 }
             }
