@@ -73,6 +73,21 @@ pub fn live_edges(arch: &Arch) -> [bool; EDGES.len()] {
     std::array::from_fn(live)
 }
 
+/// Convolutions that follow one another on the path through a cell that has most of them.
+///
+/// # Panics
+///
+/// If the architecture has another number of edges.
+pub(crate) fn longest_chain(arch: &Arch) -> usize {
+    let live = live_edges(arch);
+    let mut longest = [0; N_NODES];
+    for (edge, &(from, to)) in EDGES.iter().enumerate().filter(|(edge, _)| live[*edge]) {
+        let is_conv = Operation::of(arch.op(EdgeId(edge))).kernel().is_some();
+        longest[to] = longest[to].max(longest[from] + usize::from(is_conv));
+    }
+    longest[N_NODES - 1]
+}
+
 /// The canonical form of an architecture, as the NAS-Bench-201 paper counts cells: 6466 differ.
 ///
 /// Each node is its sorted terms; `skip_connect` is seen through, and `none` and whatever follows
@@ -145,6 +160,18 @@ mod tests {
         // Both counted in Python; `golden/nb201_archs.json` has the first as the number of
         // architectures whose output is constant.
         assert_eq!([n_dead, n_live], [341, 63_700]);
+    }
+
+    #[test]
+    fn the_longest_chain_is_that_of_some_open_path() {
+        for arch in Mask::full(&[OP_NAMES.len(); EDGES.len()]).archs() {
+            let op = |&edge: &usize| Operation::of(arch.op(EdgeId(edge)));
+            let is_open = |path: &&&[usize]| path.iter().all(|edge| op(edge) != Operation::None);
+            let n_convs =
+                |path: &&[usize]| path.iter().filter(|edge| op(edge).kernel().is_some()).count();
+            let expected = PATHS.iter().filter(is_open).map(n_convs).max().unwrap_or(0);
+            assert_eq!(longest_chain(&arch), expected, "{arch}");
+        }
     }
 
     #[track_caller]

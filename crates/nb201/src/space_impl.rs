@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use space::{Arch, ArchFault, Cost, EdgeId, Mask, OpId, SearchSpace, SpaceError, Tally};
 
-use crate::cell::{EDGES, N_NODES, OP_NAMES, Operation, live_edges};
+use crate::cell::{EDGES, N_NODES, OP_NAMES, Operation, live_edges, longest_chain};
 
 /// The stages of the network; the channels double and the images halve between them.
 pub(crate) const N_STAGES: usize = 3;
@@ -184,6 +184,10 @@ impl SearchSpace for Nb201 {
     fn live_cost(&self, arch: &Arch) -> Cost {
         let live = live_edges(arch);
         self.cost_of_edges(arch, |edge| live[edge])
+    }
+
+    fn live_depth(&self, arch: &Arch) -> usize {
+        self.config.cells_per_stage * N_STAGES * longest_chain(arch)
     }
 
     fn is_connected(&self, arch: &Arch) -> bool {

@@ -51,6 +51,22 @@ fn the_costliest_of_more_draws_costs_no_less() {
 }
 
 #[test]
+fn the_deepest_of_more_draws_is_no_shallower_and_the_costliest_of_those_as_deep() {
+    let space = space();
+    let depth_and_macs = |n| -> Vec<(usize, u64)> {
+        let sampling = Sampling::DeepestOf(NonZeroUsize::new(n).expect("at least one is drawn"));
+        let key = |arch: &Arch| (space.live_depth(arch), space.live_cost(arch).macs);
+        paths(&space, sampling, 200).iter().map(|step| key(&step[0])).collect()
+    };
+    let [one, two, four] = [1, 2, 4].map(depth_and_macs);
+    for (fewer, more) in [(&one, &two), (&two, &four)] {
+        assert!(fewer.iter().zip(more).all(|(fewer, more)| fewer <= more));
+        let n_deeper = fewer.iter().zip(more).filter(|(fewer, more)| fewer.0 < more.0).count();
+        assert!(30 < n_deeper, "{n_deeper} of 200");
+    }
+}
+
+#[test]
 fn the_sandwich_holds_both_ends_and_no_path_twice() {
     let space = space();
     let sampling = Sampling::Sandwich(Sandwich { between: 2, distillation: 0.0 });

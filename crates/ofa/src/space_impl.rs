@@ -207,6 +207,10 @@ impl SearchSpace for Ofa {
         self.tally(arch, |_| ())
     }
 
+    fn live_depth(&self, arch: &Arch) -> usize {
+        (0..N_STAGES).map(|stage| self.depth(arch, stage)).sum()
+    }
+
     fn is_inert(&self, arch: &Arch, edge: EdgeId) -> bool {
         match Choice::of(edge) {
             Choice::Kernel { block } | Choice::Expand { block } => {
@@ -298,6 +302,12 @@ mod tests {
         assert_eq!(taps[2..4], [[32, 56, 56], [48, 28, 28]]);
         assert_eq!(taps[16..], [[1152, 7, 7], [1536, 1, 1], [1000, 1, 1]]);
         assert_eq!(space(1.2).taps(&published()).len(), 23);
+    }
+
+    #[test]
+    fn chains_are_as_deep_as_they_have_blocks() {
+        let depths = [published(), drawn()].map(|arch| space(1.0).live_depth(&arch));
+        assert_eq!(depths, [20, 16]);
     }
 
     #[test]

@@ -157,6 +157,11 @@ impl SearchSpace for Proxyless {
     }
 
     /// The first block, the 21 blocks, the last convolution, the logits.
+    fn live_depth(&self, arch: &Arch) -> usize {
+        let is_there = |op: &&OpId| Operation::of(**op) != Operation::Skip;
+        arch.ops().iter().filter(is_there).count()
+    }
+
     fn taps(&self, arch: &Arch) -> Vec<[usize; 3]> {
         let mut taps = Vec::with_capacity(N_BLOCKS + 3);
         self.tally(arch, |shape| taps.push(shape));
@@ -228,6 +233,14 @@ mod tests {
         let config = ProxylessConfig { width: 0.25, stage_channels: PUBLISHED, stem_stride: 1 };
         let taps = Proxyless::new(&config, 1, 8, 10).taps(&arch(V1));
         assert_eq!([taps[0], taps[1], taps[20]], [[8, 8, 8], [8, 4, 4], [48, 1, 1]]);
+    }
+
+    #[test]
+    fn skipped_blocks_make_a_chain_no_deeper() {
+        let text = "3e6 skip skip 5e3 | 3e3 skip skip skip | 7e6 skip skip skip | \
+                    3e3 skip skip skip | 3e3 skip 5e6 skip | 7e6";
+        let space = space(1.0, PUBLISHED, 224);
+        assert_eq!(space.live_depth(&space.parse(text).unwrap()), 8);
     }
 
     proptest! {

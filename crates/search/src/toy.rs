@@ -82,6 +82,10 @@ impl SearchSpace for Toy {
         self.cost(arch)
     }
 
+    fn live_depth(&self, arch: &Arch) -> usize {
+        arch.n_edges()
+    }
+
     fn is_connected(&self, arch: &Arch) -> bool {
         is_connected(arch)
     }

@@ -50,6 +50,10 @@ pub trait SearchSpace: Send + Sync {
         self.cost(arch)
     }
 
+    /// Chosen operations with weights that follow one another on the way from input to output that has most of
+    /// them; in a chain, the blocks that are not skipped.
+    fn live_depth(&self, arch: &Arch) -> usize;
+
     /// Whether anything of the input reaches the output; in a chain it always does.
     fn is_connected(&self, arch: &Arch) -> bool {
         let _ = arch;

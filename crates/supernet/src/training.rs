@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use data::{Batch, Batches, DataError};
 use flex_ops::PROFILE;
 use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use space::{Arch, EdgeId, Mask, SearchSpace, Seed, extremes, sample_connected};
 
@@ -25,6 +26,9 @@ pub enum Sampling {
     /// One, the costliest of so many that are drawn uniformly: weights of many paths learn slower than
     /// operations without any, and those of large kernels slowest.
     CostliestOf(NonZeroUsize),
+    /// One, the deepest of so many that are drawn uniformly, the costliest of those as deep: what a layer
+    /// learns depends on those before it, so that long chains learn slowest.
+    DeepestOf(NonZeroUsize),
     /// The costliest, the cheapest and some between (Yu and Huang 2019).
     Sandwich(Sandwich),
 }
@@ -53,8 +57,8 @@ impl<'a> Paths<'a> {
     /// Paths under a mask; `seed` is their stream.
     pub fn new(space: &'a dyn SearchSpace, mask: &'a Mask, sampling: Sampling, seed: Seed) -> Self {
         let ends = match sampling {
-            Sampling::Uniform | Sampling::StrictFair | Sampling::CostliestOf(_) => Vec::new(),
             Sampling::Sandwich(_) => extremes(space, mask).into_iter().rev().collect(),
+            _ => Vec::new(),
         };
         Self { space, mask, sampling, seed, ends }
     }
@@ -67,11 +71,11 @@ impl<'a> Paths<'a> {
             Sampling::Uniform => vec![sample_connected(self.space, self.mask, &mut rng)],
             Sampling::StrictFair => vec![strict_fair(self.mask, seed, step)],
             Sampling::CostliestOf(n) => {
-                let drawn = |_| sample_connected(self.space, self.mask, &mut rng);
-                let costliest =
-                    (0..n.get()).map(drawn).max_by_key(|arch| self.space.live_cost(arch).macs);
-                costliest.into_iter().collect()
+                self.greatest_of(n, &mut rng, |arch| self.space.live_cost(arch).macs)
             }
+            Sampling::DeepestOf(n) => self.greatest_of(n, &mut rng, |arch| {
+                (self.space.live_depth(arch), self.space.live_cost(arch).macs)
+            }),
             Sampling::Sandwich(Sandwich { between, .. }) => {
                 let drawn = |_| sample_connected(self.space, self.mask, &mut rng);
                 let all = self.ends.iter().cloned().chain((0..between).map(drawn));
@@ -83,6 +87,17 @@ impl<'a> Paths<'a> {
                 })
             }
         }
+    }
+
+    /// The architecture of the greatest key among `n` that are drawn uniformly.
+    fn greatest_of<K: Ord>(
+        &self,
+        n: NonZeroUsize,
+        rng: &mut ChaCha8Rng,
+        key: impl FnMut(&Arch) -> K,
+    ) -> Vec<Arch> {
+        let drawn = |_| sample_connected(self.space, self.mask, rng);
+        (0..n.get()).map(drawn).max_by_key(key).into_iter().collect()
     }
 
     /// Trains one step and returns its loss in nats.
@@ -98,8 +113,8 @@ impl<'a> Paths<'a> {
         options: &StepOptions,
     ) -> Result<f64, SupernetError> {
         let distillation = match self.sampling {
-            Sampling::Uniform | Sampling::StrictFair | Sampling::CostliestOf(_) => 0.0,
             Sampling::Sandwich(sandwich) => sandwich.distillation,
+            _ => 0.0,
         };
         let lesson = Lesson { distillation, ..Lesson::plain(batch) };
         supernet.train_together(&lesson, &self.of_step(epoch, step), options)
