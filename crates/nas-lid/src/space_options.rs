@@ -7,10 +7,9 @@ use ofa::OfaConfig;
 use proxyless::ProxylessConfig;
 
 use crate::config::SpaceConfig;
-use crate::spaces::{MOST_CHANNELS, Task, WIDTHS};
+use crate::spaces::{MOST_CELLS, MOST_CHANNELS, STRIDES, Task, WIDTHS};
 
-/// With these and [`MOST_CHANNELS`] all costs stay below 2⁶⁴.
-const MOST_CELLS: usize = 1 << 8;
+/// With this and [`MOST_CHANNELS`] all costs stay below 2⁶⁴.
 const MOST_CLASSES: usize = 1 << 16;
 
 /// Channels of the images.
@@ -75,7 +74,7 @@ impl SpaceOptions {
         let sizes = [
             ("--channels", self.channels, MOST_CHANNELS),
             ("--cells-per-stage", self.cells_per_stage, MOST_CELLS),
-            ("--stem-stride", self.stem_stride, MOST_CHANNELS),
+            ("--stem-stride", self.stem_stride, *STRIDES.end()),
             ("--resolution", resolution, MOST_CHANNELS),
             ("--classes", classes, MOST_CLASSES),
         ];

@@ -13,8 +13,15 @@ use supernet::{Engine, Kernels, Network, Supernet};
 
 use crate::config::SpaceConfig;
 
-/// Most channels, pixels of a side and strides, at width 1.
+/// Most channels at width 1, and pixels of a side. With these bounds and those of [`crate::space_options`]
+/// all costs stay below 2⁶⁴.
 pub(crate) const MOST_CHANNELS: usize = 1 << 12;
+
+/// Most cells in a stage of nb201.
+pub(crate) const MOST_CELLS: usize = 1 << 8;
+
+/// Strides of the first convolution of a chain.
+pub(crate) const STRIDES: RangeInclusive<usize> = 1..=2;
 
 /// What channels may be multiplied by.
 pub(crate) const WIDTHS: RangeInclusive<f64> = 0.01..=10.0;

@@ -328,5 +328,5 @@ fn a_probe_is_timed() {
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(0.0 < json["seconds"].as_f64().unwrap(), "{json}");
     }
-    refused(&probe("lid", &["--batch-size", "20"]), 1, "needs more than 20 images");
+    refused(&probe("lid", &["--batch-size", "20"]), 1, "must lie between 21 and 4096");
 }

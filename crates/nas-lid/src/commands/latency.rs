@@ -7,7 +7,9 @@ use data::Batch;
 use serde_json::json;
 use space::{Arch, Seed};
 
+use super::MOST_IMAGES;
 use crate::Format;
+use crate::config::check::MOST;
 use crate::latency_table::{Measured, Subject};
 use crate::run_dir::write_whole;
 use crate::space_options::SpaceOptions;
@@ -36,13 +38,10 @@ pub(crate) struct Options {
 /// Random networks that are measured whole, to see how well the parts add up.
 const N_WHOLE: usize = 16;
 
-/// Most images at once.
-const MOST_IMAGES: usize = 4096;
-
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let n = options.images;
     ensure!((1..=MOST_IMAGES).contains(&n), "--images must lie between 1 and {MOST_IMAGES}");
-    ensure!(0 < options.repeats, "--repeats must be at least 1");
+    ensure!((1..=MOST).contains(&options.repeats), "--repeats must lie between 1 and {MOST}");
     let (config, task) = options.space.checked()?;
     let device = device::open(&options.device)?;
     let compute = Compute::fast(&device);

@@ -34,7 +34,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 0.1)]
     discard: f64,
     /// Bootstrap resamples of the points for intervals of mean, harmonic mean and median; 0: none
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = super::resamples())]
     bootstrap: usize,
     /// Confidence of the intervals
     #[arg(long, default_value_t = 0.95)]

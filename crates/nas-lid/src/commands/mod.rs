@@ -11,3 +11,15 @@ pub(crate) mod rank;
 pub(crate) mod report;
 pub(crate) mod retrain;
 pub(crate) mod weights;
+
+use clap::builder::RangedU64ValueParser;
+
+use crate::config::check::MOST;
+
+/// Most images at once.
+const MOST_IMAGES: usize = 4096;
+
+/// How often figures may be resampled.
+fn resamples() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(..=MOST as u64)
+}

@@ -18,6 +18,7 @@ use serde_json::json;
 use space::{EdgeId, SearchSpace, Seed};
 use supernet::{Engine, Lookahead, Optimizer, StepOptions, Supernet, Taps};
 
+use super::MOST_IMAGES;
 use crate::memory::Peak;
 use crate::{Format, device};
 
@@ -92,7 +93,11 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
         [channels, cells_per_stage].iter().all(|size| (1..=1024).contains(size)),
         "channels and cells must lie between 1 and 1024"
     );
-    ensure!(LID.neighbors < batch_size, "the batch needs more than {} images", LID.neighbors);
+    let least = LID.neighbors + 1;
+    ensure!(
+        (least..=MOST_IMAGES).contains(&batch_size),
+        "--batch-size must lie between {least} and {MOST_IMAGES}"
+    );
     ensure!(
         options.arch.is_some() || options.work != Kind::Step,
         "a step needs an architecture: nas-lid probe step ARCH"
@@ -107,7 +112,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let batch = noise(batch_size, seed.child("images"));
     let work = Work { options, space: &space, supernet: &supernet, seed };
     // The first of its kind pays for threads and code that stay.
-    let small = noise(LID.neighbors + 1, seed.child("images"));
+    let small = noise(least, seed.child("images"));
     work.run(&small)?;
 
     let peak = Peak::start();

@@ -28,7 +28,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// Bootstrap resamples of the intervals, and permutations of the p-value; 0: none
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = super::resamples())]
     resamples: usize,
     /// Confidence of the intervals
     #[arg(long, default_value_t = 0.95)]

@@ -1,22 +1,45 @@
 //! Ranges of values in configurations.
 
-use crate::spaces::WIDTHS;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 /// A key and what is wrong with its value.
 pub(crate) type Fault = (&'static str, String);
 
-pub(crate) fn positive(key: &'static str, value: usize) -> Result<(), Fault> {
-    if value == 0 { Err((key, "is too small".into())) } else { Ok(()) }
-}
+/// More of anything that is trained, drawn or compared than any machine gets through.
+pub(crate) const MOST: usize = 1_000_000;
 
-/// What channels are multiplied by.
-pub(crate) fn width(key: &'static str, value: f64) -> Result<(), Fault> {
-    if WIDTHS.contains(&value) {
+/// A value from `range`.
+pub(crate) fn within<T: PartialOrd + Display>(
+    key: &'static str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<(), Fault> {
+    if range.contains(&value) {
         Ok(())
     } else {
-        let (least, most) = (WIDTHS.start(), WIDTHS.end());
+        let (least, most) = (range.start(), range.end());
         Err((key, format!("must lie between {least} and {most}, got {value}")))
     }
+}
+
+/// At least one.
+pub(crate) fn count(key: &'static str, value: usize, most: usize) -> Result<(), Fault> {
+    within(key, value, 1..=most)
+}
+
+/// None, or up to `most`.
+pub(crate) fn at_most<T: PartialOrd + Display + Default>(
+    key: &'static str,
+    value: T,
+    most: T,
+) -> Result<(), Fault> {
+    within(key, value, T::default()..=most)
+}
+
+/// Learning rates, each not negative.
+pub(crate) fn learning_rates<const N: usize>(rates: [(&'static str, f64); N]) -> Result<(), Fault> {
+    rates.into_iter().try_for_each(|(key, rate)| not_negative(key, rate))
 }
 
 /// A part that is less than the whole.

@@ -3,7 +3,8 @@
 use data::{Augment, Normalization, PictureFolder, Source};
 use serde::{Deserialize, Serialize};
 
-use super::check::{Fault, above_zero, not_negative, positive, share, upper_share, whole_share};
+use super::check::{Fault, MOST, above_zero, count, not_negative, share, upper_share, whole_share};
+use crate::spaces::MOST_CHANNELS;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -30,8 +31,8 @@ impl DataConfig {
             upper_share("data.source.pictures.center", center)?;
             share("data.source.pictures.most-unreadable", most_unreadable)?;
         }
-        positive("data.resolution", self.resolution)?;
-        positive("data.valid-images", self.valid_images)?;
+        count("data.resolution", self.resolution, MOST_CHANNELS)?;
+        count("data.valid-images", self.valid_images, MOST)?;
         self.normalization.check()?;
         let keys = ["data.augment.crop-area", "data.augment.jitter", "data.augment.erasing"];
         augment(keys, &self.augment)

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod data;
+mod ranges;
 mod raw;
 
 use std::fs;
@@ -157,9 +158,21 @@ mod tests {
             let error = Plan::parse(text.replace(from, to), "run.toml").map(drop).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
         };
-        refused(SMOKE, "channels = 4", "channels = 0", "`space.nb201.channels` is too small");
-        refused(SMOKE, "cells-per-stage = 1", "cells-per-stage = 0", "cells-per-stage` is too");
+        refused(SMOKE, "channels = 4", "channels = 0", "`space.nb201.channels` must lie between 1");
+        refused(SMOKE, "cells-per-stage = 1", "cells-per-stage = 0", "cells-per-stage` must lie");
         refused(proxyless, "stem-stride = 1", "stem-stride = 0", "`space.proxyless.stem-stride`");
+        refused(
+            ofa,
+            "depths = [3, 4]",
+            "depths = [4, 3]",
+            "`space.ofa.depths` must be some of [2,",
+        );
+        refused(
+            ofa,
+            "groups = [2]",
+            "groups = [4]",
+            "`split.groups` must lie between 2 and 3, got 4",
+        );
         refused(
             proxyless,
             "[24, 40",
@@ -185,6 +198,53 @@ mod tests {
             }
         }
         assert_eq!(n_read, 12);
+    }
+
+    /// Numbers that may be as large as they like: more than there is of what they count does no harm.
+    const BOUNDLESS: [&str; 5] = [
+        "seed",
+        "data.augment.crop-padding",
+        "data.augment.cutout",
+        "search.max-parameters",
+        "search.max-macs",
+    ];
+
+    /// Every key of a whole number, or of a list of them, with one that no run can have.
+    fn beyond_bounds(value: &toml::Value, key: &str) -> Vec<(String, toml::Value)> {
+        match value {
+            toml::Value::Integer(_) => vec![(key.to_owned(), i64::MAX.into())],
+            toml::Value::Array(values) if values.iter().any(toml::Value::is_integer) => {
+                vec![(key.to_owned(), vec![i64::MAX; values.len()].into())]
+            }
+            toml::Value::Table(table) => {
+                let of = |(name, value): (&String, _)| {
+                    let dot = if key.is_empty() { "" } else { "." };
+                    beyond_bounds(value, &format!("{key}{dot}{name}"))
+                };
+                table.iter().flat_map(of).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn whole_numbers_beyond_all_bounds_are_refused_by_key() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+        for name in ["nb201-cpu", "proxyless-cpu", "ofa-cpu"] {
+            let text = fs::read_to_string(folder.join(name).with_extension("toml")).unwrap();
+            let table: toml::Table = toml::from_str(&text).unwrap();
+            let changes = beyond_bounds(&table.clone().into(), "");
+            assert!(25 < changes.len(), "{changes:?}");
+            for (key, value) in changes {
+                let mut changed = table.clone();
+                set(&mut changed, &format!("{key}={value}")).unwrap();
+                let read = Plan::parse(toml::to_string(&changed).unwrap(), name).map(drop);
+                let fault = read.err().map(|fault| fault.to_string());
+                let is_named = |fault: &String| fault.contains(&format!("`{key}`"));
+                let is_refused = fault.as_ref().is_some_and(is_named);
+                assert_ne!(is_refused, BOUNDLESS.contains(&key.as_str()), "{key}: {fault:?}");
+            }
+        }
     }
 
     #[test]

@@ -7,14 +7,12 @@ use nb201::{Nb201Config, TruthSet};
 use ofa::OfaConfig;
 use partition::{Objective, Sizes};
 use proxyless::ProxylessConfig;
-use search::{CutOptions, EdgeScore, Evolution, LidOptions, Selection};
+use search::{CutOptions, EdgeScore, Evolution, LidOptions};
 use serde::{Deserialize, Serialize};
-use supernet::{Kernels, Sampling, Sandwich};
+use supernet::{Kernels, Sampling};
 
-use super::check::{Fault, not_negative, positive, share, whole_share, width};
 use super::data::DataConfig;
 use crate::shrinking::Stage;
-use crate::spaces::MOST_CHANNELS;
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -212,138 +210,4 @@ pub(crate) struct AloneConfig {
     pub(crate) epochs: u64,
     pub(crate) first_lr: f64,
     pub(crate) last_lr: f64,
-}
-
-impl RunConfig {
-    /// Checks every range that a type cannot hold.
-    pub(crate) fn check(&self) -> Result<(), Fault> {
-        let t = &self.training;
-        self.check_space()?;
-        self.data.check()?;
-        positive("training.batch-size", t.batch_size)?;
-        share("training.momentum", t.momentum)?;
-        share("training.label-smoothing", t.label_smoothing)?;
-        not_negative("training.weight-decay", t.weight_decay)?;
-        not_negative("training.max-gradient-norm", t.max_gradient_norm)?;
-        for (key, lr) in [
-            ("training.warm-up.first-lr", t.warm_up.first_lr),
-            ("training.warm-up.last-lr", t.warm_up.last_lr),
-            ("training.fine-tune.first-lr", t.fine_tune.first_lr),
-            ("training.fine-tune.last-lr", t.fine_tune.last_lr),
-        ] {
-            not_negative(key, lr)?;
-        }
-        self.check_together()?;
-        share("training.fine-tune.late-span", t.fine_tune.late_span)?;
-        positive("training.fine-tune.late-checkpoints", t.fine_tune.late_checkpoints as usize)?;
-        if t.fine_tune.epochs < t.fine_tune.late_checkpoints {
-            let n = t.fine_tune.late_checkpoints;
-            let fault = format!("must be at least the {n} late checkpoints");
-            return Err(("training.fine-tune.epochs", fault));
-        }
-        self.check_split()?;
-        positive("evaluation.images", self.evaluation.images)?;
-        positive("evaluation.batch-size", self.evaluation.batch_size)?;
-        if !self.evaluation.images.is_multiple_of(self.evaluation.batch_size) {
-            let n = self.evaluation.batch_size;
-            return Err(("evaluation.images", format!("must be a multiple of the batch size {n}")));
-        }
-        if self.data.valid_images < self.evaluation.images {
-            let n = self.data.valid_images;
-            return Err(("evaluation.images", format!("exceeds the {n} validation images")));
-        }
-        positive("evaluation.recalibration-batches", self.evaluation.recalibration_batches)?;
-        let evolution = &self.search.evolution;
-        positive("search.evolution.population", evolution.population)?;
-        if let (Selection::ParetoLatency, LatencyConfig::Unknown) =
-            (evolution.selection, &self.search.latency)
-        {
-            return Err(("search.latency", "must be a table, which the selection weighs".into()));
-        }
-        if evolution.population < evolution.n_crossover + evolution.n_mutation {
-            let fault = "must not be below the children of a generation".into();
-            return Err(("search.evolution.population", fault));
-        }
-        positive("ranking.archs", self.ranking.archs.saturating_sub(1))?;
-        self.check_truth()?;
-        positive("ranking.resamples", self.ranking.resamples)?;
-        share("ranking.confidence", self.ranking.confidence)
-    }
-
-    /// What trains several networks in turn or at once.
-    fn check_together(&self) -> Result<(), Fault> {
-        if let Sampling::Sandwich(Sandwich { distillation, .. }) = self.training.sampling {
-            whole_share("training.sampling.sandwich.distillation", distillation)?;
-        }
-        let stages = &self.training.warm_up.shrinking;
-        let is_ascending = stages.windows(2).all(|pair| pair[0].until < pair[1].until);
-        if !is_ascending {
-            return Err(("training.warm-up.shrinking", "must end its stages in order".into()));
-        }
-        stages.iter().try_for_each(|stage| whole_share("training.warm-up.shrinking", stage.until))
-    }
-
-    fn check_space(&self) -> Result<(), Fault> {
-        match &self.space {
-            SpaceConfig::Nb201(sizes) => {
-                positive("space.nb201.channels", sizes.channels)?;
-                positive("space.nb201.cells-per-stage", sizes.cells_per_stage)
-            }
-            SpaceConfig::Proxyless(sizes) => {
-                positive("space.proxyless.stem-stride", sizes.stem_stride)?;
-                if sizes.stage_channels.iter().any(|n| !(1..=MOST_CHANNELS).contains(n)) {
-                    let fault = format!("must lie between 1 and {MOST_CHANNELS}");
-                    return Err(("space.proxyless.stage-channels", fault));
-                }
-                width("space.proxyless.width", sizes.width)
-            }
-            SpaceConfig::Ofa(sizes) => {
-                positive("space.ofa.stem-stride", sizes.stem_stride)?;
-                width("space.ofa.width", sizes.width)
-            }
-        }
-    }
-
-    fn check_truth(&self) -> Result<(), Fault> {
-        let training = match (self.ranking.truth, &self.space) {
-            (TruthConfig::Unknown, _) | (TruthConfig::Table(_), SpaceConfig::Nb201(_)) => {
-                return Ok(());
-            }
-            (TruthConfig::Table(_), SpaceConfig::Proxyless(_) | SpaceConfig::Ofa(_)) => {
-                return Err(("ranking.truth", "names a table, which only nb201 has".into()));
-            }
-            (TruthConfig::TrainedAlone(training), _) => training,
-        };
-        positive("ranking.truth.trained-alone.epochs", training.epochs as usize)?;
-        not_negative("ranking.truth.trained-alone.first-lr", training.first_lr)?;
-        not_negative("ranking.truth.trained-alone.last-lr", training.last_lr)
-    }
-
-    fn check_split(&self) -> Result<(), Fault> {
-        let split = &self.split;
-        if split.methods.is_empty() {
-            return Err(("split.methods", "must name at least one method".into()));
-        }
-        let mut sorted = split.methods.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        if sorted.len() < split.methods.len() {
-            return Err(("split.methods", "names a method twice".into()));
-        }
-        positive("split.groups", split.levels())?;
-        if self.training.warm_up.epochs.len() != split.levels() {
-            let n = split.levels();
-            let fault = format!("must have one entry for each of the {n} split levels");
-            return Err(("training.warm-up.epochs", fault));
-        }
-        if split.groups.iter().any(|&n| n < 2) {
-            return Err(("split.groups", "must each be at least 2".into()));
-        }
-        positive("split.probe-batches", split.probe_batches)?;
-        if split.probe_batch_size <= split.lid.neighbors {
-            let k = split.lid.neighbors;
-            return Err(("split.probe-batch-size", format!("must exceed the {k} neighbors")));
-        }
-        Ok(())
-    }
 }

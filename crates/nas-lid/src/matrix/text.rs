@@ -1,6 +1,7 @@
 //! Matrices in JSON and CSV.
 
 use anyhow::{Context, Result, bail, ensure};
+use csv::StringRecord;
 use serde_json::Value;
 
 use super::{Matrix, Number, checked};
@@ -21,7 +22,7 @@ fn json<T: Number>(text: &str, key: &str) -> Result<Matrix<T>> {
         serde_json::from_str(text)?
     };
     let d = rows.first().map_or(0, Vec::len);
-    let mut values = Vec::with_capacity(rows.len() * d);
+    let mut values = Vec::with_capacity(rows.iter().map(Vec::len).sum());
     for (row, numbers) in rows.iter().enumerate() {
         ensure!(numbers.len() == d, "row {row} has {} numbers, row 0 has {d}", numbers.len());
         for (col, &number) in numbers.iter().enumerate() {
@@ -35,35 +36,87 @@ fn json<T: Number>(text: &str, key: &str) -> Result<Matrix<T>> {
 /// first field is empty, as in front of it stand names of the rows. Such names are also a first column
 /// that holds no number at all.
 fn csv<T: Number>(text: &str) -> Result<Matrix<T>> {
+    let Form { has_head, has_names, n, n_fields } = Form::of(text)?;
+    let d = n_fields - usize::from(has_names);
+    ensure!(0 < d, "no numbers between commas");
+    let mut values = Vec::with_capacity(n * d);
+    each_record(text, |index, record| {
+        if has_head && index == 0 {
+            return Ok(());
+        }
+        let row = values.len() / d;
+        for (col, cell) in record.iter().skip(usize::from(has_names)).enumerate() {
+            let place = || format!("line {}", line_of(text, record));
+            let Ok(number) = cell.trim().parse() else {
+                bail!("{}: `{cell}` is no number", place());
+            };
+            values.push(checked(number, row, col).with_context(place)?);
+        }
+        Ok(())
+    })?;
+    Ok(Matrix { n, d, values })
+}
+
+/// What surrounds the numbers of a CSV file, and how many there are.
+#[derive(Default)]
+struct Form {
+    has_head: bool,
+    /// Whether the first column holds names of the rows.
+    has_names: bool,
+    /// Rows below the head.
+    n: usize,
+    /// Fields of each of them.
+    n_fields: usize,
+}
+
+impl Form {
+    fn of(text: &str) -> Result<Self> {
+        let mut form = Self { has_names: true, ..Self::default() };
+        let mut has_corner = false;
+        each_record(text, |index, record| {
+            if index == 0 {
+                has_corner = record[0].is_empty();
+                form.has_head = has_corner || !record.iter().any(is_number);
+                if form.has_head {
+                    return Ok(());
+                }
+            }
+            if form.n == 0 {
+                form.n_fields = record.len();
+            }
+            let (found, expected) = (record.len(), form.n_fields);
+            let place = || line_of(text, record);
+            ensure!(found == expected, "line {}: {found} fields, not {expected}", place());
+            form.has_names &= !record[0].trim().is_empty() && !is_number(&record[0]);
+            form.n += 1;
+            Ok(())
+        })?;
+        ensure!(0 < form.n, "no rows of numbers");
+        form.has_names |= has_corner;
+        Ok(form)
+    }
+}
+
+fn is_number(cell: &str) -> bool {
+    cell.trim().parse::<f64>().is_ok()
+}
+
+/// Shows every record and its number, always in the same one: copies would keep the room of the longest.
+fn each_record(text: &str, mut see: impl FnMut(usize, &StringRecord) -> Result<()>) -> Result<()> {
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(text.as_bytes());
-    let mut records = Vec::new();
-    for record in reader.records() {
-        records.push(record?);
+    let mut record = StringRecord::new();
+    let mut index = 0;
+    while reader.read_record(&mut record)? {
+        see(index, &record)?;
+        index += 1;
     }
-    let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
-    let first = records.first().context("no rows of numbers")?;
-    let has_head = first[0].is_empty() || !first.iter().any(is_number);
-    let rows = &records[usize::from(has_head)..];
-    let body = rows.first().context("no rows of numbers")?;
-    let is_name = |cell: &str| !cell.trim().is_empty() && !is_number(cell);
-    let has_names = first[0].is_empty() || rows.iter().all(|row| is_name(&row[0]));
-    let d = body.len() - usize::from(has_names);
-    ensure!(0 < d, "no numbers between commas");
-    let mut values = Vec::with_capacity(rows.len() * d);
-    for (row, record) in rows.iter().enumerate() {
-        let place = || line(text, record.position().map_or(0, csv::Position::byte));
-        let (found, expected) = (record.len(), body.len());
-        ensure!(found == expected, "line {}: {found} fields, not {expected}", place());
-        for (col, cell) in record.iter().skip(usize::from(has_names)).enumerate() {
-            let Ok(number) = cell.trim().parse() else {
-                bail!("line {}: `{cell}` is no number", place());
-            };
-            let number = checked(number, row, col);
-            values.push(number.with_context(|| format!("line {}", place()))?);
-        }
-    }
-    Ok(Matrix { n: rows.len(), d, values })
+    Ok(())
+}
+
+/// The line on which a record stands.
+fn line_of(text: &str, record: &StringRecord) -> usize {
+    line(text, record.position().map_or(0, csv::Position::byte))
 }
 
 #[cfg(test)]
@@ -114,6 +167,12 @@ mod tests {
             "{\"points\": 3}",
             "field `points`: invalid type: integer `3`, expected a sequence",
         );
+        // As many rows as the first has numbers: a terabyte, if the others had as many.
+        let n = 400_000;
+        let rows = format!("[[{}]{}]", vec!["1"; n].join(","), ",[]".repeat(n));
+        refused(&rows, &format!("row 1 has 0 numbers, row 0 has {n}"));
+        let lines = vec!["1"; n].join(",") + &"\n1".repeat(n);
+        refused(&lines, &format!("line 2: 1 fields, not {n}"));
         let depth = "[".repeat(100_000);
         assert!(matrix::<f32>(&depth, "points").is_err());
     }

@@ -9,7 +9,9 @@ use data::Augment;
 use serde::{Deserialize, Serialize};
 use supernet::{Lookahead, Optimizer};
 
-use crate::config::check::{Fault, above_zero, not_negative, positive, share, whole_share};
+use crate::config::check::{
+    Fault, MOST, above_zero, count, not_negative, share, whole_share, within,
+};
 use crate::config::{checked, data::augment};
 
 /// How one network is trained.
@@ -74,8 +76,8 @@ impl RetrainConfig {
     }
 
     fn check(&self) -> Result<(), Fault> {
-        positive("epochs", self.epochs as usize)?;
-        positive("batch-size", self.batch_size)?;
+        within("epochs", self.epochs, 1..=MOST as u64)?;
+        count("batch-size", self.batch_size, MOST)?;
         not_negative("weight-decay", self.weight_decay)?;
         share("label-smoothing", self.label_smoothing)?;
         not_negative("max-gradient-norm", self.max_gradient_norm)?;
@@ -83,7 +85,7 @@ impl RetrainConfig {
         share("stochastic-depth", self.stochastic_depth)?;
         share("averaging", self.averaging)?;
         whole_share("distillation", self.distillation)?;
-        positive("statistics-batches", self.statistics_batches)?;
+        count("statistics-batches", self.statistics_batches, MOST)?;
         self.optimizer.check()?;
         self.schedule.check(self.epochs)?;
         augment(["augment.crop-area", "augment.jitter", "augment.erasing"], &self.augment)
@@ -194,7 +196,10 @@ mod tests {
             let lines = text.lines().position(|line| line.starts_with(key));
             1 + lines.expect("the key is there")
         };
-        let expected = format!("r.toml:{}: `batch-size` is too small", line("batch-size"));
+        let expected = format!(
+            "r.toml:{}: `batch-size` must lie between 1 and 1000000, got 0",
+            line("batch-size")
+        );
         assert_eq!(read("batch-size = 64", "batch-size = 0"), expected);
         let fault = "`optimizer.sgd.momentum` must lie in [0, 1), got 1";
         let expected = format!("r.toml:{}: {fault}", line("momentum"));

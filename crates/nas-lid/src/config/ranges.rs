@@ -1,0 +1,222 @@
+//! Which values a run's configuration may hold, and which of them fit together.
+
+use ofa::{Ofa, OfaError};
+use search::Selection;
+use space::SearchSpace;
+use supernet::{Sampling, Sandwich};
+
+use super::check::{
+    Fault, MOST, at_most, count, learning_rates, not_negative, share, whole_share, within,
+};
+use super::raw::{
+    AloneConfig, EvaluationConfig, LatencyConfig, RunConfig, SearchConfig, SpaceConfig,
+    SplitConfig, TrainingConfig, TruthConfig,
+};
+use crate::spaces::{self, MOST_CELLS, MOST_CHANNELS, STRIDES, Task, WIDTHS};
+
+/// What is chosen in a space does not depend on its images.
+const ANY_TASK: Task = Task { image_channels: 1, resolution: 1, classes: 1 };
+
+/// Networks that one step draws or trains.
+const MOST_PATHS: usize = 1_000;
+
+impl RunConfig {
+    /// Checks every range that a type cannot hold.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        self.space.check()?;
+        self.data.check()?;
+        self.training.check()?;
+        self.split.check(self.space.most_ops())?;
+        if self.training.warm_up.epochs.len() != self.split.levels() {
+            let n = self.split.levels();
+            let fault = format!("must have one entry for each of the {n} split levels");
+            return Err(("training.warm-up.epochs", fault));
+        }
+        self.evaluation.check()?;
+        if self.data.valid_images < self.evaluation.images {
+            let n = self.data.valid_images;
+            return Err(("evaluation.images", format!("exceeds the {n} validation images")));
+        }
+        self.search.check()?;
+        within("ranking.archs", self.ranking.archs, 2..=MOST)?;
+        self.check_truth()?;
+        count("ranking.resamples", self.ranking.resamples, MOST)?;
+        share("ranking.confidence", self.ranking.confidence)
+    }
+
+    fn check_truth(&self) -> Result<(), Fault> {
+        let training = match (self.ranking.truth, &self.space) {
+            (TruthConfig::Unknown, _) | (TruthConfig::Table(_), SpaceConfig::Nb201(_)) => {
+                return Ok(());
+            }
+            (TruthConfig::Table(_), SpaceConfig::Proxyless(_) | SpaceConfig::Ofa(_)) => {
+                return Err(("ranking.truth", "names a table, which only nb201 has".into()));
+            }
+            (TruthConfig::TrainedAlone(training), _) => training,
+        };
+        let AloneConfig { epochs, first_lr, last_lr } = training;
+        within("ranking.truth.trained-alone.epochs", epochs, 1..=MOST as u64)?;
+        learning_rates([
+            ("ranking.truth.trained-alone.first-lr", first_lr),
+            ("ranking.truth.trained-alone.last-lr", last_lr),
+        ])
+    }
+}
+
+impl SpaceConfig {
+    fn check(&self) -> Result<(), Fault> {
+        match self {
+            Self::Nb201(sizes) => {
+                count("space.nb201.channels", sizes.channels, MOST_CHANNELS)?;
+                count("space.nb201.cells-per-stage", sizes.cells_per_stage, MOST_CELLS)
+            }
+            Self::Proxyless(sizes) => {
+                within("space.proxyless.stem-stride", sizes.stem_stride, STRIDES)?;
+                for &channels in &sizes.stage_channels {
+                    count("space.proxyless.stage-channels", channels, MOST_CHANNELS)?;
+                }
+                within("space.proxyless.width", sizes.width, WIDTHS)
+            }
+            Self::Ofa(sizes) => {
+                within("space.ofa.stem-stride", sizes.stem_stride, STRIDES)?;
+                within("space.ofa.width", sizes.width, WIDTHS)?;
+                let Task { image_channels, resolution, classes } = ANY_TASK;
+                let space = Ofa::new(sizes, image_channels, resolution, classes);
+                space.map(drop).map_err(|OfaError::Choices { key, got, known }| {
+                    let fault =
+                        format!("must be some of {known:?} in ascending order, got {got:?}");
+                    (
+                        if key == "depths" {
+                            "space.ofa.depths"
+                        } else {
+                            "space.ofa.expand-ratios"
+                        },
+                        fault,
+                    )
+                })
+            }
+        }
+    }
+
+    /// The operations of the edge that has most of them.
+    fn most_ops(&self) -> usize {
+        let of = |space: Box<dyn SearchSpace>| {
+            let mask = space.full_mask();
+            mask.edges().map(|edge| mask.ops(edge).len()).max()
+        };
+        spaces::space(self, ANY_TASK).ok().and_then(of).unwrap_or(0)
+    }
+}
+
+impl TrainingConfig {
+    fn check(&self) -> Result<(), Fault> {
+        let Self { warm_up, fine_tune, .. } = self;
+        count("training.batch-size", self.batch_size, MOST)?;
+        self.check_paths()?;
+        share("training.momentum", self.momentum)?;
+        share("training.label-smoothing", self.label_smoothing)?;
+        not_negative("training.weight-decay", self.weight_decay)?;
+        not_negative("training.max-gradient-norm", self.max_gradient_norm)?;
+        learning_rates([
+            ("training.warm-up.first-lr", warm_up.first_lr),
+            ("training.warm-up.last-lr", warm_up.last_lr),
+            ("training.fine-tune.first-lr", fine_tune.first_lr),
+            ("training.fine-tune.last-lr", fine_tune.last_lr),
+        ])?;
+        for &epochs in &warm_up.epochs {
+            at_most("training.warm-up.epochs", epochs, MOST as u64)?;
+        }
+        let is_ascending = warm_up.shrinking.windows(2).all(|pair| pair[0].until < pair[1].until);
+        if !is_ascending {
+            return Err(("training.warm-up.shrinking", "must end its stages in order".into()));
+        }
+        for stage in &warm_up.shrinking {
+            whole_share("training.warm-up.shrinking", stage.until)?;
+        }
+        share("training.fine-tune.late-span", fine_tune.late_span)?;
+        within("training.fine-tune.late-checkpoints", fine_tune.late_checkpoints, 1..=MOST as u64)?;
+        at_most("training.fine-tune.epochs", fine_tune.epochs, MOST as u64)?;
+        if fine_tune.epochs < fine_tune.late_checkpoints {
+            let n = fine_tune.late_checkpoints;
+            let fault = format!("must be at least the {n} late checkpoints");
+            return Err(("training.fine-tune.epochs", fault));
+        }
+        Ok(())
+    }
+
+    fn check_paths(&self) -> Result<(), Fault> {
+        match self.sampling {
+            Sampling::Uniform | Sampling::StrictFair => Ok(()),
+            Sampling::CostliestOf(n) => {
+                at_most("training.sampling.costliest-of", n.get(), MOST_PATHS)
+            }
+            Sampling::DeepestOf(n) => at_most("training.sampling.deepest-of", n.get(), MOST_PATHS),
+            Sampling::Sandwich(Sandwich { between, distillation }) => {
+                at_most("training.sampling.sandwich.between", between, MOST_PATHS)?;
+                whole_share("training.sampling.sandwich.distillation", distillation)
+            }
+        }
+    }
+}
+
+impl EvaluationConfig {
+    fn check(&self) -> Result<(), Fault> {
+        count("evaluation.images", self.images, MOST)?;
+        count("evaluation.batch-size", self.batch_size, MOST)?;
+        if !self.images.is_multiple_of(self.batch_size) {
+            let n = self.batch_size;
+            return Err(("evaluation.images", format!("must be a multiple of the batch size {n}")));
+        }
+        count("evaluation.recalibration-batches", self.recalibration_batches, MOST)
+    }
+}
+
+impl SearchConfig {
+    fn check(&self) -> Result<(), Fault> {
+        let evolution = &self.evolution;
+        count("search.evolution.population", evolution.population, MOST)?;
+        count("search.evolution.n-parents", evolution.n_parents, MOST)?;
+        count("search.evolution.generations", evolution.generations, MOST)?;
+        at_most("search.evolution.n-crossover", evolution.n_crossover, MOST)?;
+        at_most("search.evolution.n-mutation", evolution.n_mutation, MOST)?;
+        whole_share("search.evolution.mutation-probability", evolution.mutation_probability)?;
+        if evolution.population < evolution.n_crossover + evolution.n_mutation {
+            let fault = "must not be below the children of a generation".into();
+            return Err(("search.evolution.population", fault));
+        }
+        match (evolution.selection, &self.latency) {
+            (Selection::ParetoLatency, LatencyConfig::Unknown) => {
+                Err(("search.latency", "must be a table, which the selection weighs".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl SplitConfig {
+    fn check(&self, most_ops: usize) -> Result<(), Fault> {
+        if self.methods.is_empty() {
+            return Err(("split.methods", "must name at least one method".into()));
+        }
+        let mut sorted = self.methods.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if sorted.len() < self.methods.len() {
+            return Err(("split.methods", "names a method twice".into()));
+        }
+        if self.groups.is_empty() {
+            return Err(("split.groups", "must name the groups of at least one level".into()));
+        }
+        for &groups in &self.groups {
+            within("split.groups", groups, 2..=most_ops)?;
+        }
+        count("split.probe-batches", self.probe_batches, MOST)?;
+        count("split.probe-batch-size", self.probe_batch_size, MOST)?;
+        count("split.lid.neighbors", self.lid.neighbors, MOST)?;
+        if self.probe_batch_size <= self.lid.neighbors {
+            let k = self.lid.neighbors;
+            return Err(("split.probe-batch-size", format!("must exceed the {k} neighbors")));
+        }
+        Ok(())
+    }
+}
