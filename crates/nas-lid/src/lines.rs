@@ -10,3 +10,8 @@ pub(crate) fn line(text: &str, start: u64) -> usize {
     let gap = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
     1 + before.iter().chain(gap).filter(|&&byte| byte == b'\n').count()
 }
+
+/// The byte at which a record starts.
+pub(crate) fn start(record: &csv::StringRecord) -> u64 {
+    record.position().map_or(0, csv::Position::byte)
+}

@@ -1,13 +1,13 @@
 //! A search space and its sizes from the command line.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
 use nb201::Nb201Config;
 use ofa::OfaConfig;
 use proxyless::ProxylessConfig;
 
 use crate::config::SpaceConfig;
-use crate::spaces::{MOST_CELLS, MOST_CHANNELS, STRIDES, Task, WIDTHS};
+use crate::spaces::{MOST_CHANNELS, Task};
 
 /// With this and [`MOST_CHANNELS`] all costs stay below 2⁶⁴.
 const MOST_CLASSES: usize = 1 << 16;
@@ -69,25 +69,17 @@ impl SpaceOptions {
         };
         let resolution = self.resolution.unwrap_or(resolution);
         let classes = self.classes.unwrap_or(classes);
-        let stage_channels =
-            self.stage_channels.iter().map(|&n| ("--stage-channels", n, MOST_CHANNELS));
-        let sizes = [
-            ("--channels", self.channels, MOST_CHANNELS),
-            ("--cells-per-stage", self.cells_per_stage, MOST_CELLS),
-            ("--stem-stride", self.stem_stride, *STRIDES.end()),
-            ("--resolution", resolution, MOST_CHANNELS),
-            ("--classes", classes, MOST_CLASSES),
-        ];
-        for (name, size, most) in sizes.into_iter().chain(stage_channels) {
+        for (name, size, most) in
+            [("--resolution", resolution, MOST_CHANNELS), ("--classes", classes, MOST_CLASSES)]
+        {
             ensure!((1..=most).contains(&size), "{name} must lie between 1 and {most}, got {size}");
         }
-        let (least, most) = (WIDTHS.start(), WIDTHS.end());
-        ensure!(
-            WIDTHS.contains(&self.width),
-            "--width must lie between {least} and {most}, got {}",
-            self.width
-        );
-        Ok((self.config()?, Task { image_channels: IMAGE_CHANNELS, resolution, classes }))
+        let config = self.config()?;
+        config.check().map_err(|(key, fault)| {
+            let name = key.rsplit('.').next().unwrap_or(key);
+            anyhow!("--{name} {fault}")
+        })?;
+        Ok((config, Task { image_channels: IMAGE_CHANNELS, resolution, classes }))
     }
 
     fn config(&self) -> Result<SpaceConfig> {

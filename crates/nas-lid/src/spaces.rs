@@ -20,7 +20,7 @@ pub(crate) const MOST_CHANNELS: usize = 1 << 12;
 /// Most cells in a stage of nb201.
 pub(crate) const MOST_CELLS: usize = 1 << 8;
 
-/// Strides of the first convolution of a chain.
+/// Strides of the first convolution of a chain: those of the fused kernels.
 pub(crate) const STRIDES: RangeInclusive<usize> = 1..=2;
 
 /// What channels may be multiplied by.

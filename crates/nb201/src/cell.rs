@@ -78,7 +78,7 @@ pub fn live_edges(arch: &Arch) -> [bool; EDGES.len()] {
 /// # Panics
 ///
 /// If the architecture has another number of edges.
-pub(crate) fn longest_chain(arch: &Arch) -> usize {
+pub(crate) fn live_depth(arch: &Arch) -> usize {
     let live = live_edges(arch);
     let mut longest = [0; N_NODES];
     for (edge, &(from, to)) in EDGES.iter().enumerate().filter(|(edge, _)| live[*edge]) {
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_chain_is_that_of_some_open_path() {
+    fn the_live_depth_is_that_of_the_deepest_open_path() {
         for arch in Mask::full(&[OP_NAMES.len(); EDGES.len()]).archs() {
             let op = |&edge: &usize| Operation::of(arch.op(EdgeId(edge)));
             let is_open = |path: &&&[usize]| path.iter().all(|edge| op(edge) != Operation::None);
             let n_convs =
                 |path: &&[usize]| path.iter().filter(|edge| op(edge).kernel().is_some()).count();
             let expected = PATHS.iter().filter(is_open).map(n_convs).max().unwrap_or(0);
-            assert_eq!(longest_chain(&arch), expected, "{arch}");
+            assert_eq!(live_depth(&arch), expected, "{arch}");
         }
     }
 

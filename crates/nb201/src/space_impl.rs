@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use space::{Arch, ArchFault, Cost, EdgeId, Mask, OpId, SearchSpace, SpaceError, Tally};
 
-use crate::cell::{EDGES, N_NODES, OP_NAMES, Operation, live_edges, longest_chain};
+use crate::cell::{EDGES, N_NODES, OP_NAMES, Operation, live_depth, live_edges};
 
 /// The stages of the network; the channels double and the images halve between them.
 pub(crate) const N_STAGES: usize = 3;
@@ -187,7 +187,7 @@ impl SearchSpace for Nb201 {
     }
 
     fn live_depth(&self, arch: &Arch) -> usize {
-        self.config.cells_per_stage * N_STAGES * longest_chain(arch)
+        self.config.cells_per_stage * N_STAGES * live_depth(arch)
     }
 
     fn is_connected(&self, arch: &Arch) -> bool {
@@ -239,6 +239,13 @@ mod tests {
         check([4, 4, 4, 0, 3, 0], 101_306, 11_715_200);
         check([3; 6], 241_306, 31_376_000);
         check([2, 0, 0, 0, 0, 0], 316_346, 43_172_480);
+    }
+
+    #[test]
+    fn depths_count_every_cell() {
+        // Three convolutions in a row in each of 15 cells, and one.
+        assert_eq!(space(16, 5).live_depth(&arch([2; 6])), 45);
+        assert_eq!(space(16, 5).live_depth(&arch([0, 0, 2, 3, 2, 1])), 15);
     }
 
     /// NATS-Bench, architecture 0 on CIFAR-100 and ImageNet-16-120: 15.65322 and 3.91948 MFLOPs,

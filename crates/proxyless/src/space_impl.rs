@@ -156,12 +156,12 @@ impl SearchSpace for Proxyless {
         self.tally(arch, |_| ())
     }
 
-    /// The first block, the 21 blocks, the last convolution, the logits.
     fn live_depth(&self, arch: &Arch) -> usize {
         let is_there = |op: &&OpId| Operation::of(**op) != Operation::Skip;
         arch.ops().iter().filter(is_there).count()
     }
 
+    /// The first block, the 21 blocks, the last convolution, the logits.
     fn taps(&self, arch: &Arch) -> Vec<[usize; 3]> {
         let mut taps = Vec::with_capacity(N_BLOCKS + 3);
         self.tally(arch, |shape| taps.push(shape));

@@ -27,7 +27,7 @@ pub enum Sampling {
     /// operations without any, and those of large kernels slowest.
     CostliestOf(NonZeroUsize),
     /// One, the deepest of so many that are drawn uniformly, the costliest of those as deep: what a layer
-    /// learns depends on those before it, so that long chains learn slowest.
+    /// learns depends on those before it, so that deep networks learn slowest.
     DeepestOf(NonZeroUsize),
     /// The costliest, the cheapest and some between (Yu and Huang 2019).
     Sandwich(Sandwich),
@@ -58,7 +58,10 @@ impl<'a> Paths<'a> {
     pub fn new(space: &'a dyn SearchSpace, mask: &'a Mask, sampling: Sampling, seed: Seed) -> Self {
         let ends = match sampling {
             Sampling::Sandwich(_) => extremes(space, mask).into_iter().rev().collect(),
-            _ => Vec::new(),
+            Sampling::Uniform
+            | Sampling::StrictFair
+            | Sampling::CostliestOf(_)
+            | Sampling::DeepestOf(_) => Vec::new(),
         };
         Self { space, mask, sampling, seed, ends }
     }
@@ -114,7 +117,10 @@ impl<'a> Paths<'a> {
     ) -> Result<f64, SupernetError> {
         let distillation = match self.sampling {
             Sampling::Sandwich(sandwich) => sandwich.distillation,
-            _ => 0.0,
+            Sampling::Uniform
+            | Sampling::StrictFair
+            | Sampling::CostliestOf(_)
+            | Sampling::DeepestOf(_) => 0.0,
         };
         let lesson = Lesson { distillation, ..Lesson::plain(batch) };
         supernet.train_together(&lesson, &self.of_step(epoch, step), options)

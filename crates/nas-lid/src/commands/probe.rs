@@ -20,6 +20,7 @@ use supernet::{Engine, Lookahead, Optimizer, StepOptions, Supernet, Taps};
 
 use super::MOST_IMAGES;
 use crate::memory::Peak;
+use crate::spaces::{MOST_CELLS, MOST_CHANNELS};
 use crate::{Format, device};
 
 /// What to measure, on a network of NAS-Bench-201 with 32 × 32 images of noise.
@@ -89,15 +90,15 @@ const STEP: StepOptions = StepOptions {
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let Options { channels, cells_per_stage, batch_size, .. } = *options;
-    ensure!(
-        [channels, cells_per_stage].iter().all(|size| (1..=1024).contains(size)),
-        "channels and cells must lie between 1 and 1024"
-    );
     let least = LID.neighbors + 1;
-    ensure!(
-        (least..=MOST_IMAGES).contains(&batch_size),
-        "--batch-size must lie between {least} and {MOST_IMAGES}"
-    );
+    for (name, size, range) in [
+        ("--channels", channels, 1..=MOST_CHANNELS),
+        ("--cells-per-stage", cells_per_stage, 1..=MOST_CELLS),
+        ("--batch-size", batch_size, least..=MOST_IMAGES),
+    ] {
+        let most = range.end();
+        ensure!(range.contains(&size), "{name} must lie between {} and {most}", range.start());
+    }
     ensure!(
         options.arch.is_some() || options.work != Kind::Step,
         "a step needs an architecture: nas-lid probe step ARCH"

@@ -9,7 +9,7 @@ use serde_json::json;
 use space::Seed;
 
 use crate::Format;
-use crate::lines::line;
+use crate::lines::{line, start};
 
 /// What to compare.
 #[derive(clap::Args)]
@@ -196,7 +196,7 @@ fn parse(text: &str, name: Option<&str>) -> Result<Vec<(String, f64)>> {
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record?;
-        let start = record.position().map_or(0, csv::Position::byte);
+        let start = start(&record);
         let (n, expected) = (record.len(), headers.len());
         ensure!(n == expected, "line {}: {n} fields, not {expected}", line(text, start));
         let (key, number) = (&record[0], &record[index]);

@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 /// A key and what is wrong with its value.
 pub(crate) type Fault = (&'static str, String);
 
-/// More of anything that is trained, drawn or compared than any machine gets through.
+/// More of anything that is trained, drawn or compared is a slip of the keyboard. The product of three such
+/// numbers stays below 2⁶⁴.
 pub(crate) const MOST: usize = 1_000_000;
 
 /// A value from `range`.
@@ -23,7 +24,7 @@ pub(crate) fn within<T: PartialOrd + Display>(
     }
 }
 
-/// At least one.
+/// At least one, or up to `most`.
 pub(crate) fn count(key: &'static str, value: usize, most: usize) -> Result<(), Fault> {
     within(key, value, 1..=most)
 }

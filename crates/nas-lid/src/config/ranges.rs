@@ -1,6 +1,7 @@
 //! Which values a run's configuration may hold, and which of them fit together.
 
 use ofa::{Ofa, OfaError};
+use partition::Sizes;
 use search::Selection;
 use space::SearchSpace;
 use supernet::{Sampling, Sandwich};
@@ -17,8 +18,14 @@ use crate::spaces::{self, MOST_CELLS, MOST_CHANNELS, STRIDES, Task, WIDTHS};
 /// What is chosen in a space does not depend on its images.
 const ANY_TASK: Task = Task { image_channels: 1, resolution: 1, classes: 1 };
 
-/// Networks that one step draws or trains.
+/// Most networks that one step draws or trains.
 const MOST_PATHS: usize = 1_000;
+
+/// Most leaves of a split tree, each of which is trained.
+const MOST_LEAVES: usize = 1_000;
+
+/// Most architectures that are ranked; twenty times as many are drawn to choose them from.
+const MOST_RANKED: usize = 100_000;
 
 impl RunConfig {
     /// Checks every range that a type cannot hold.
@@ -38,7 +45,7 @@ impl RunConfig {
             return Err(("evaluation.images", format!("exceeds the {n} validation images")));
         }
         self.search.check()?;
-        within("ranking.archs", self.ranking.archs, 2..=MOST)?;
+        within("ranking.archs", self.ranking.archs, 2..=MOST_RANKED)?;
         self.check_truth()?;
         count("ranking.resamples", self.ranking.resamples, MOST)?;
         share("ranking.confidence", self.ranking.confidence)
@@ -64,7 +71,8 @@ impl RunConfig {
 }
 
 impl SpaceConfig {
-    fn check(&self) -> Result<(), Fault> {
+    /// Checks the sizes of a space.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
         match self {
             Self::Nb201(sizes) => {
                 count("space.nb201.channels", sizes.channels, MOST_CHANNELS)?;
@@ -98,13 +106,13 @@ impl SpaceConfig {
         }
     }
 
-    /// The operations of the edge that has most of them.
+    /// The operations of the edge that has most of them; of sizes that the check refuses, no bound.
     fn most_ops(&self) -> usize {
         let of = |space: Box<dyn SearchSpace>| {
             let mask = space.full_mask();
-            mask.edges().map(|edge| mask.ops(edge).len()).max()
+            mask.edges().map(|edge| mask.ops(edge).len()).fold(0, usize::max)
         };
-        spaces::space(self, ANY_TASK).ok().and_then(of).unwrap_or(0)
+        spaces::space(self, ANY_TASK).map_or(usize::MAX, of)
     }
 }
 
@@ -148,9 +156,9 @@ impl TrainingConfig {
         match self.sampling {
             Sampling::Uniform | Sampling::StrictFair => Ok(()),
             Sampling::CostliestOf(n) => {
-                at_most("training.sampling.costliest-of", n.get(), MOST_PATHS)
+                count("training.sampling.costliest-of", n.get(), MOST_PATHS)
             }
-            Sampling::DeepestOf(n) => at_most("training.sampling.deepest-of", n.get(), MOST_PATHS),
+            Sampling::DeepestOf(n) => count("training.sampling.deepest-of", n.get(), MOST_PATHS),
             Sampling::Sandwich(Sandwich { between, distillation }) => {
                 at_most("training.sampling.sandwich.between", between, MOST_PATHS)?;
                 whole_share("training.sampling.sandwich.distillation", distillation)
@@ -204,18 +212,32 @@ impl SplitConfig {
         if sorted.len() < self.methods.len() {
             return Err(("split.methods", "names a method twice".into()));
         }
-        if self.groups.is_empty() {
-            return Err(("split.groups", "must name the groups of at least one level".into()));
-        }
-        for &groups in &self.groups {
-            within("split.groups", groups, 2..=most_ops)?;
-        }
+        self.check_groups(most_ops)?;
         count("split.probe-batches", self.probe_batches, MOST)?;
         count("split.probe-batch-size", self.probe_batch_size, MOST)?;
-        count("split.lid.neighbors", self.lid.neighbors, MOST)?;
+        within("split.lid.neighbors", self.lid.neighbors, 2..=MOST)?;
         if self.probe_batch_size <= self.lid.neighbors {
             let k = self.lid.neighbors;
             return Err(("split.probe-batch-size", format!("must exceed the {k} neighbors")));
+        }
+        Ok(())
+    }
+
+    fn check_groups(&self, most_ops: usize) -> Result<(), Fault> {
+        let most = match self.cut.sizes {
+            Sizes::Any | Sizes::Balanced => most_ops,
+            Sizes::Min2 => most_ops / 2,
+        };
+        if most < 2 {
+            return Err(("split.cut.sizes", "leave no edge of this space to be divided".into()));
+        }
+        for &groups in &self.groups {
+            within("split.groups", groups, 2..=most)?;
+        }
+        let n_leaves = self.groups.iter().fold(1, |n: usize, &groups| n.saturating_mul(groups));
+        if self.groups.is_empty() || MOST_LEAVES < n_leaves {
+            let fault = format!("must make at least one level and at most {MOST_LEAVES} leaves");
+            return Err(("split.groups", fault));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use csv::StringRecord;
 use serde_json::Value;
 
 use super::{Matrix, Number, checked};
-use crate::lines::line;
+use crate::lines::{line, start};
 
 /// Reads JSON if the text starts like it, and CSV otherwise.
 pub(super) fn matrix<T: Number>(text: &str, key: &str) -> Result<Matrix<T>> {
@@ -46,7 +46,7 @@ fn csv<T: Number>(text: &str) -> Result<Matrix<T>> {
         }
         let row = values.len() / d;
         for (col, cell) in record.iter().skip(usize::from(has_names)).enumerate() {
-            let place = || format!("line {}", line_of(text, record));
+            let place = || format!("line {}", line(text, start(record)));
             let Ok(number) = cell.trim().parse() else {
                 bail!("{}: `{cell}` is no number", place());
             };
@@ -85,7 +85,7 @@ impl Form {
                 form.n_fields = record.len();
             }
             let (found, expected) = (record.len(), form.n_fields);
-            let place = || line_of(text, record);
+            let place = || line(text, start(record));
             ensure!(found == expected, "line {}: {found} fields, not {expected}", place());
             form.has_names &= !record[0].trim().is_empty() && !is_number(&record[0]);
             form.n += 1;
@@ -112,11 +112,6 @@ fn each_record(text: &str, mut see: impl FnMut(usize, &StringRecord) -> Result<(
         index += 1;
     }
     Ok(())
-}
-
-/// The line on which a record stands.
-fn line_of(text: &str, record: &StringRecord) -> usize {
-    line(text, record.position().map_or(0, csv::Position::byte))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use supernet::{Lookahead, Optimizer};
 
 use crate::config::check::{
-    Fault, MOST, above_zero, count, not_negative, share, whole_share, within,
+    Fault, MOST, above_zero, count, learning_rates, not_negative, share, whole_share, within,
 };
 use crate::config::{checked, data::augment};
 
@@ -128,8 +128,7 @@ impl ScheduleConfig {
         if epochs as f64 <= self.warm_up_epochs {
             return Err(("schedule.warm-up-epochs", format!("must be below the {epochs} epochs")));
         }
-        not_negative("schedule.lr", self.lr)?;
-        not_negative("schedule.last-lr", self.last_lr)?;
+        learning_rates([("schedule.lr", self.lr), ("schedule.last-lr", self.last_lr)])?;
         match self.decay {
             Decay::Cosine => Ok(()),
             Decay::Steps { epochs, factor } => {
