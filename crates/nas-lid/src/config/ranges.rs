@@ -91,16 +91,11 @@ impl SpaceConfig {
                 let Task { image_channels, resolution, classes } = ANY_TASK;
                 let space = Ofa::new(sizes, image_channels, resolution, classes);
                 space.map(drop).map_err(|OfaError::Choices { key, got, known }| {
-                    let fault =
-                        format!("must be some of {known:?} in ascending order, got {got:?}");
-                    (
-                        if key == "depths" {
-                            "space.ofa.depths"
-                        } else {
-                            "space.ofa.expand-ratios"
-                        },
-                        fault,
-                    )
+                    let key = match key {
+                        "depths" => "space.ofa.depths",
+                        _ => "space.ofa.expand-ratios",
+                    };
+                    (key, format!("must be some of {known:?} in ascending order, got {got:?}"))
                 })
             }
         }
