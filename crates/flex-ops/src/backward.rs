@@ -165,14 +165,12 @@ fn channel_gradients(
     let sums: Vec<Vec<[f64; 2]>> = slopes
         .par_chunks_exact(shape.output())
         .zip(forward.values.par_chunks_exact(shape.output()))
-        .map(|(slopes, values)| isa.run(Sums { shape, slopes, values, channels: forward.channels }))
+        .map(|(slopes, values)| isa.run(Sums { shape, slopes, values, forward }))
         .collect();
     (0..shape.n_out)
         .map(|c| {
             let total = sums.iter().fold([0.0, 0.0], |t, s| [t[0] + s[c][0], t[1] + s[c][1]]);
-            let centered = total[1] - f64::from(forward.mean[c]) * total[0];
-            let deviation = f64::from(forward.inverse_deviation[c]);
-            (total[0] as f32, (centered * deviation) as f32)
+            (total[0] as f32, (total[1] * f64::from(forward.inverse_deviation[c])) as f32)
         })
         .unzip()
 }
@@ -181,7 +179,7 @@ struct Sums<'a> {
     shape: Shape,
     slopes: &'a [f32],
     values: &'a [f32],
-    channels: &'a [[f32; 2]],
+    forward: &'a Forward<'a>,
 }
 
 impl Work for Sums<'_> {
@@ -199,11 +197,12 @@ impl Activated for Sums<'_> {
     #[inline(always)]
     fn run<L: Lanes, A: Activation>(self) -> Self::Output {
         let area = self.shape.geometry.output_area();
+        let Forward { channels, mean, .. } = *self.forward;
         // A loop, because closures are not compiled for the instruction set.
-        let mut sums = Vec::with_capacity(self.channels.len());
+        let mut sums = Vec::with_capacity(channels.len());
         let planes = self.slopes.chunks_exact(area).zip(self.values.chunks_exact(area));
-        for ((slopes, values), channel) in planes.zip(self.channels) {
-            sums.push(elementwise::sum_and_dot::<L, A>(slopes, values, *channel));
+        for ((slopes, values), (channel, mean)) in planes.zip(channels.iter().zip(mean)) {
+            sums.push(elementwise::sum_and_dot::<L, A>(slopes, values, *channel, *mean));
         }
         sums
     }

@@ -119,7 +119,7 @@ fn tiles_of_all_widths_agree_with_the_definition() {
             let weights = wave(n_out * n_in * 9, 1.3);
             let slopes = wave(n_images * shape.output(), 0.3);
             let values = convolve(isa, shape, &images, None, &weights).values;
-            for (at, found) in values.iter().enumerate().step_by(7) {
+            for (at, found) in values.iter().enumerate() {
                 let (plane, place) = (at / (height * width), at % (height * width));
                 let at = [plane / n_out, plane % n_out, place / width, place % width];
                 let expected = output(shape, &images, &weights, at);

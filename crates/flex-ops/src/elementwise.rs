@@ -6,16 +6,36 @@ use lanes::{LANES, Lanes};
 
 use crate::activation::Activation;
 
-/// The sum of the gradients of the norm's output and that of their products with the convolution's
-/// values; `channel` takes a value to its normalized one.
-///
-/// For values alone, with [`Identity`](crate::activation::Identity), their sum and that of their
-/// squares.
+/// The mean of a channel and the sum of the squared distances from it.
+#[inline(always)]
+pub(crate) fn mean_and_scatter<L: Lanes>(values: &[f32]) -> [f64; 2] {
+    // As differences from one of them: squares of numbers far from zero would leave nothing but rounding.
+    let origin = values[0];
+    let (mut sums, mut squares) = (L::splat(0.0), L::splat(0.0));
+    let (heads, tail) = values.as_chunks::<LANES>();
+    for values in heads {
+        let offsets = L::load(values).sub(L::splat(origin));
+        sums = sums.add(offsets);
+        squares = offsets.mul_add(offsets, squares);
+    }
+    let (mut sum, mut square) = (total(sums), total(squares));
+    for value in tail {
+        let offset = f64::from(value - origin);
+        sum += offset;
+        square += offset * offset;
+    }
+    let mean = sum / values.len() as f64;
+    [f64::from(origin) + mean, square - mean * sum]
+}
+
+/// The sum of the gradients of the norm's output and that of their products with the distances of the
+/// convolution's values from their mean; `channel` takes a value to its normalized one.
 #[inline(always)]
 pub(crate) fn sum_and_dot<L: Lanes, A: Activation>(
     slopes: &[f32],
     values: &[f32],
     [factor, shift]: [f32; 2],
+    mean: f32,
 ) -> [f64; 2] {
     let (mut sums, mut dots) = (L::splat(0.0), L::splat(0.0));
     let (heads, tail) = slopes.as_chunks::<LANES>();
@@ -27,13 +47,13 @@ pub(crate) fn sum_and_dot<L: Lanes, A: Activation>(
         }
         let slopes = L::load(&inner);
         sums = sums.add(slopes);
-        dots = slopes.mul_add(L::load(values), dots);
+        dots = slopes.mul_add(L::load(values).sub(L::splat(mean)), dots);
     }
     let (mut sum, mut dot) = (total(sums), total(dots));
     for (slope, value) in tail.iter().zip(other_tail) {
         let slope = slope * A::slope(value.mul_add(factor, shift));
         sum += f64::from(slope);
-        dot += f64::from(slope) * f64::from(*value);
+        dot += f64::from(slope) * f64::from(value - mean);
     }
     [sum, dot]
 }

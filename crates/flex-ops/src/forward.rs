@@ -3,7 +3,7 @@
 use lanes::{Isa, Lanes, Work};
 use rayon::prelude::*;
 
-use crate::activation::{Activated, Activation, Identity};
+use crate::activation::{Activated, Activation};
 use crate::chain::Normalization;
 use crate::dense::Planes;
 use crate::geometry::{Packed, ROWS, Window};
@@ -123,15 +123,18 @@ pub(crate) fn convolve(
         isa.run(ConvolveImages { shape, way: &way, images, norm, scratch, values })
     };
     let (n_values, size) = (shape.n_images * shape.output(), n_at_once * shape.output());
-    let (values, sums) = in_pieces(n_values, size, || Scratch::new(shape, &way), of_images);
-    let sums = sums.concat();
-    let n = shape.n_values() as f64;
+    let (values, planes) = in_pieces(n_values, size, || Scratch::new(shape, &way), of_images);
+    let planes = planes.concat();
+    let n_planes = (planes.len() / shape.n_out) as f64;
     let moments = |channel: usize| {
-        let of_channel = sums.iter().skip(channel).step_by(shape.n_out);
-        let total = of_channel
-            .fold([0.0, 0.0], |[sum, squares], image| [sum + image[0], squares + image[1]]);
-        let mean = total[0] / n;
-        (mean as f32, (total[1] / n - mean * mean).max(0.0) as f32)
+        let of_channel = || planes.iter().skip(channel).step_by(shape.n_out);
+        let mean = of_channel().map(|[mean, _]| mean).sum::<f64>() / n_planes;
+        let within =
+            of_channel().map(|[_, scatter]| scatter).sum::<f64>() / shape.n_values() as f64;
+        let between = of_channel().map(|[of_plane, _]| (of_plane - mean).powi(2)).sum::<f64>();
+        let variance = within + between / n_planes;
+        // Not `max`, which would hide a NaN.
+        (mean as f32, if variance < 0.0 { 0.0 } else { variance as f32 })
     };
     let (mean, variance) = (0..shape.n_out).map(moments).unzip();
     Convolved { values, mean, variance }
@@ -168,21 +171,21 @@ struct ConvolveImages<'a, 'b> {
 }
 
 impl Work for ConvolveImages<'_, '_> {
-    /// Sum and sum of squares of the channels of every image.
+    /// [Mean and scatter](elementwise::mean_and_scatter) of the channels of every image.
     type Output = Vec<[f64; 2]>;
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> Self::Output {
         let Self { shape, way, images, norm, scratch, values } = self;
         let (n_images, area) = (images.len() / shape.input(), shape.geometry.output_area());
-        let mut sums = Vec::with_capacity(n_images * shape.n_out);
+        let mut measured = Vec::with_capacity(n_images * shape.n_out);
         match way {
             Way::Tiles(tiles, kernel) => {
                 let channels = values.take(values.len());
                 let (n, plane, before) = (shape.n_in, shape.geometry.area(), shape.before);
                 let images = Channels { values: images, n, plane, before };
                 winograd::convolve::<L>(kernel, *tiles, images, &mut scratch.tiles, channels);
-                add_moments::<L>(channels, area, &mut sums);
+                measure::<L>(channels, area, &mut measured);
             }
             Way::Places(weights, offsets) => {
                 let Scratch { image, planes, .. } = scratch;
@@ -206,21 +209,21 @@ impl Work for ConvolveImages<'_, '_> {
                         let channels = values.take(ROWS.min(n_made - first) * area);
                         let (first, window) = (group * n_made + first, shape.geometry.window());
                         weights.convolve::<L>(first, offsets, padded, window, planes, channels);
-                        add_moments::<L>(channels, area, &mut sums);
+                        measure::<L>(channels, area, &mut measured);
                     }
                 }
             }
         }
-        sums
+        measured
     }
 }
 
-/// The sum of every channel and that of its squares.
+/// Mean and scatter of every channel.
 #[inline(always)]
-fn add_moments<L: Lanes>(channels: &[f32], area: usize, sums: &mut Vec<[f64; 2]>) {
+fn measure<L: Lanes>(channels: &[f32], area: usize, measured: &mut Vec<[f64; 2]>) {
     // A loop, because closures are not compiled for the instruction set.
     for channel in channels.chunks_exact(area) {
-        sums.push(elementwise::sum_and_dot::<L, Identity>(channel, channel, [1.0, 0.0]));
+        measured.push(elementwise::mean_and_scatter::<L>(channel));
     }
 }
 

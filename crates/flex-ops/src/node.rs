@@ -75,7 +75,7 @@ pub(crate) fn conv(x: Tensor<4>, weight: Tensor<4>, stride: usize, groups: Group
             let state = State {
                 x: prep.checkpoint(&x),
                 weight: prep.checkpoint(&weight),
-                // As many numbers as are asked for; none of them counts.
+                // As many numbers as are asked for; those that are finite do not count.
                 values: Some(output.clone()),
                 channels: vec![[1.0, 0.0]; shape.n_out],
                 mean: vec![0.0; shape.n_out],

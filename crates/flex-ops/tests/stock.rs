@@ -259,6 +259,28 @@ fn check_norm(size: [usize; 4]) {
 }
 
 #[test]
+fn norms_are_blind_to_an_offset() {
+    let Case { x, scale, shift, .. } = Case::draw([9, 5, 17, 16], 5, 1, Options::DEPTHWISE);
+    // Of both exactly the same differences.
+    let far = x.inner() + 1e4;
+    let near = far.clone() - 1e4;
+    let [far, near] = [far, near].map(|x| x.autodiff().require_grad());
+    let [a, b] =
+        [&far, &near].map(|x| norm(x.clone(), scale.clone(), shift.clone(), After::HardSwish));
+    assert!(distance(a.variance.clone(), b.variance.clone()) < 1e-5);
+    // The mean is rounded to 1e-3 / 2.
+    assert!(distance(a.output.clone().inner(), b.output.clone().inner()) < 1e-3);
+    let [a, b] = [a, b].map(|found| found.output.square().sum().backward());
+    let [of_far, of_near] = [(&far, &a), (&near, &b)].map(|(x, gradients)| x.grad(gradients));
+    let (of_far, of_near) = (of_far.expect("asked for"), of_near.expect("asked for"));
+    assert!(distance(of_far, of_near) < 2e-3);
+    for t in [&scale, &shift] {
+        let [a, b] = [&a, &b].map(|gradients| t.grad(gradients).expect("it was asked for"));
+        assert!(distance(a, b) < 1e-3);
+    }
+}
+
+#[test]
 fn descent_agrees_with_burn() {
     let device = Device::flex();
     device.seed(3);
