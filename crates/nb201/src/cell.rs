@@ -39,6 +39,11 @@ impl Operation {
         Self::ALL[op.0]
     }
 
+    /// The number of the operation.
+    pub(crate) fn id(self) -> OpId {
+        OpId(self as usize)
+    }
+
     /// The side of the kernel of a convolution.
     pub fn kernel(self) -> Option<usize> {
         match self {

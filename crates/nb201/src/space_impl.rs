@@ -194,6 +194,10 @@ impl SearchSpace for Nb201 {
         live_edges(arch).contains(&true)
     }
 
+    fn is_inert(&self, arch: &Arch, edge: EdgeId) -> bool {
+        !live_edges(&arch.with(edge, Operation::Skip.id()))[edge.0]
+    }
+
     fn taps(&self, _arch: &Arch) -> Vec<[usize; 3]> {
         let mut side = self.resolution;
         let shape = |block| match block {
@@ -322,6 +326,20 @@ mod tests {
         assert_eq!(space.live_cost(&dead), space.cost(&bare));
         assert!(space.is_connected(&dead));
         assert!(!space.is_connected(&arch([2, 0, 0, 0, 0, 2])));
+    }
+
+    #[test]
+    fn an_edge_is_inert_where_no_operation_is_live() {
+        let space = space(16, 5);
+        for arch in space.full_mask().archs() {
+            for edge in space.full_mask().edges() {
+                let lives = |op| live_edges(&arch.with(edge, OpId(op)))[edge.0];
+                assert_eq!(space.is_inert(&arch, edge), !(0..OP_NAMES.len()).any(lives));
+            }
+        }
+        // Node 1 leads nowhere.
+        assert!(space.is_inert(&arch([2, 0, 0, 4, 0, 2]), EdgeId(0)));
+        assert!(!space.is_inert(&arch([2, 0, 2, 0, 0, 0]), EdgeId(3)));
     }
 
     #[test]

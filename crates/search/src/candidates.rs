@@ -112,10 +112,16 @@ impl Unseen<'_> {
     }
 }
 
-/// The architecture with the first operation of the mask on every inert edge.
+/// The same network with the cheapest operation of the mask on every inert edge, the first of several.
 fn settled(space: &dyn SearchSpace, mask: &Mask, arch: &Arch) -> Arch {
-    let op = |edge| if space.is_inert(arch, edge) { mask.ops(edge)[0] } else { arch.op(edge) };
-    Arch::new(mask.edges().map(op).collect())
+    let settle = |arch: Arch, edge| {
+        if !space.is_inert(&arch, edge) {
+            return arch;
+        }
+        let cheapest = mask.ops(edge).iter().min_by_key(|&&op| space.cost(&arch.with(edge, op)));
+        cheapest.map_or(arch.clone(), |&op| arch.with(edge, op))
+    };
+    mask.edges().fold(arch.clone(), settle)
 }
 
 /// Each operation from one of two different parents.
