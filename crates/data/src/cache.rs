@@ -4,13 +4,13 @@
 //! whole or not at all.
 
 use std::{
-    fs::{File, create_dir_all},
-    io::{self, BufReader, BufWriter, Read, Write},
+    fs::File,
+    io::{self, BufReader, Read, Write},
     path::Path,
 };
 
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
+use whole_file::WholeFile;
 
 use crate::{DataError, content::Content};
 
@@ -35,25 +35,18 @@ pub(crate) fn read(path: &Path) -> Option<(Content, [u8; 32])> {
 
 /// Writes `content` to `path` and returns its digest.
 pub(crate) fn write(path: &Path, content: &Content) -> Result<[u8; 32], DataError> {
-    let folder = path.parent().expect("a cache file lies in the cache folder");
-    create_dir_all(folder).map_err(DataError::io(folder))?;
     let digest = content.digest();
-    write_whole(folder, path, content, &digest).map_err(DataError::io(path))?;
+    let write = || {
+        let mut file = WholeFile::create(path)?;
+        file.write_all(MAGIC)?;
+        file.write_all(&digest)?;
+        for part in content.parts() {
+            file.write_all(&part)?;
+        }
+        file.finish()
+    };
+    write().map_err(DataError::io(path))?;
     Ok(digest)
-}
-
-fn write_whole(folder: &Path, path: &Path, content: &Content, digest: &[u8; 32]) -> io::Result<()> {
-    let mut file = BufWriter::new(NamedTempFile::new_in(folder)?);
-    file.write_all(MAGIC)?;
-    file.write_all(digest)?;
-    for part in content.parts() {
-        file.write_all(&part)?;
-    }
-    let file = file.into_inner()?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The new name is part of the folder, so the folder must reach the disk too.
-    File::open(folder)?.sync_all()
 }
 
 fn labels_are_classes(content: &Content) -> bool {

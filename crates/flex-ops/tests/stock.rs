@@ -6,7 +6,7 @@ use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
 use burn::tensor::{Device, Distribution, Tensor};
 use flex_ops::{
     After, Before, Descent, Groups, Lookahead, Options, conv, conv_norm, conv_norm_given, descend,
-    norm, norm_given, sum_of_squares,
+    sum_of_squares,
 };
 
 /// The largest difference, in units of the largest value of the stock result.
@@ -220,63 +220,6 @@ fn convolutions_alone_agree_with_burn() {
                 [&fused, &stock].map(|gradients| t.grad(gradients).expect("it was asked for"));
             assert!(distance(fused, stock) < 2e-5);
         }
-    }
-}
-
-#[test]
-fn norms_alone_agree_with_burn() {
-    for [height, width] in [[3, 4], [17, 16]] {
-        check_norm([7, 5, height, width]);
-    }
-}
-
-#[track_caller]
-fn check_norm(size: [usize; 4]) {
-    let case = Case::draw(size, 5, 1, Options::DEPTHWISE);
-    let Case { x, scale, shift, given, .. } = &case;
-    let stock = batch_norm_train(x.clone(), scale.clone(), shift.clone(), 1e-5);
-    let fused = norm(x.clone(), scale.clone(), shift.clone(), After::Relu);
-    assert!(distance(fused.mean, stock.mean.inner()) < 1e-5);
-    assert!(distance(fused.variance, stock.variance.inner()) < 1e-5);
-    let stock = relu(stock.output);
-    assert!(distance(fused.output.clone().inner(), stock.clone().inner()) < 1e-5);
-    let [stock, fused] = [stock, fused.output].map(|y| y.square().sum().backward());
-    let close = |distance: f32| assert!(distance < 1e-4, "{distance}");
-    let both = [&fused, &stock];
-    let [a, b] = both.map(|gradients| x.grad(gradients).expect("it was asked for"));
-    close(distance(a, b));
-    for t in [scale, shift] {
-        let [a, b] = both.map(|gradients| t.grad(gradients).expect("it was asked for"));
-        close(distance(a, b));
-    }
-    let affine = [scale.clone(), shift.clone()];
-    let fused = norm_given(x.clone(), affine, given.clone(), After::Relu);
-    let wide = |t: &Tensor<1>| t.clone().reshape([1, 5, 1, 1]);
-    let [mean, variance] = given.each_ref().map(wide);
-    let normalized = (x.clone().inner() - mean) / (variance + 1e-5).sqrt();
-    let [scale, shift] = [scale, shift].map(|t| wide(&t.clone().inner()));
-    close(distance(fused.inner(), relu(normalized * scale + shift)));
-}
-
-#[test]
-fn norms_are_blind_to_an_offset() {
-    let Case { x, scale, shift, .. } = Case::draw([9, 5, 17, 16], 5, 1, Options::DEPTHWISE);
-    // Of both exactly the same differences.
-    let far = x.inner() + 1e4;
-    let near = far.clone() - 1e4;
-    let [far, near] = [far, near].map(|x| x.autodiff().require_grad());
-    let [a, b] =
-        [&far, &near].map(|x| norm(x.clone(), scale.clone(), shift.clone(), After::HardSwish));
-    assert!(distance(a.variance.clone(), b.variance.clone()) < 1e-5);
-    // The mean is rounded to 1e-3 / 2.
-    assert!(distance(a.output.clone().inner(), b.output.clone().inner()) < 1e-3);
-    let [a, b] = [a, b].map(|found| found.output.square().sum().backward());
-    let [of_far, of_near] = [(&far, &a), (&near, &b)].map(|(x, gradients)| x.grad(gradients));
-    let (of_far, of_near) = (of_far.expect("asked for"), of_near.expect("asked for"));
-    assert!(distance(of_far, of_near) < 2e-3);
-    for t in [&scale, &shift] {
-        let [a, b] = [&a, &b].map(|gradients| t.grad(gradients).expect("it was asked for"));
-        assert!(distance(a, b) < 1e-3);
     }
 }
 

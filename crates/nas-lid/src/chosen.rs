@@ -10,7 +10,7 @@ use crate::config::{Method, Plan};
 use crate::lab::Lab;
 use crate::method::Arm;
 use crate::run::Found;
-use crate::run_dir::{Manifest, RunDir};
+use crate::run_dir::{Manifest, RunDir, digest};
 use crate::{Place, device};
 
 /// Which network of which run.
@@ -36,6 +36,8 @@ pub(crate) struct Chosen {
     pub(crate) method: Method,
     /// As `--device` names it.
     pub(crate) device: String,
+    /// Where archives of images lie.
+    pub(crate) archives: Option<PathBuf>,
     pub(crate) arch: Arch,
 }
 
@@ -43,25 +45,22 @@ impl ChosenOptions {
     /// Opens the run on the data that it was made with.
     pub(crate) fn open(&self) -> Result<Chosen> {
         let plan = Plan::read(&self.dir.join("config.toml"), &[])?;
-        let lab = Lab::open(&plan.config, self.archives(), &device::open(&self.place.device)?)?;
         let dir = RunDir::unopened(&self.dir);
         let manifest: Manifest = dir.read_json("manifest.json")?;
+        let place = self.dir.display();
         ensure!(
-            manifest.data_sha256 == lab.data_digest,
-            "{} was made with other data",
-            self.dir.display()
+            manifest.config_sha256 == digest(plan.text.as_bytes()),
+            "{place} was made with another config.toml"
         );
+        let archives = self.place.archives()?;
+        let lab = Lab::open(&plan.config, archives.as_deref(), &device::open(&self.place.device)?)?;
+        ensure!(manifest.data_sha256 == lab.data_digest, "{place} was made with other data");
         let arch = match &self.arch {
             Some(text) => lab.space.parse(text)?,
             None => best(&dir, self.method)?,
         };
         let (method, device) = (self.method, self.place.device.clone());
-        Ok(Chosen { plan, lab, dir, method, device, arch })
-    }
-
-    /// Where archives of images lie.
-    pub(crate) fn archives(&self) -> Option<&std::path::Path> {
-        self.place.data.as_deref()
+        Ok(Chosen { plan, lab, dir, method, device, archives, arch })
     }
 }
 

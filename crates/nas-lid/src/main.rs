@@ -6,6 +6,7 @@ mod chosen;
 mod commands;
 mod config;
 mod device;
+mod dry_run;
 mod job;
 mod lab;
 mod latency_table;
@@ -28,12 +29,13 @@ mod spaces;
 mod summary;
 mod truth;
 
-use std::io::Write;
+use std::ffi::OsString;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use clap::{Parser, Subcommand, ValueEnum};
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::config::Plan;
 use crate::run::RunOptions;
@@ -121,8 +123,20 @@ pub(crate) struct Place {
     #[arg(long, default_value = "cpu")]
     pub(crate) device: String,
     /// Where archives of images and the table of accuracies lie
-    #[arg(long, env = "NASLID_DATA", value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
+    #[arg(long, env = "NASLID_DATA", value_name = "DIR", value_parser = value_parser!(OsString))]
+    data: Option<OsString>,
+}
+
+impl Place {
+    /// The folder of archives, if one is named.
+    pub(crate) fn archives(&self) -> Result<Option<PathBuf>> {
+        let named = self.data.as_ref().filter(|name| !name.is_empty()).map(PathBuf::from);
+        if let Some(folder) = &named {
+            let place = folder.display();
+            ensure!(folder.is_dir(), "{place}: no such folder, which --data or NASLID_DATA names");
+        }
+        Ok(named)
+    }
 }
 
 fn main() -> ExitCode {
@@ -147,17 +161,19 @@ fn work_in_pool() -> Result<()> {
 
 fn execute(arguments: Arguments) -> Result<()> {
     let format = arguments.format;
-    let options =
-        |out, place: Place| RunOptions { out, device: place.device, archives: place.data, format };
+    let options = |out, place: Place| {
+        let archives = place.archives()?;
+        anyhow::Ok(RunOptions { out, device: place.device, archives, format })
+    };
     match arguments.command {
         Command::Run(run) => {
             let plan = Plan::read(&run.config, &run.overrides)?;
             let name = run.config.file_stem().context("a configuration is a file")?;
             let out = run.out.unwrap_or_else(|| PathBuf::from("runs").join(name));
-            let options = options(out, run.place);
-            if run.dry_run { run::dry_run(&plan, &options) } else { run::run(&plan, &options) }
+            let options = options(out, run.place)?;
+            if run.dry_run { dry_run::dry_run(&plan, &options) } else { run::run(&plan, &options) }
         }
-        Command::Resume { dir, place } => run::resume(&dir, &options(dir.clone(), place)),
+        Command::Resume { dir, place } => run::resume(&dir, &options(dir.clone(), place)?),
         Command::Lid(lid) => commands::lid::run(&lid, format),
         Command::Partition(partition) => commands::partition::run(&partition, format),
         Command::Arch(arch) => commands::arch::run(&arch, format),
@@ -173,6 +189,12 @@ fn execute(arguments: Arguments) -> Result<()> {
 }
 
 /// Writes to standard output; a reader who has gone away is no error.
-pub(crate) fn print(text: impl AsRef<str>) {
-    let _ = std::io::stdout().write_all(text.as_ref().as_bytes());
+pub(crate) fn print(text: impl AsRef<str>) -> Result<()> {
+    let mut output = std::io::stdout();
+    match output.write_all(text.as_ref().as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
+    }
 }

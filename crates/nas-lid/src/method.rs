@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use search::{Criterion, Evidence, GradientCriterion, LidCriterion, RandomCriterion, choose};
+use search::{
+    Criterion, Evidence, GradientCriterion, LidCriterion, RandomCriterion, SearchError, choose,
+};
 use serde::{Deserialize, Serialize};
 use space::{Arch, NodeId, SplitTree};
 use supernet::Supernet;
@@ -117,20 +119,25 @@ impl Arm<'_> {
             let peak = Peak::start();
             let label = format!("{}/{id}/split", self.method.name());
             let mut progress: Option<Progress> = None;
-            let evidence = criterion
-                .evidence(
-                    supernet.as_ref(),
-                    self.lab.space.as_ref(),
-                    &mask,
-                    &self.lab.probes,
-                    self.lab.seed.child(&format!("split/{id}")),
-                    &mut |done, total| {
-                        progress
-                            .get_or_insert_with(|| Progress::new(&label, 0, total as u64))
-                            .set(done);
-                    },
-                )
-                .with_context(|| format!("{label} failed"))?;
+            let evidence = criterion.evidence(
+                supernet.as_ref(),
+                self.lab.space.as_ref(),
+                &mask,
+                &self.lab.probes,
+                self.lab.seed.child(&format!("split/{id}")),
+                &mut |done, total| {
+                    progress
+                        .get_or_insert_with(|| Progress::new(&label, 0, total as u64))
+                        .set(done);
+                },
+            );
+            let evidence = match evidence {
+                Err(error @ SearchError::Incomparable { .. }) => {
+                    tracing::warn!("{label}: the leaf stays whole: {error}");
+                    Vec::new()
+                }
+                evidence => evidence.with_context(|| format!("{label} failed"))?,
+            };
             grown.seconds += clock.elapsed().as_secs_f64();
             grown.peak_bytes = grown.peak_bytes.max(peak.bytes_above_rest());
             tracing::info!("{label}: {} edges compared", evidence.len());

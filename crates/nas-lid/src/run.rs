@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use search::{Constraints, Prices, evolve};
+use anyhow::{Context, Result, ensure};
+use search::{Constraints, Evolution, Prices, SearchError, evolve};
 use serde::{Deserialize, Serialize};
 use space::{Accuracy, Arch, Cost, Valid, stratified_sample};
 use supernet::Evaluation;
 
-use crate::config::{Method, Plan, TruthConfig};
-use crate::job::{Job, Measured};
+use crate::config::{Method, Plan, RunConfig, SearchConfig};
 use crate::lab::Lab;
-use crate::memory::Peak;
-use crate::method::{Arm, Grown, planned_epochs_after_parent, planned_leaves};
+use crate::method::{Arm, Grown};
 use crate::progress::Progress;
 use crate::run_dir::{Manifest, RunDir, digest};
 use crate::scores::{self, ScoreBook};
@@ -79,10 +77,12 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let device = device::open(&options.device)?;
     let lab = Lab::open(config, options.archives.as_deref(), &device)?;
     let mut truth = Truth::open(config, options.archives.as_deref())?;
+    check_limits(&lab, config)?;
     let manifest = Manifest {
         config_sha256: digest(plan.text.as_bytes()),
         data_sha256: lab.data_digest.clone(),
         inputs_sha256: lab.inputs_digest.clone(),
+        truth_sha256: truth.sha256(),
         commit: env!("NASLID_COMMIT").into(),
         device: options.device.clone(),
     };
@@ -114,8 +114,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     crate::print(match options.format {
         Format::Text => report.to_markdown(),
         Format::Json => report.to_json(),
-    });
-    Ok(())
+    })
 }
 
 fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -126,6 +125,33 @@ fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
+/// What a search is not to exceed.
+fn constraints(options: &SearchConfig) -> Constraints {
+    let limit = |value: u64| (0 < value).then_some(value);
+    Constraints { max_parameters: limit(options.max_parameters), max_macs: limit(options.max_macs) }
+}
+
+const NONE_ADMITTED: &str = "an architecture within `search.max-parameters` and `search.max-macs`";
+
+fn is_no_arch(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SearchError::NoArch))
+}
+
+/// Refuses limits that nothing keeps, before anything is trained.
+fn check_limits(lab: &Lab, config: &RunConfig) -> Result<()> {
+    let prices = Prices { space: lab.space.as_ref(), latency: lab.latency.as_ref() };
+    let options = Evolution { generations: 1, ..config.search.evolution };
+    let any = evolve(
+        &prices,
+        &lab.space.full_mask(),
+        &options,
+        &constraints(&config.search),
+        lab.seed.child("search/limits"),
+        &mut |_| Ok::<_, anyhow::Error>(Accuracy::from_fraction(0.0)),
+    );
+    any.map(drop).with_context(|| format!("the space has not {NONE_ADMITTED}"))
+}
+
 /// Evolution inside every leaf; the best architectures of all of them.
 fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
     let file = format!("search/{}.json", arm.method.name());
@@ -133,11 +159,7 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
         return arm.dir.read_json(&file);
     }
     let options = &arm.config.search;
-    let limit = |value: u64| (0 < value).then_some(value);
-    let constraints = Constraints {
-        max_parameters: limit(options.max_parameters),
-        max_macs: limit(options.max_macs),
-    };
+    let constraints = constraints(options);
     let prices = Prices { space: arm.lab.space.as_ref(), latency: arm.lab.latency.as_ref() };
     let mut book = ScoreBook::open(arm, grown)?;
     let mut history = Vec::new();
@@ -156,11 +178,15 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
                 progress.step();
                 Ok::<_, anyhow::Error>(book.score(arch)?.accuracy)
             },
-        )
-        .with_context(|| format!("{name} failed"))?;
-        history.extend(evaluated);
+        );
+        match evaluated {
+            Ok(evaluated) => history.extend(evaluated),
+            Err(error) if is_no_arch(&error) => tracing::info!("{name}: {error}"),
+            Err(error) => return Err(error.context(format!("{name} failed"))),
+        }
     }
     book.write()?;
+    ensure!(!history.is_empty(), "no leaf of {} has {NONE_ADMITTED}", arm.method.name());
     let found: Vec<Found> = search::best(&history, N_FOUND)
         .into_iter()
         .map(|(arch, accuracy)| Found { arch, valid_accuracy: accuracy.fraction() })
@@ -201,61 +227,6 @@ fn write_scores(
         }
     }
     dir.write("scores.csv", text.as_bytes())
-}
-
-/// Prints what a run would do, and how long a few steps of it take on this machine.
-pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
-    let config = &plan.config;
-    let device = device::open(&options.device)?;
-    let peak = Peak::start();
-    let lab = Lab::open(config, options.archives.as_deref(), &device)?;
-    let truth = Truth::open(config, options.archives.as_deref())?;
-    let mut supernet = lab.first()?;
-    let mask = lab.space.full_mask();
-    let Measured { step_seconds, profile, score_seconds } =
-        Job::measure(&lab, config, supernet.as_mut(), &mask)?;
-    let share = |(name, share)| format!("{name} {:.0} %", 100.0 * share);
-    let shares: Vec<String> = profile.shares().into_iter().map(share).collect();
-    let methods = &config.split.methods;
-    let leaves: usize = methods.iter().map(|&method| planned_leaves(config, method)).sum();
-    let alone = match config.ranking.truth {
-        TruthConfig::TrainedAlone(training) => training.epochs * config.ranking.archs as u64,
-        TruthConfig::Unknown | TruthConfig::Table(_) => 0,
-    };
-    let epochs = config.training.warm_up.epochs[0]
-        + methods.len() as u64 * planned_epochs_after_parent(config)
-        + alone;
-    let n_steps = epochs * lab.training.n_steps() as u64;
-    let evolution = &config.search.evolution;
-    let per_leaf = evolution.population * evolution.generations;
-    let n_scores = methods.len() * config.ranking.archs + leaves * per_leaf;
-    let n_late = config.training.fine_tune.late_checkpoints as f64;
-    let seconds = n_steps as f64 * step_seconds + n_scores as f64 * n_late * score_seconds;
-    let peak = peak
-        .bytes_above_rest()
-        .map_or("unknown".into(), |bytes| format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20)));
-    crate::print(format!(
-        "data set        {}\nspace           {}, {} architectures\nmethods         {}\n\
-         training        {epochs} epochs of {} steps, {:.1} ms a step\n\
-         of a step       {}\n\
-         scores          at most {n_scores} architectures, {:.1} ms a checkpoint\n\
-         ranks           {}\nestimated time  {:.0} min, the split decisions not counted\n\
-         peak memory     {peak}\nrun directory   {}\n",
-        lab.dataset,
-        lab.space.name(),
-        mask.n_archs(),
-        methods.iter().map(|m| m.name()).collect::<Vec<_>>().join(", "),
-        lab.training.n_steps(),
-        1e3 * step_seconds,
-        shares.join("; "),
-        1e3 * score_seconds,
-        truth
-            .description()
-            .map_or("skipped: no true accuracies".into(), |truth| format!("against {truth}")),
-        seconds / 60.0,
-        options.out.display(),
-    ));
-    Ok(())
 }
 
 /// Reads a run directory's configuration and runs what is left.

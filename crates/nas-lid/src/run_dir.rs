@@ -1,12 +1,13 @@
 //! The run directory: every file in it appears whole or not at all.
 
-use std::fs;
-use std::io::{BufWriter, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use whole_file::{UNFINISHED, WholeFile};
 
 /// What a run is a function of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub(crate) struct Manifest {
     pub(crate) data_sha256: String,
     /// Of the other files that the configuration names.
     pub(crate) inputs_sha256: String,
+    /// Of the table of true accuracies, which the report alone depends on; none if it is not known.
+    pub(crate) truth_sha256: Option<String>,
+    /// With a mark of the sources, if they are not those of the commit.
     pub(crate) commit: String,
     pub(crate) device: String,
 }
@@ -34,51 +38,76 @@ pub(crate) struct Metric {
 /// A folder that one run owns.
 pub(crate) struct RunDir {
     root: PathBuf,
+    /// Held while this process writes to it.
+    _lock: Option<File>,
 }
+
+const CONFIG: &str = "config.toml";
+const MANIFEST: &str = "manifest.json";
+
+/// Folders of a run that other commands may be writing to.
+const OF_OTHERS: [&str; 2] = ["export", "retrain"];
 
 impl RunDir {
     /// Opens the folder for this run: a new one, or one that the same run has begun.
     pub(crate) fn open(root: &Path, config: &str, manifest: &Manifest) -> Result<Self> {
-        let dir = Self::unopened(root);
-        if dir.path("manifest.json").exists() {
-            let found: Manifest = dir.read_json("manifest.json")?;
-            dir.agree(&found, manifest)?;
-            return Ok(dir);
+        let place = || format!("run directory {}", root.display());
+        fs::create_dir_all(root).with_context(place)?;
+        let dir = Self { root: root.to_owned(), _lock: lock(root)? };
+        if dir.path(MANIFEST).exists() {
+            dir.agree(&dir.read_json(MANIFEST)?, manifest)?;
+        } else {
+            dir.must_be_fresh(config)?;
+            dir.write(CONFIG, config.as_bytes())?;
         }
-        if root.exists()
-            && fs::read_dir(root)?.next().is_some()
-            && !dir.path("config.toml").exists()
-        {
-            bail!("{} is not empty and no run directory; choose another --out", root.display());
-        }
-        fs::create_dir_all(dir.path("checkpoints"))
-            .with_context(|| format!("run directory {}", root.display()))?;
-        dir.write("config.toml", config.as_bytes())?;
-        dir.write_json("manifest.json", manifest)?;
+        remove_unfinished(root, &OF_OTHERS).with_context(place)?;
+        fs::create_dir_all(dir.path("checkpoints")).with_context(place)?;
+        dir.write_json(MANIFEST, manifest)?;
         Ok(dir)
     }
 
     /// The folder of a run that is not checked: to read from, or to write its report again.
     pub(crate) fn unopened(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), _lock: None }
     }
 
+    /// Refuses a folder that holds more than what a run leaves that was killed before its manifest.
+    fn must_be_fresh(&self, config: &str) -> Result<()> {
+        for entry in fs::read_dir(&self.root)? {
+            let name = entry?.file_name();
+            let is_ours = name.to_string_lossy().starts_with(UNFINISHED)
+                || name == CONFIG && fs::read(self.path(CONFIG))? == config.as_bytes();
+            ensure!(
+                is_ours,
+                "{} is not empty and no run directory; choose another --out",
+                self.root.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// The manifest must be of the same run.
     fn agree(&self, found: &Manifest, expected: &Manifest) -> Result<()> {
-        let parts = [
+        let some = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "none".to_owned());
+        let [found_truth, truth] = [found, expected].map(|manifest| some(&manifest.truth_sha256));
+        let mut parts = vec![
             ("configuration", &found.config_sha256, &expected.config_sha256),
             ("data", &found.data_sha256, &expected.data_sha256),
             ("first weights or latency table", &found.inputs_sha256, &expected.inputs_sha256),
             ("commit", &found.commit, &expected.commit),
             ("device", &found.device, &expected.device),
         ];
+        // A table that comes later adds to the report; one that is gone would take from it.
+        if found.truth_sha256.is_some() {
+            parts.push(("table of true accuracies in --data", &found_truth, &truth));
+        }
         for (what, found, expected) in parts {
-            if found != expected {
-                bail!(
-                    "{} was made with another {what} ({found}, now {expected}); choose another --out \
-                     or remove it",
-                    self.root.display()
-                );
-            }
+            ensure!(
+                found == expected,
+                "{} was made with another {what} ({found}, now {expected}); choose another --out \
+                 or remove it",
+                self.root.display()
+            );
         }
         Ok(())
     }
@@ -126,24 +155,132 @@ impl RunDir {
     }
 }
 
+/// Takes a folder for this process, until what is returned is dropped.
+pub(crate) fn lock(folder: &Path) -> Result<Option<File>> {
+    // Not every system opens folders, nor locks them.
+    let Ok(file) = File::open(folder) else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::Error(_)) => Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            bail!("{} is in use: another process runs there", folder.display())
+        }
+    }
+}
+
+/// Removes what processes that were killed have left in a folder and those within, but for some.
+pub(crate) fn remove_unfinished(folder: &Path, except: &[&str]) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if entry.file_type()?.is_dir() {
+            if except.iter().all(|other| name != *other) {
+                remove_unfinished(&entry.path(), &[])?;
+            }
+        } else if name.to_string_lossy().starts_with(UNFINISHED) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// SHA-256 in hexadecimal.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
 /// Writes a file, whole or not at all; what `content` fails with is not taken for a fault of the file.
 pub(crate) fn write_whole(
-    file: &Path,
+    path: &Path,
     content: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    let cannot = || format!("cannot write {}", file.display());
-    let folder = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(cannot)?;
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
-    let mut buffered = BufWriter::new(&mut temporary);
-    content(&mut buffered)?;
-    buffered.flush().with_context(cannot)?;
-    drop(buffered);
-    temporary.as_file().sync_all().with_context(cannot)?;
-    temporary.persist(file).with_context(cannot)?;
-    Ok(())
+    let cannot = || format!("cannot write {}", path.display());
+    let mut file = WholeFile::create(path).with_context(cannot)?;
+    content(&mut file)?;
+    file.finish().with_context(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let text = |text: &str| text.to_owned();
+        Manifest {
+            config_sha256: digest(b"seed = 1"),
+            data_sha256: text("images"),
+            inputs_sha256: text("inputs"),
+            truth_sha256: None,
+            commit: text("now"),
+            device: text("cpu"),
+        }
+    }
+
+    fn open(root: &Path, manifest: &Manifest) -> Result<RunDir> {
+        RunDir::open(root, "seed = 1", manifest)
+    }
+
+    #[track_caller]
+    fn refused(root: &Path, manifest: &Manifest, expected: &str) {
+        let error = open(root, manifest).map(drop).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn files_of_others_are_kept() {
+        for name in ["config.toml", "photo.jpg", "checkpoints"] {
+            let root = TempDir::new().unwrap();
+            fs::write(root.path().join(name), "precious").unwrap();
+            refused(root.path(), &manifest(), "is not empty and no run directory");
+            assert_eq!(fs::read_to_string(root.path().join(name)).unwrap(), "precious");
+        }
+    }
+
+    #[test]
+    fn what_a_run_leaves_that_is_killed_at_its_start_is_continued() {
+        let root = TempDir::new().unwrap();
+        for file in [".unfinished-1", "config.toml"] {
+            fs::write(root.path().join(file), "seed = 1").unwrap();
+        }
+        drop(open(root.path(), &manifest()).unwrap());
+        let unfinished = root.path().join("checkpoints/lid/.unfinished-2");
+        fs::create_dir_all(unfinished.parent().unwrap()).unwrap();
+        fs::write(&unfinished, "").unwrap();
+        let of_another = root.path().join("export/.unfinished-3");
+        fs::create_dir(of_another.parent().unwrap()).unwrap();
+        fs::write(&of_another, "").unwrap();
+        drop(open(root.path(), &manifest()).unwrap());
+        assert!(!unfinished.exists() && !root.path().join(".unfinished-1").exists());
+        assert!(of_another.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_is_of_one_process_at_a_time() {
+        let root = TempDir::new().unwrap();
+        let first = open(root.path(), &manifest()).unwrap();
+        refused(root.path(), &manifest(), "is in use");
+        drop(first);
+        open(root.path(), &manifest()).unwrap();
+    }
+
+    #[test]
+    fn another_run_is_refused_and_told_apart() {
+        let root = TempDir::new().unwrap();
+        drop(open(root.path(), &manifest()).unwrap());
+        let later = Manifest { commit: "later".into(), ..manifest() };
+        refused(root.path(), &later, "another commit (now, now later)");
+    }
+
+    #[test]
+    fn a_table_may_come_later_but_neither_go_nor_change() {
+        let root = TempDir::new().unwrap();
+        let with = |table: &str| Manifest { truth_sha256: Some(table.into()), ..manifest() };
+        drop(open(root.path(), &manifest()).unwrap());
+        drop(open(root.path(), &with("a")).unwrap());
+        refused(root.path(), &with("b"), "another table of true accuracies");
+        refused(root.path(), &manifest(), "(a, now none)");
+    }
 }

@@ -68,7 +68,7 @@ pub(crate) fn report(
         truth,
         n_archs: outcome.sample.len(),
         profile: out.file_name().map(|name| name.to_string_lossy().into()).unwrap_or_default(),
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: command(),
         device: device.to_owned(),
         rows,
         separations: separations(config, &outcome.grown),
@@ -169,6 +169,20 @@ impl Summary<'_> {
             Err(error) => Err(error).with_context(|| format!("{method} cannot be ranked")),
         }
     }
+}
+
+/// What this process was started by, to be pasted into a shell.
+fn command() -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./=:,+@%".contains(c);
+    let quoted = |argument: std::ffi::OsString| {
+        let argument = argument.to_string_lossy();
+        if !argument.is_empty() && argument.chars().all(is_plain) {
+            argument.into_owned()
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    };
+    std::env::args_os().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 fn truths(outcome: &Outcome) -> Option<Vec<f64>> {

@@ -10,7 +10,7 @@ use space::{Accuracy, Arch, Mask, Test};
 use crate::config::{AloneConfig, RunConfig, TruthConfig};
 use crate::job::Job;
 use crate::lab::Lab;
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, digest};
 use crate::shrinking::Shrinking;
 
 /// True test accuracies, to be reported and for nothing else.
@@ -18,7 +18,7 @@ pub(crate) enum Truth {
     /// There is no table, or none is wanted.
     Unknown,
     /// Every architecture of NAS-Bench-201 after 200 epochs.
-    Table { table: Table, column: TruthSet },
+    Table { table: Table, column: TruthSet, sha256: String },
     /// Architectures trained alone, once they are.
     Alone { training: AloneConfig, known: BTreeMap<Arch, Accuracy<Test>> },
 }
@@ -35,8 +35,18 @@ impl Truth {
         };
         let file = archives.map(|folder| folder.join(Table::FILE)).filter(|file| file.exists());
         let Some(file) = file else { return Ok(Self::Unknown) };
-        let table = Table::read(&file).with_context(|| file.display().to_string())?;
-        Ok(Self::Table { table, column })
+        let place = || file.display().to_string();
+        let table = Table::read(&file).with_context(place)?;
+        let sha256 = digest(&std::fs::read(&file).with_context(place)?);
+        Ok(Self::Table { table, column, sha256 })
+    }
+
+    /// SHA-256 of the table, if there is one.
+    pub(crate) fn sha256(&self) -> Option<String> {
+        match self {
+            Self::Table { sha256, .. } => Some(sha256.clone()),
+            Self::Unknown | Self::Alone { .. } => None,
+        }
     }
 
     /// Trains each architecture of the sample by itself, if that is to be the truth, and writes the
@@ -73,7 +83,7 @@ impl Truth {
     pub(crate) fn accuracy(&self, arch: &Arch) -> Option<Accuracy<Test>> {
         match self {
             Self::Unknown => None,
-            Self::Table { table, column } => table.accuracy(*column, arch),
+            Self::Table { table, column, .. } => table.accuracy(*column, arch),
             Self::Alone { known, .. } => known.get(arch).copied(),
         }
     }

@@ -176,8 +176,9 @@ impl<N: Network> Supernet for Engine<N> {
         }
         let _span = trace_span!(target: PROFILE, "optimizer").entered();
         let (trained, kernels) = (&mut self.trained, self.kernels);
-        trained.network =
-            optimizer::step(trained.network.clone(), sum, &mut trained.state, options, kernels);
+        let network = trained.network.clone();
+        trained.network = optimizer::step(network, sum, &mut trained.state, options, kernels)
+            .map_err(|norm| SupernetError::Gradient { norm, arch: archs[0].to_string() })?;
         if let Some(keep) = options.averaging {
             let average = trained.average.take().unwrap_or_else(|| trained.network.clone());
             trained.average = Some(optimizer::blend(average, keep, &trained.network));

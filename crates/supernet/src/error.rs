@@ -16,6 +16,14 @@ pub enum SupernetError {
         /// The path, one operation number per edge.
         arch: String,
     },
+    /// The gradient left the numbers, the loss did not.
+    #[error("the norm of the gradient is {norm} on path {arch}")]
+    Gradient {
+        /// The norm.
+        norm: f64,
+        /// The first path of the step, one operation number per edge.
+        arch: String,
+    },
     /// A file that could not be read or written.
     #[error(transparent)]
     Weights(#[from] WeightsError),

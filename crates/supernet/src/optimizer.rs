@@ -70,7 +70,8 @@ pub(crate) fn add<N: Module>(sum: &mut Sum, network: &N, gradients: Gradients) {
     network.visit(&mut Add(sum, gradients));
 }
 
-/// The network after one step.
+/// The network after one step; the norm of the gradient instead if that is not finite, which would leave no
+/// weight a number.
 ///
 /// burn's optimizer clips each parameter by itself and keys its state by numbers drawn at random;
 /// here the norm is of the whole gradient, and the state has names that a checkpoint can hold.
@@ -80,14 +81,15 @@ pub(crate) fn step<N: Module>(
     state: &mut State,
     options: &StepOptions,
     kernels: Kernels,
-) -> N {
-    let clip = match options.max_gradient_norm {
-        Some(max) => (max / norm(&network, &gradients, kernels).max(f64::MIN_POSITIVE)).min(1.0),
-        None => 1.0,
-    };
+) -> Result<N, f64> {
+    let norm = norm(&network, &gradients, kernels);
+    if !norm.is_finite() {
+        return Err(norm);
+    }
+    let clip = options.max_gradient_norm.map_or(1.0, |max| max / norm.max(max));
     let path = Vec::new();
     let mut update = Update { path, gradients: &mut gradients, state, clip, options, kernels };
-    network.map(&mut update)
+    Ok(network.map(&mut update))
 }
 
 /// The L2 norm of the whole gradient, summed in the order of the network.
@@ -296,6 +298,28 @@ mod tests {
         let got: Vec<f32> = weight.try_into_vec_as().unwrap();
         for (got, expected) in got.iter().zip(expected) {
             assert!((got - expected).abs() < 1e-5, "{got} for {expected}");
+        }
+    }
+
+    #[test]
+    fn a_gradient_that_is_no_number_moves_nothing() {
+        let device = Device::flex();
+        let options = StepOptions {
+            lr: 0.1,
+            optimizer: Optimizer::Sgd { momentum: 0.9, lookahead: Lookahead::None },
+            weight_decay: 0.0,
+            max_gradient_norm: Some(1.0),
+            label_smoothing: 0.0,
+            averaging: None,
+        };
+        let network = burn::nn::LinearConfig::new(2, 1).with_bias(false).init(&device);
+        for bad in [f32::NAN, f32::INFINITY] {
+            let gradient = Tensor::from_floats([1.0, bad], &device);
+            let gradients = Sum::from([(network.weight.id, gradient)]);
+            let mut state = State::new();
+            let stepped = step(network.clone(), gradients, &mut state, &options, Kernels::Fused);
+            assert!(stepped.is_err_and(|norm| !norm.is_finite()));
+            assert!(state.is_empty());
         }
     }
 

@@ -95,13 +95,13 @@ pub type TapSink<'a> = dyn FnMut(Range<usize>, usize, &Features<'_>) + 'a;
 
 /// Weights shared by every architecture of a space.
 pub trait Supernet: Send {
-    /// One step of gradient descent along one path; parameters off it do not move.
+    /// One step of gradient descent along one path; tensors of which no part is on it do not move.
     ///
     /// Returns the loss before the step, in nats.
     ///
     /// # Errors
     ///
-    /// If the loss is not finite; the weights are then unchanged.
+    /// If the loss or its gradient is not finite; the weights are then unchanged.
     fn train_step(
         &mut self,
         batch: &Batch,
@@ -117,7 +117,7 @@ pub trait Supernet: Send {
     ///
     /// # Errors
     ///
-    /// If a loss is not finite; the weights are then unchanged.
+    /// If a loss or the gradient is not finite; the weights are then unchanged.
     fn train_together(
         &mut self,
         lesson: &Lesson<'_>,

@@ -31,6 +31,8 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
+use whole_file::WholeFile;
+
 pub use error::{Fault, WeightsError};
 
 /// Named tensors, and what else is said of them.
@@ -80,8 +82,12 @@ impl Weights {
     ///
     /// If a tensor has not as many values as its shape says.
     pub fn write(&self, file: &Path) -> Result<(), WeightsError> {
-        write_whole(file, &self.to_safetensors())
-            .map_err(|e| WeightsError { file: file.to_owned(), fault: Fault::Io(e) })
+        let write = || {
+            let mut whole = WholeFile::create(file)?;
+            whole.write_all(&self.to_safetensors())?;
+            whole.finish()
+        };
+        write().map_err(|e| WeightsError { file: file.to_owned(), fault: Fault::Io(e) })
     }
 }
 
@@ -96,14 +102,4 @@ fn is_safetensors(file: &Path) -> std::io::Result<bool> {
     file.read_exact(&mut start)?;
     let header = u64::from_le_bytes(start[..8].try_into().expect("eight bytes"));
     Ok(start[8] == b'{' && header < length)
-}
-
-/// Puts bytes under a name in one instant: a reader sees the old file or the new one.
-fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut temporary = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    temporary.write_all(bytes)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(file)?;
-    Ok(())
 }

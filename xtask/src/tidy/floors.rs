@@ -6,11 +6,12 @@ use super::manifest::Sections;
 use super::{Complaint, Member};
 
 /// The floor of each crate.
-const FLOORS: [(&str, i8); 17] = [
+const FLOORS: [(&str, i8); 18] = [
     ("lanes", -1),
     ("lid", 0),
     ("partition", 0),
     ("pickle", 0),
+    ("whole-file", 0),
     ("space", 0),
     ("rank", 0),
     ("data", 1),

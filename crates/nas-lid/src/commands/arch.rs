@@ -57,6 +57,5 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
                 taps.iter().map(|[c, h, w]| format!("{c}x{h}x{w}")).collect::<Vec<_>>().join(" "),
             )
         }
-    });
-    Ok(())
+    })
 }

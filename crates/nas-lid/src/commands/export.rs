@@ -36,6 +36,5 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     crate::print(match format {
         Format::Json => format!("{}\n", json!({ "arch": arch, "file": file })),
         Format::Text => format!("arch  {arch}\nfile  {file}\n"),
-    });
-    Ok(())
+    })
 }

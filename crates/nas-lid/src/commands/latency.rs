@@ -75,8 +75,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
             "parts         {parts}\nfile          {file}\n\
              whole by sum  {median:.3} ({least:.3} to {most:.3}) of {N_WHOLE} random networks\n"
         ),
-    });
-    Ok(())
+    })
 }
 
 /// Images without content: times do not depend on it.

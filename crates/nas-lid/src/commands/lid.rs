@@ -77,8 +77,7 @@ enum Degenerate {
 }
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
-    crate::print(output(options, format)?);
-    Ok(())
+    crate::print(output(options, format)?)
 }
 
 fn output(options: &Options, format: Format) -> Result<String> {

@@ -87,8 +87,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
                 curves.display(),
             )
         }
-    });
-    Ok(())
+    })
 }
 
 /// The files of architectures, in the order of their names.

@@ -62,8 +62,7 @@ enum Objective {
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let matrix = matrix::read(&options.file, "similarity")?;
     let output = output(matrix, options, format);
-    crate::print(output.with_context(|| options.file.display().to_string())?);
-    Ok(())
+    crate::print(output.with_context(|| options.file.display().to_string())?)
 }
 
 fn output(matrix: Matrix<f64>, options: &Options, format: Format) -> Result<String> {

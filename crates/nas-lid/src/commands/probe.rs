@@ -128,8 +128,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
             let peak = bytes.map_or("unknown".to_owned(), mebibytes);
             format!("time         {seconds:.3} s\npeak memory  {peak} above rest\n")
         }
-    });
-    Ok(())
+    })
 }
 
 struct Work<'a> {

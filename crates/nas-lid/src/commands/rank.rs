@@ -42,8 +42,7 @@ pub(crate) struct Options {
 const TEN: usize = 10;
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
-    crate::print(output(options, format)?);
-    Ok(())
+    crate::print(output(options, format)?)
 }
 
 fn output(options: &Options, format: Format) -> Result<String> {

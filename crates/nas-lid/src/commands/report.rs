@@ -13,8 +13,7 @@ pub(crate) fn run(dirs: &[PathBuf], format: Format) -> Result<()> {
     crate::print(match dirs {
         [dir] => again(dir, format)?,
         dirs => together(dirs, format)?,
-    });
-    Ok(())
+    })
 }
 
 /// Writes the pages of a run again from its `report.json`.
@@ -67,6 +66,7 @@ fn check_origin(dirs: &[PathBuf]) -> Result<()> {
         let parts = [
             ("images", first.data_sha256 == other.data_sha256),
             ("weights or latency table", first.inputs_sha256 == other.inputs_sha256),
+            ("table of true accuracies", first.truth_sha256 == other.truth_sha256),
             ("commit of the program", first.commit == other.commit),
             ("device", first.device == other.device),
         ];
@@ -110,6 +110,7 @@ mod tests {
             config_sha256: String::new(),
             data_sha256: "images".into(),
             inputs_sha256: "inputs".into(),
+            truth_sha256: None,
             commit: if seed == 9 { "later" } else { "now" }.into(),
             device: "cpu".into(),
         };

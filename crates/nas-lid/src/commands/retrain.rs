@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
         !name.is_empty() && name.chars().all(is_plain),
         "--name {name}: letters, digits, - and _"
     );
-    let dataset = lab::dataset(&chosen.plan.config, options.chosen.archives())?;
+    let dataset = lab::dataset(&chosen.plan.config, chosen.archives.as_deref())?;
     let outcome = Retraining::new(&chosen, &config, &dataset, name)?.run()?;
     crate::print(match format {
         Format::Json => format!("{}\n", serde_json::to_string(&outcome)?),
@@ -44,6 +44,5 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
                 chosen.dir.path(&format!("retrain/{name}")).display()
             )
         }
-    });
-    Ok(())
+    })
 }

@@ -42,6 +42,5 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
             format!("{}\n", json!({ "taken": n_taken, "unused": unused, "kept": kept }))
         }
         Format::Text => format!("{imported}\n"),
-    });
-    Ok(())
+    })
 }

@@ -70,6 +70,15 @@ pub(crate) fn upper_share(key: &'static str, value: f64) -> Result<(), Fault> {
     }
 }
 
+/// A part that is neither nothing nor the whole.
+pub(crate) fn inner_share(key: &'static str, value: f64) -> Result<(), Fault> {
+    if 0.0 < value && value < 1.0 {
+        Ok(())
+    } else {
+        Err((key, format!("must lie in (0, 1), got {value}")))
+    }
+}
+
 pub(crate) fn not_negative(key: &'static str, value: f64) -> Result<(), Fault> {
     if value.is_finite() && 0.0 <= value {
         Ok(())

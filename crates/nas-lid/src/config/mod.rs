@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod data;
+mod overrides;
 mod ranges;
 mod raw;
 
@@ -11,12 +12,13 @@ use std::path::Path;
 pub(crate) use self::data::NormalizationConfig;
 use anyhow::{Context, Result, anyhow, bail};
 pub(crate) use raw::{
-    AloneConfig, EvaluationStatistics, FirstWeights, LatencyConfig, Method, RunConfig, SpaceConfig,
-    TruthConfig,
+    AloneConfig, EvaluationStatistics, FirstWeights, LatencyConfig, Method, RunConfig,
+    SearchConfig, SpaceConfig, TruthConfig,
 };
 use serde::de::DeserializeOwned;
 
 use self::check::Fault;
+use self::overrides::{cause_of, make_absolute, set};
 
 /// A configuration whose values fit together, and its text.
 pub(crate) struct Plan {
@@ -30,16 +32,41 @@ impl Plan {
     pub(crate) fn read(file: &Path, overrides: &[String]) -> Result<Self> {
         let text = fs::read_to_string(file)
             .with_context(|| format!("configuration {}", file.display()))?;
+        let place = file.display().to_string();
+        let plan = Self::parse(text, &place)?;
         if overrides.is_empty() {
-            return Self::parse(text, &file.display().to_string());
+            plan.absolute()
+        } else {
+            plan.with(overrides, &place)?.absolute()
         }
-        let place = format!("{} with --set {}", file.display(), overrides.join(" --set "));
-        Self::parse(text.clone(), &file.display().to_string())?;
-        let mut table: toml::Table = toml::from_str(&text).context(place.clone())?;
+    }
+
+    /// The plan with values that `key=value` changes; a fault is told of the one that made it.
+    fn with(self, overrides: &[String], place: &str) -> Result<Self> {
+        let all = format!("{place} with --set {}", overrides.join(" --set "));
+        let mut table: toml::Table = self.text.parse()?;
         for assignment in overrides {
             set(&mut table, assignment)?;
         }
-        Self::parse(toml::to_string(&table)?, &place)
+        let text = toml::to_string(&table)?;
+        let config: RunConfig =
+            toml::from_str(&text).map_err(|error| anyhow!("{all}: {}", one_line(&error)))?;
+        match config.check() {
+            Ok(()) => Ok(Self { config, text }),
+            Err((key, fault)) => {
+                let cause = cause_of(overrides, key).map_or(all, |cause| format!("--set {cause}"));
+                bail!("{cause}: `{key}` {fault}")
+            }
+        }
+    }
+
+    /// The plan with the files it names found from any folder.
+    fn absolute(self) -> Result<Self> {
+        let mut table: toml::Table = self.text.parse()?;
+        if !make_absolute(&mut table)? {
+            return Ok(self);
+        }
+        Self::parse(toml::to_string(&table)?, "the configuration")
     }
 
     fn parse(text: String, place: &str) -> Result<Self> {
@@ -56,7 +83,7 @@ pub(crate) fn checked<T: DeserializeOwned>(
 ) -> Result<T> {
     let config = toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
-        anyhow!("{place}:{}: {}", line_at(text, start), error.message().replace('\n', " "))
+        anyhow!("{place}:{}: {}", line_at(text, start), one_line(&error))
     })?;
     match check(&config) {
         Ok(()) => Ok(config),
@@ -64,27 +91,8 @@ pub(crate) fn checked<T: DeserializeOwned>(
     }
 }
 
-/// Sets a value that exists already: `split.probe-batches=2`.
-fn set(table: &mut toml::Table, assignment: &str) -> Result<()> {
-    let (key, value) = assignment
-        .split_once('=')
-        .with_context(|| format!("--set {assignment}: expected key=value"))?;
-    let value: toml::Value = toml::from_str::<toml::Table>(&format!("value = {value}"))
-        .ok()
-        .and_then(|mut parsed| parsed.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let mut steps = key.split('.').peekable();
-    let mut current = table;
-    while let Some(step) = steps.next() {
-        let unknown = || format!("--set {assignment}: there is no key `{key}`");
-        let slot = current.get_mut(step).with_context(unknown)?;
-        if steps.peek().is_none() {
-            *slot = value;
-            return Ok(());
-        }
-        current = slot.as_table_mut().with_context(unknown)?;
-    }
-    Ok(())
+fn one_line(error: &toml::de::Error) -> String {
+    error.message().replace('\n', " ")
 }
 
 fn line_at(text: &str, byte: usize) -> usize {
@@ -295,15 +303,5 @@ mod tests {
         check(&text, &format!("run.toml:{n}: `data.augment.crop-area` must lie in (0, 1]"));
         let text = SMOKE.replace("contrast = 0.0", "contrast = -0.1");
         check(&text, &format!("run.toml:{}: `data.augment.jitter` must", n + 2));
-    }
-
-    #[test]
-    fn overrides_change_the_tree_and_unknown_ones_are_refused() {
-        let mut table: toml::Table = toml::from_str(SMOKE).unwrap();
-        set(&mut table, "training.momentum=0.5").unwrap();
-        assert_eq!(table["training"]["momentum"].as_float(), Some(0.5));
-        set(&mut table, "data.source=digits").unwrap();
-        assert_eq!(table["data"]["source"].as_str(), Some("digits"));
-        assert!(set(&mut table, "training.no-such-key=1").is_err());
     }
 }

@@ -7,11 +7,12 @@ use space::SearchSpace;
 use supernet::{Sampling, Sandwich};
 
 use super::check::{
-    Fault, MOST, at_most, count, learning_rates, not_negative, share, whole_share, within,
+    Fault, MOST, at_most, count, inner_share, learning_rates, not_negative, share, whole_share,
+    within,
 };
 use super::raw::{
-    AloneConfig, EvaluationConfig, LatencyConfig, RunConfig, SearchConfig, SpaceConfig,
-    SplitConfig, TrainingConfig, TruthConfig,
+    AloneConfig, EvaluationConfig, FineTuneConfig, LatencyConfig, RunConfig, SearchConfig,
+    SpaceConfig, SplitConfig, TrainingConfig, TruthConfig,
 };
 use crate::spaces::{self, MOST_CELLS, MOST_CHANNELS, STRIDES, Task, WIDTHS};
 
@@ -48,7 +49,7 @@ impl RunConfig {
         within("ranking.archs", self.ranking.archs, 2..=MOST_RANKED)?;
         self.check_truth()?;
         count("ranking.resamples", self.ranking.resamples, MOST)?;
-        share("ranking.confidence", self.ranking.confidence)
+        inner_share("ranking.confidence", self.ranking.confidence)
     }
 
     fn check_truth(&self) -> Result<(), Fault> {
@@ -136,15 +137,7 @@ impl TrainingConfig {
         for stage in &warm_up.shrinking {
             whole_share("training.warm-up.shrinking", stage.until)?;
         }
-        share("training.fine-tune.late-span", fine_tune.late_span)?;
-        within("training.fine-tune.late-checkpoints", fine_tune.late_checkpoints, 1..=MOST as u64)?;
-        at_most("training.fine-tune.epochs", fine_tune.epochs, MOST as u64)?;
-        if fine_tune.epochs < fine_tune.late_checkpoints {
-            let n = fine_tune.late_checkpoints;
-            let fault = format!("must be at least the {n} late checkpoints");
-            return Err(("training.fine-tune.epochs", fault));
-        }
-        Ok(())
+        fine_tune.check()
     }
 
     fn check_paths(&self) -> Result<(), Fault> {
@@ -159,6 +152,24 @@ impl TrainingConfig {
                 whole_share("training.sampling.sandwich.distillation", distillation)
             }
         }
+    }
+}
+
+impl FineTuneConfig {
+    fn check(&self) -> Result<(), Fault> {
+        share("training.fine-tune.late-span", self.late_span)?;
+        within("training.fine-tune.late-checkpoints", self.late_checkpoints, 1..=MOST as u64)?;
+        at_most("training.fine-tune.epochs", self.epochs, MOST as u64)?;
+        let n = self.late_checkpoints;
+        if self.epochs < n {
+            let fault = format!("must be at least the {n} late checkpoints");
+            return Err(("training.fine-tune.epochs", fault));
+        }
+        if self.late_span * (self.epochs as f64) < (n - 1) as f64 {
+            let fault = format!("must be of at least {} epochs, for {n} late checkpoints", n - 1);
+            return Err(("training.fine-tune.late-span", fault));
+        }
+        Ok(())
     }
 }
 

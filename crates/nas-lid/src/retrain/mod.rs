@@ -15,7 +15,7 @@ use supernet::{Lesson, Statistics, StepOptions, StochasticDepth, Supernet, mean_
 pub(crate) use self::config::{RetrainConfig, Start};
 use crate::chosen::Chosen;
 use crate::progress::Progress;
-use crate::run_dir::write_whole;
+use crate::run_dir::{lock, remove_unfinished, write_whole};
 
 /// Classes among which the right one is to be.
 const FIVE: usize = 5;
@@ -46,7 +46,7 @@ struct Tested {
 /// What a checkpoint is of.
 #[derive(Serialize, Deserialize)]
 struct Note {
-    /// Architecture, first weights, configuration, commit and device.
+    /// Architecture, method, configuration, commit and device.
     of: String,
     epoch: u64,
 }
@@ -104,6 +104,10 @@ impl<'a> Retraining<'a> {
     /// Trains from where it stopped before, tests the network and writes `result.json` and
     /// `weights.safetensors`.
     pub(crate) fn run(&self) -> Result<Outcome> {
+        let place = || self.folder.display().to_string();
+        std::fs::create_dir_all(&self.folder).with_context(place)?;
+        let _lock = lock(&self.folder)?;
+        remove_unfinished(&self.folder, &[]).with_context(place)?;
         let arch = &self.chosen.arch;
         let trained = self.trained()?;
         let mut tested = if 0.0 < self.config.averaging { trained.averaged() } else { trained };
@@ -136,7 +140,6 @@ impl<'a> Retraining<'a> {
         let commit = env!("NASLID_COMMIT");
         let of = serde_json::to_string(&(arch, method, self.config, commit, device))?;
         let file = self.folder.join("checkpoint.safetensors");
-        std::fs::create_dir_all(&self.folder).with_context(|| self.folder.display().to_string())?;
         let mut supernet = match self.config.start {
             Start::Drawn => self.chosen.lab.untrained(),
             Start::Inherited => self.chosen.arm().fine_tuned(arch)?.fork(),

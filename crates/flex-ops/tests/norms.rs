@@ -1,0 +1,92 @@
+//! Batch norm alone against burn's own, forward and backward.
+
+use burn::tensor::activation::relu;
+use burn::tensor::module::batch_norm_train;
+use burn::tensor::{Device, Distribution, Tensor};
+use flex_ops::{After, norm, norm_given};
+
+/// The largest difference, in units of the largest value of the other.
+fn distance<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
+    let scale: f32 = b.clone().abs().max().into_scalar();
+    let difference: f32 = (a - b).abs().max().into_scalar();
+    difference / scale.max(1e-6)
+}
+
+/// What is normalized.
+struct Case {
+    x: Tensor<4>,
+    scale: Tensor<1>,
+    shift: Tensor<1>,
+    /// Mean and variance.
+    given: [Tensor<1>; 2],
+}
+
+impl Case {
+    fn draw(size: [usize; 4]) -> Self {
+        let device = Device::flex();
+        device.seed(size.iter().sum::<usize>() as u64);
+        let device = device.autodiff();
+        let channel = || Tensor::<1>::random([size[1]], Distribution::Uniform(0.4, 1.6), &device);
+        Self {
+            x: Tensor::random(size, Distribution::Normal(0.1, 1.0), &device).require_grad(),
+            scale: channel().require_grad(),
+            shift: channel().require_grad(),
+            given: [channel().inner(), channel().inner()],
+        }
+    }
+}
+
+#[test]
+fn norms_alone_agree_with_burn() {
+    for [height, width] in [[3, 4], [17, 16]] {
+        check_norm([7, 5, height, width]);
+    }
+}
+
+#[track_caller]
+fn check_norm(size: [usize; 4]) {
+    let Case { x, scale, shift, given } = &Case::draw(size);
+    let stock = batch_norm_train(x.clone(), scale.clone(), shift.clone(), 1e-5);
+    let fused = norm(x.clone(), scale.clone(), shift.clone(), After::Relu);
+    assert!(distance(fused.mean, stock.mean.inner()) < 1e-5);
+    assert!(distance(fused.variance, stock.variance.inner()) < 1e-5);
+    let stock = relu(stock.output);
+    assert!(distance(fused.output.clone().inner(), stock.clone().inner()) < 1e-5);
+    let [stock, fused] = [stock, fused.output].map(|y| y.square().sum().backward());
+    let close = |distance: f32| assert!(distance < 1e-4, "{distance}");
+    let both = [&fused, &stock];
+    let [a, b] = both.map(|gradients| x.grad(gradients).expect("it was asked for"));
+    close(distance(a, b));
+    for t in [scale, shift] {
+        let [a, b] = both.map(|gradients| t.grad(gradients).expect("it was asked for"));
+        close(distance(a, b));
+    }
+    let affine = [scale.clone(), shift.clone()];
+    let fused = norm_given(x.clone(), affine, given.clone(), After::Relu);
+    let wide = |t: &Tensor<1>| t.clone().reshape([1, 5, 1, 1]);
+    let [mean, variance] = given.each_ref().map(wide);
+    let normalized = (x.clone().inner() - mean) / (variance + 1e-5).sqrt();
+    let [scale, shift] = [scale, shift].map(|t| wide(&t.clone().inner()));
+    close(distance(fused.inner(), relu(normalized * scale + shift)));
+}
+
+#[test]
+fn norms_are_blind_to_an_offset() {
+    let Case { x, scale, shift, .. } = Case::draw([9, 5, 17, 16]);
+    // Of both exactly the same differences; the gradient of a squared ReLU has no jumps.
+    let far = x.inner() + 1e4;
+    let near = far.clone() - 1e4;
+    let [far, near] = [far, near].map(|x| x.autodiff().require_grad());
+    let [a, b] = [&far, &near].map(|x| norm(x.clone(), scale.clone(), shift.clone(), After::Relu));
+    assert!(distance(a.variance.clone(), b.variance.clone()) < 1e-5);
+    // The mean is rounded to 1e-3 / 2.
+    assert!(distance(a.output.clone().inner(), b.output.clone().inner()) < 1e-3);
+    let [a, b] = [a, b].map(|found| found.output.square().sum().backward());
+    let [of_far, of_near] = [(&far, &a), (&near, &b)].map(|(x, gradients)| x.grad(gradients));
+    let (of_far, of_near) = (of_far.expect("asked for"), of_near.expect("asked for"));
+    assert!(distance(of_far, of_near) < 2e-3);
+    for t in [&scale, &shift] {
+        let [a, b] = [&a, &b].map(|gradients| t.grad(gradients).expect("it was asked for"));
+        assert!(distance(a, b) < 1e-3);
+    }
+}
