@@ -17,10 +17,12 @@ pub(crate) const EQUIDISTANT: f64 = 1e-6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimator {
-    /// −((1/k) Σ ln(rᵢ/r_k))⁻¹: maximum likelihood (Amsaleg et al. 2015), biased upward for small
-    /// k because the k-th logarithm is always 0.
+    /// −((1/k) Σ ln(rᵢ/r_k))⁻¹: maximum likelihood (Amsaleg et al. 2015). The k-th logarithm is always 0,
+    /// so the expectation of a point is k/(k − 2) times its dimension, 1.11 times for k = 20, and the
+    /// harmonic mean over points tends to k/(k − 1) times.
     Mle,
-    /// The same with 1/(k − 1).
+    /// The same with 1/(k − 1), of which the inverse has no bias: for the harmonic mean over points. The
+    /// expectation of a point is (k − 1)/(k − 2) times its dimension, 1.06 times for k = 20.
     MleUnbiased,
     /// Method of moments (Amsaleg et al. 2018): m / (r_k − m) with m the mean of all rᵢ.
     Mom,

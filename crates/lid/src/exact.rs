@@ -63,6 +63,27 @@ pub(crate) fn squared_distances(isa: Isa, points: Points<'_>, pairs: &[[usize; 2
     squares
 }
 
+/// The same of a few pairs by the calling thread alone, which may hold a lock.
+pub(crate) fn squared_distances_here(
+    isa: Isa,
+    points: Points<'_>,
+    pairs: &[[usize; 2]],
+) -> Vec<f64> {
+    let d = points.d();
+    let (mut squares, mut part) = (vec![0.0; pairs.len()], vec![0.0; pairs.len()]);
+    if MAX_IN_F64 < d {
+        for start in (0..d).step_by(COLUMNS) {
+            let cols = start..d.min(start + COLUMNS);
+            isa.run(Part { points, pairs, cols, squares: &mut part });
+            for (square, part) in squares.iter_mut().zip(&part) {
+                *square += part;
+            }
+        }
+    }
+    isa.run(Repair { points, pairs, squares: &mut squares });
+    squares
+}
+
 /// What some columns contribute.
 struct Part<'a> {
     points: Points<'a>,

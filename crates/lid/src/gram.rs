@@ -14,6 +14,7 @@ use lanes::Isa;
 use rayon::prelude::*;
 
 use crate::Points;
+use crate::exact::squared_distances_here;
 use crate::frame::{Frame, frames};
 use crate::product::{N_ADDITIONS, Product};
 use crate::shortlist::Shortlist;
@@ -174,6 +175,12 @@ impl<'a> Search<'a> {
                     list.offer(col, lower, upper);
                 }
             }
+            if list.is_crowded() {
+                list.measure(|cols| {
+                    let pairs: Vec<[usize; 2]> = cols.iter().map(|&col| [own, col]).collect();
+                    squared_distances_here(self.isa, self.points, &pairs)
+                });
+            }
         }
     }
 
@@ -280,6 +287,28 @@ mod tests {
             let own_bundle: Vec<usize> =
                 (0..40).filter(|&col| col % 2 == row % 2 && col != row).collect();
             assert_eq!(cols, own_bundle);
+        }
+    }
+
+    #[test]
+    fn points_of_a_crowd_are_measured_and_few_are_candidates() {
+        // All in one place but a few, whose numbers are far apart.
+        let mut values = vec![1.0; 1500];
+        for at in 0..40 {
+            values[at * 37] += at as f32;
+        }
+        for d in [1, 3] {
+            let values: Vec<f32> = values.iter().flat_map(|&value| vec![value; d]).collect();
+            let points = Points::new(&values, d).unwrap();
+            for (row, cols) in candidates(points, 4, &|_, _| ()).iter().enumerate() {
+                assert!(cols.len() <= 2 * 4 + 16 + AT_ONCE, "{}", cols.len());
+                let mut nearest: Vec<(f64, usize)> = (0..1500)
+                    .filter(|&col| col != row)
+                    .map(|col| (exact(points, row, col).sqrt(), col))
+                    .collect();
+                nearest.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                assert!(nearest[..4].iter().all(|(_, col)| cols.contains(col)), "{row}");
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! The points that may be among the nearest of one point.
 
+use crate::neighbors::{Neighbor, nearer};
+
 /// What is known of the distance to a point.
 #[derive(Clone, Copy)]
 struct Entry {
@@ -16,11 +18,14 @@ pub(crate) struct Shortlist {
     entries: Vec<Entry>,
     /// The length at which it is worth to look again.
     limit: usize,
+    /// Whether a look left about as many.
+    is_crowded: bool,
 }
 
 impl Shortlist {
     pub(crate) fn new(k: usize) -> Self {
-        Self { k, radius: f64::INFINITY, entries: Vec::new(), limit: 2 * k + 16 }
+        let limit = 2 * k + 16;
+        Self { k, radius: f64::INFINITY, entries: Vec::new(), limit, is_crowded: false }
     }
 
     /// Points that are farther than this for certain need not be offered.
@@ -37,9 +42,29 @@ impl Shortlist {
         self.entries.push(Entry { lower, upper, col: col as u32 });
         if self.limit <= self.entries.len() {
             self.tighten();
-            // Points that cannot be told apart may all have to stay.
-            self.limit = self.limit.max(2 * self.entries.len());
+            self.is_crowded = self.limit + self.k < 2 * self.entries.len();
         }
+    }
+
+    /// Whether there are so many points that bounds do not tell apart that they should be
+    /// [measured](Shortlist::measure).
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.is_crowded
+    }
+
+    /// Keeps the `k` nearest by the squared distances of all that are listed.
+    pub(crate) fn measure(&mut self, squares: impl FnOnce(&[usize]) -> Vec<f64>) {
+        let cols: Vec<usize> = self.entries.iter().map(|entry| entry.col as usize).collect();
+        for (entry, square) in self.entries.iter_mut().zip(squares(&cols)) {
+            (entry.lower, entry.upper) = (square, square);
+        }
+        let neighbor = |entry: &Entry| -> Neighbor { (entry.upper.sqrt(), entry.col as usize) };
+        let by_distance = |a: &Entry, b: &Entry| nearer(&neighbor(a), &neighbor(b));
+        let (_, last, _) = self.entries.select_nth_unstable_by(self.k - 1, by_distance);
+        self.radius = last.upper;
+        self.entries.truncate(self.k);
+        self.is_crowded = false;
     }
 
     /// The points that are left, in ascending order: a point is left out only if `k` others are
@@ -87,11 +112,15 @@ mod tests {
     }
 
     #[test]
-    fn points_without_bounds_stay() {
-        let mut list = Shortlist::new(1);
+    fn points_without_bounds_stay_until_they_are_measured() {
+        let mut list = Shortlist::new(2);
         for col in 0..50 {
             list.offer(col, f64::NEG_INFINITY, f64::INFINITY);
         }
-        assert_eq!(list.into_cols(), (0..50).collect::<Vec<_>>());
+        assert!(list.is_crowded());
+        // The nearest, and of those equally far the first.
+        list.measure(|cols| cols.iter().map(|&col| if col == 30 { 1.0 } else { 4.0 }).collect());
+        assert!(!list.is_crowded() && list.radius() == 4.0);
+        assert_eq!(list.into_cols(), [0, 30]);
     }
 }

@@ -57,7 +57,9 @@ pub fn tle(
             None => rule(row, Cause::Equidistant, degenerate),
         }
     };
-    let per_point: Result<Vec<_>, _> = (0..n).into_par_iter().map(of_row).collect();
+    let per_point: Vec<Result<_, _>> = (0..n).into_par_iter().map(of_row).collect();
+    // Of several errors the first in order, not in time.
+    let per_point: Result<Vec<_>, _> = per_point.into_iter().collect();
     Lid::new(per_point?).ok_or(LidError::AllSkipped { n })
 }
 

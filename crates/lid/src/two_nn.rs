@@ -24,7 +24,8 @@ pub enum Fit {
 ///
 /// # Errors
 ///
-/// [`LidError::BadShare`] unless `discarded` is in `[0, 1)`, and those of [`estimate`](crate::estimate).
+/// [`LidError::BadShare`] unless `discarded` is in `[0, 1)` and leaves a ratio, and those of
+/// [`estimate`](crate::estimate).
 ///
 /// # Examples
 ///
@@ -51,17 +52,26 @@ pub fn two_nn(
     }
     let mut ratios = Vec::with_capacity(neighbors.n());
     let mut took_part = Vec::with_capacity(neighbors.n());
+    let mut equidistant = None;
     for (row, distances) in neighbors.rows().enumerate() {
         let duplicate = distances[0] <= 0.0;
         if duplicate {
             rule(row, Cause::Duplicate, degenerate)?;
         } else {
-            ratios.push(log_ratio(distances[0], distances[1]));
+            let ratio = log_ratio(distances[0], distances[1]);
+            if ratio <= EQUIDISTANT {
+                equidistant.get_or_insert(row);
+            }
+            ratios.push(ratio);
         }
         took_part.push(!duplicate);
     }
     ratios.sort_unstable_by(f64::total_cmp);
     let n = ratios.len();
+    let none = LidError::AllSkipped { n: neighbors.n() };
+    if n < 2 {
+        return Err(none);
+    }
     let least = match fit {
         Fit::Linear => 1,
         Fit::MaximumLikelihood => 0,
@@ -69,12 +79,14 @@ pub fn two_nn(
     // A share of 0.1 of 70 is 7, though the product is rounded up to more.
     let n_discarded = ((discarded * n as f64 - 1e-9).ceil() as usize).max(least);
     let kept = n.saturating_sub(n_discarded);
-    let spread = ratios[..kept].last().is_some_and(|largest| EQUIDISTANT < *largest);
-    if !spread {
-        return match (n, degenerate) {
-            (0 | 1, _) | (_, Degenerate::Skip) => Err(LidError::AllSkipped { n: neighbors.n() }),
-            _ => Err(LidError::Degenerate { row: 0, cause: Cause::Equidistant }),
-        };
+    let largest = ratios[..kept].last().ok_or(LidError::BadShare(discarded))?;
+    if *largest <= EQUIDISTANT {
+        return Err(match (degenerate, equidistant) {
+            (Degenerate::Error, Some(row)) => {
+                LidError::Degenerate { row, cause: Cause::Equidistant }
+            }
+            _ => none,
+        });
     }
     let dimension = match fit {
         Fit::Linear => slope(&ratios, kept),
@@ -123,7 +135,21 @@ mod tests {
             let refused = two_nn(&ratios(), Fit::Linear, share, Degenerate::Error);
             assert!(matches!(refused, Err(LidError::BadShare(_))), "{share}");
         }
-        let nothing = two_nn(&ratios(), Fit::Linear, 0.99, Degenerate::Skip);
-        assert_eq!(nothing, Err(LidError::AllSkipped { n: 4 }));
+        for degenerate in [Degenerate::Skip, Degenerate::Error] {
+            let nothing = two_nn(&ratios(), Fit::Linear, 0.99, degenerate);
+            assert_eq!(nothing, Err(LidError::BadShare(0.99)));
+        }
+    }
+
+    #[test]
+    fn the_first_row_of_equal_distances_is_named() {
+        // Of twenty points on a line, in order, the first and the last alone have a ratio above 1.
+        let line: Vec<f32> = (0..20u8).map(f32::from).collect();
+        let neighbors = Neighbors::nearest(Points::new(&line, 1).unwrap(), 2).unwrap();
+        let refused = two_nn(&neighbors, Fit::Linear, 0.1, Degenerate::Error);
+        let cause = Cause::Equidistant;
+        assert_eq!(refused, Err(LidError::Degenerate { row: 1, cause }));
+        let skipped = two_nn(&neighbors, Fit::Linear, 0.1, Degenerate::Skip);
+        assert_eq!(skipped, Err(LidError::AllSkipped { n: 20 }));
     }
 }

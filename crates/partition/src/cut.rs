@@ -10,7 +10,7 @@ use crate::{Partition, PartitionError, Similarity};
 /// The most vertices [`best`] takes: twelve have 4 213 597 partitions.
 pub const MAX_VERTICES: usize = 12;
 
-/// Scores that differ by this fraction of themselves, or of the largest entry, are equal.
+/// Scores that differ by this fraction of themselves, or of what they are sums of, are equal.
 const TIE_TOLERANCE: f64 = 1e-12;
 
 /// Which sizes the groups may have.
@@ -100,7 +100,8 @@ impl Cut {
 /// The best partition of the vertices into `n_groups` groups, by trying all of them.
 ///
 /// Partitions for which the objective is undefined are no candidates. Scores that differ by less than
-/// 10⁻¹², relative to the larger of the score and the entries, tie.
+/// 10⁻¹², relative to the larger of the score and the entries, tie; normalized cuts, which have no scale,
+/// if they differ by less than that.
 ///
 /// # Errors
 ///
@@ -135,7 +136,11 @@ pub fn best(
         check_sign(similarity)?;
     }
 
-    let mut leaders = Leaders::new(similarity.magnitude());
+    let mut leaders = Leaders::new(match objective {
+        // A ratio, whatever the scale of the entries.
+        Objective::NormalizedCut => 1.0,
+        _ => similarity.magnitude(),
+    });
     strings.each(|labels| {
         if let Some(score) = score(similarity, labels, n_groups, objective) {
             leaders.enter(score, labels);
@@ -242,6 +247,7 @@ impl Strings {
 
 /// The strings whose score ties with the best so far.
 struct Leaders {
+    /// Of what scores are sums of.
     magnitude: f64,
     best: f64,
     strings: Vec<(f64, [u8; MAX_VERTICES])>,

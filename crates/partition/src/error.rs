@@ -11,12 +11,22 @@ pub enum PartitionError {
     #[error("nothing to compare: at least one vertex is needed")]
     Empty,
     /// The number of values is not the square of the number of vertices.
-    #[error("{n} vertices need {} similarities, got {got}", n * n)]
+    #[error("{n} vertices need {n} × {n} similarities, got {got}")]
     Count {
         /// Vertices.
         n: usize,
         /// Values given.
         got: usize,
+    },
+    /// A similarity so large that sums of such overflow.
+    #[error("similarity at row {row}, column {col} is {value:e}: a sum of such numbers overflows")]
+    TooLarge {
+        /// Row of the entry.
+        row: usize,
+        /// Column of the entry.
+        col: usize,
+        /// The entry.
+        value: f64,
     },
     /// A row of a nested matrix has another length than the matrix has rows.
     #[error("row {row} of a similarity of {n} rows has {got} entries")]

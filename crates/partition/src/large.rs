@@ -36,8 +36,9 @@ pub fn min_cut(similarity: &Similarity) -> Result<Cut, PartitionError> {
         graph.add_edge(vertices[row], vertices[col], value);
     }
     // The algorithm compares sums, which whole numbers have exactly: fractions of the largest entry.
-    let unit = FRACTIONS / similarity.magnitude().max(f64::MIN_POSITIVE);
-    let weight = |value: f64| (value * unit) as i128;
+    let largest = similarity.magnitude();
+    let weight =
+        |value: f64| if largest == 0.0 { 0 } else { (value / largest * FRACTIONS) as i128 };
     let cut = stoer_wagner_min_cut(&graph, |edge| Ok::<_, PartitionError>(weight(*edge.weight())))?;
     let chosen: Vec<NodeIndex> = cut.map(|(_, vertices)| vertices).unwrap_or_default();
     let is_chosen: Vec<bool> = vertices.iter().map(|vertex| chosen.contains(vertex)).collect();
@@ -80,7 +81,8 @@ pub fn spectral_cut(similarity: &Similarity) -> Result<Cut, PartitionError> {
         return Err(undefined);
     }
     let laplacian = DMatrix::from_fn(n, n, |row, col| {
-        let alike = similarity.get(row, col) / (degrees[row] * degrees[col]).sqrt();
+        // Roots before the product, which would overflow first.
+        let alike = similarity.get(row, col) / (degrees[row].sqrt() * degrees[col].sqrt());
         if row == col { 1.0 } else { -alike }
     });
     let eigen = SymmetricEigen::new(laplacian);
@@ -173,6 +175,21 @@ mod tests {
             Similarity::new(n, (0..n * n).map(|at| value(at / n, at % n)).collect()).unwrap();
         let planted: Vec<usize> = (0..n).filter(|&vertex| group(vertex) == group(0)).collect();
         assert_eq!(spectral_cut(&similarity).unwrap().first().groups()[0], planted);
+    }
+
+    #[test]
+    fn no_scale_changes_a_cut() {
+        let pairs = [1.0, 0.25, 0.125, 0.25, 0.125, 1.0];
+        for exponent in [-1060, -500, 0, 40, 1000] {
+            let scale = |value: &f64| value * 2f64.powi(exponent / 2) * 2f64.powi(exponent / 2);
+            let similarity = similarity(4, &pairs.each_ref().map(scale));
+            let exact = |objective| best(&similarity, 2, Sizes::Any, objective).unwrap();
+            let cuts = [min_cut(&similarity).unwrap(), spectral_cut(&similarity).unwrap()];
+            for cut in cuts.into_iter().chain([exact(Objective::NormalizedCut)]) {
+                assert_eq!(cut.maximizers.len(), 1);
+                assert_eq!(cut.first().groups(), [[0, 1], [2, 3]], "{exponent}");
+            }
+        }
     }
 
     #[test]

@@ -30,8 +30,8 @@ impl Similarity {
     ///
     /// # Errors
     ///
-    /// If `n` is zero, the number of values is not `n²`, an entry is not finite, or the matrix is
-    /// not symmetric; the last two name row and column.
+    /// If `n` is zero, the number of values is not `n²`, an entry is not finite or `n²` of its kind have no
+    /// finite sum, or the matrix is not symmetric; the last three name row and column.
     ///
     /// # Examples
     ///
@@ -55,6 +55,11 @@ impl Similarity {
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let (row, col) = (at / n, at % n);
             return Err(PartitionError::NotFinite { row, col, value: values[at] });
+        }
+        let most = f64::MAX / values.len() as f64;
+        if let Some(at) = values.iter().position(|value| most < value.abs()) {
+            let (row, col) = (at / n, at % n);
+            return Err(PartitionError::TooLarge { row, col, value: values[at] });
         }
         let similarity = Self { n, values };
         similarity.check_symmetry()?;
@@ -161,7 +166,7 @@ mod tests {
     #[test]
     fn bad_matrices_name_the_entry() {
         check_error(0, &[], expect!["nothing to compare: at least one vertex is needed"]);
-        check_error(2, &[1.0, 0.5, 0.5], expect!["2 vertices need 4 similarities, got 3"]);
+        check_error(2, &[1.0, 0.5, 0.5], expect!["2 vertices need 2 × 2 similarities, got 3"]);
         check_error(
             2,
             &[1.0, 0.5, f64::NAN, 1.0],
@@ -172,7 +177,11 @@ mod tests {
             &[1.0, 0.5, 0.25, 1.0],
             expect!["similarity is not symmetric: row 0, column 1 is 0.5, mirrored 0.25"],
         );
-        assert!(Similarity::new(2, vec![1.0, f64::MAX, -f64::MAX, 1.0]).is_err());
+        check_error(
+            2,
+            &[1.0, 1e308, 1e308, 1.0],
+            expect![["similarity at row 0, column 1 is 1e308: a sum of such numbers overflows"]],
+        );
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! *Floor 0. May be used by every other crate; knows no files and nothing of what the values mean.*
 //!
 //! A pickle is a program, and Python runs whatever it names. Here only what makes plain values is
-//! understood: numbers, texts, bytes, lists, tuples, sets, dictionaries, ordered ones too, and NumPy's
-//! scalars and arrays. Any other name or instruction is an error at its byte. A value that a pickle
-//! mentions often is stored once: memory grows with the length of the pickle, up to some 64 bytes a byte.
+//! understood: numbers, texts, bytes, lists, tuples, sets as protocol 4 has them, dictionaries, ordered ones
+//! too, and NumPy's scalars and arrays. Any other name or instruction is an error at its byte. A value that a
+//! pickle mentions often is stored once: memory grows with the length of the pickle, up to some 100 bytes a
+//! byte.
 //!
 //! ```
 //! use pickle::Pickle;

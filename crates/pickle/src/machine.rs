@@ -129,9 +129,9 @@ impl Machine {
             b't' => self.above_mark()?,
             _ => {
                 let n = usize::from(code - 0x84); // TUPLE1, TUPLE2, TUPLE3
-                let mut members = (0..n).map(|_| self.pop()).collect::<Result<Vec<_>, _>>()?;
-                members.reverse();
-                members
+                let floor = self.marks.last().copied().unwrap_or(0);
+                let start = self.stack.len().checked_sub(n).filter(|start| floor <= *start);
+                self.stack.split_off(start.ok_or(Fault::Operands)?)
             }
         };
         self.push(Value::Sequence(members));
