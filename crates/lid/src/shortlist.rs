@@ -120,7 +120,7 @@ mod tests {
         assert!(list.is_crowded());
         // The nearest, and of those equally far the first.
         list.measure(|cols| cols.iter().map(|&col| if col == 30 { 1.0 } else { 4.0 }).collect());
-        assert!(!list.is_crowded() && list.radius() == 4.0);
+        assert!(!list.is_crowded() && (3.9..4.1).contains(&list.radius()));
         assert_eq!(list.into_cols(), [0, 30]);
     }
 }

@@ -78,7 +78,8 @@ pub fn live_edges(arch: &Arch) -> [bool; EDGES.len()] {
     std::array::from_fn(live)
 }
 
-/// Convolutions that follow one another on the path through a cell that has most of them.
+/// Convolutions that follow one another, each with the pixels that it reaches to either side, on the path
+/// through a cell that has most of that.
 ///
 /// # Panics
 ///
@@ -87,8 +88,8 @@ pub(crate) fn live_depth(arch: &Arch) -> usize {
     let live = live_edges(arch);
     let mut longest = [0; N_NODES];
     for (edge, &(from, to)) in EDGES.iter().enumerate().filter(|(edge, _)| live[*edge]) {
-        let is_conv = Operation::of(arch.op(EdgeId(edge))).kernel().is_some();
-        longest[to] = longest[to].max(longest[from] + usize::from(is_conv));
+        let kernel = Operation::of(arch.op(EdgeId(edge))).kernel();
+        longest[to] = longest[to].max(longest[from] + kernel.map_or(0, |side| side.div_ceil(2)));
     }
     longest[N_NODES - 1]
 }
@@ -172,9 +173,15 @@ mod tests {
         for arch in Mask::full(&[OP_NAMES.len(); EDGES.len()]).archs() {
             let op = |&edge: &usize| Operation::of(arch.op(EdgeId(edge)));
             let is_open = |path: &&&[usize]| path.iter().all(|edge| op(edge) != Operation::None);
-            let n_convs =
-                |path: &&[usize]| path.iter().filter(|edge| op(edge).kernel().is_some()).count();
-            let expected = PATHS.iter().filter(is_open).map(n_convs).max().unwrap_or(0);
+            let depth = |path: &&'static [usize]| {
+                path.iter().map(|edge| match op(edge) {
+                    Operation::Conv3x3 => 2,
+                    Operation::Conv1x1 => 1,
+                    Operation::None | Operation::AvgPool3x3 | Operation::Skip => 0,
+                })
+            };
+            let depths = PATHS.iter().filter(is_open).map(|path| depth(path).sum::<usize>());
+            let expected = depths.max().unwrap_or(0);
             assert_eq!(live_depth(&arch), expected, "{arch}");
         }
     }

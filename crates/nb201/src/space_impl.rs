@@ -247,8 +247,8 @@ mod tests {
 
     #[test]
     fn depths_count_every_cell() {
-        // Three convolutions in a row in each of 15 cells, and one.
-        assert_eq!(space(16, 5).live_depth(&arch([2; 6])), 45);
+        // In each of 15 cells three convolutions in a row that reach one pixel each, and one that reaches none.
+        assert_eq!(space(16, 5).live_depth(&arch([2; 6])), 15 * 6);
         assert_eq!(space(16, 5).live_depth(&arch([0, 0, 2, 3, 2, 1])), 15);
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use space::{Arch, Cost, EdgeId, Mask, SearchSpace, SpaceError, Tally, multiple_of_eight};
 
 use crate::choice::{Choice, Values};
-use crate::stage::{LAST, N_STAGES, STAGE_BLOCKS, STEM, Stage};
+use crate::stage::{LAST, N_BLOCKS, N_STAGES, STAGE_BLOCKS, STEM, Stage};
 use crate::{OfaError, text};
 
 /// Sizes of the networks.
@@ -208,7 +208,9 @@ impl SearchSpace for Ofa {
     }
 
     fn live_depth(&self, arch: &Arch) -> usize {
-        (0..N_STAGES).map(|stage| self.depth(arch, stage)).sum()
+        let is_there = |edge| !self.is_inert(arch, edge);
+        let blocks = (0..N_BLOCKS).filter(|&block| is_there(Choice::Kernel { block }.edge()));
+        blocks.map(|block| self.kernel(arch, block).div_ceil(2)).sum()
     }
 
     fn is_inert(&self, arch: &Arch, edge: EdgeId) -> bool {
@@ -305,9 +307,11 @@ mod tests {
     }
 
     #[test]
-    fn chains_are_as_deep_as_they_have_blocks() {
-        let depths = [published(), drawn()].map(|arch| space(1.0).live_depth(&arch));
-        assert_eq!(depths, [20, 16]);
+    fn kernels_of_the_blocks_that_are_there_make_a_chain_deep() {
+        let [shallow, wide] = [([0; 20], [1; 5]), ([2; 20], [0; 5])];
+        let depth = |(kernels, depths)| space(1.0).live_depth(&arch(kernels, [0; 20], depths));
+        // Twenty blocks of 3 × 3, fifteen of 7 × 7.
+        assert_eq!([depth(shallow), depth(wide)], [20 * 2, 15 * 4]);
     }
 
     #[test]

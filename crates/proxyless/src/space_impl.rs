@@ -157,8 +157,11 @@ impl SearchSpace for Proxyless {
     }
 
     fn live_depth(&self, arch: &Arch) -> usize {
-        let is_there = |op: &&OpId| Operation::of(**op) != Operation::Skip;
-        arch.ops().iter().filter(is_there).count()
+        let depth = |&op: &OpId| match Operation::of(op) {
+            Operation::Bottleneck { kernel, .. } => kernel.div_ceil(2),
+            Operation::Skip => 0,
+        };
+        arch.ops().iter().map(depth).sum()
     }
 
     /// The first block, the 21 blocks, the last convolution, the logits.
@@ -240,7 +243,9 @@ mod tests {
         let text = "3e6 skip skip 5e3 | 3e3 skip skip skip | 7e6 skip skip skip | \
                     3e3 skip skip skip | 3e3 skip 5e6 skip | 7e6";
         let space = space(1.0, PUBLISHED, 224);
-        assert_eq!(space.live_depth(&space.parse(text).unwrap()), 8);
+        // Kernels of 3, 5, 3, 7, 3, 3, 5 and 7.
+        let expected = 2 + 3 + 2 + 4 + 2 + 2 + 3 + 4;
+        assert_eq!(space.live_depth(&space.parse(text).unwrap()), expected);
     }
 
     proptest! {

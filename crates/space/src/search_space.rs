@@ -50,8 +50,8 @@ pub trait SearchSpace: Send + Sync {
         self.cost(arch)
     }
 
-    /// Chosen operations with weights that follow one another on the way from input to output that has most of
-    /// them; in a chain, the blocks that are not skipped.
+    /// How deep the network is: one for every chosen convolution, and one for every pixel that it reaches to
+    /// either side, on the way from input to output that has most of that; a k × k kernel counts (k + 1)/2.
     fn live_depth(&self, arch: &Arch) -> usize;
 
     /// Whether anything of the input reaches the output; in a chain it always does.

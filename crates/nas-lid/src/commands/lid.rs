@@ -19,7 +19,7 @@ use crate::progress::Progress;
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// One row a point: npy of f4 or f8, CSV, or JSON (a list of rows, alone or under the key
-    /// `points`)
+    /// `points`); of more than 32 bits the difference from the first row is rounded to them
     file: PathBuf,
     /// The file is the matrix of distances between the points (in JSON under the key `distances`)
     #[arg(long)]
@@ -100,6 +100,8 @@ struct Found {
     n: usize,
     /// Features of a point, if they are known.
     d: Option<usize>,
+    /// Of each point, that the estimator looks at.
+    neighbors: usize,
     lid: Lid,
     /// Of the mean, the harmonic mean and the median, if asked for.
     intervals: Option<[Interval; 3]>,
@@ -116,20 +118,53 @@ fn of_features(options: &Options, matrix: &Matrix<f32>) -> Result<Found> {
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.get_or_insert_with(|| Progress::new("neighbors", 0, total as u64)).step();
     };
-    let neighbors = Neighbors::nearest_reporting(points, options.neighbors, &report)?;
+    let k = options.k();
+    let neighbors = Neighbors::nearest_reporting(points, k, &report)?;
     let lid = dimension(options, &neighbors, Some(points))?;
     let intervals = intervals(options, &lid)?;
-    Ok(Found { n: matrix.n, d: Some(matrix.d), lid, intervals, elapsed: clock.elapsed() })
+    let (n, d, elapsed) = (matrix.n, Some(matrix.d), clock.elapsed());
+    Ok(Found { n, d, neighbors: k, lid, intervals, elapsed })
 }
 
 fn of_distances(options: &Options, matrix: &Matrix<f64>) -> Result<Found> {
     let clock = Instant::now();
     let (n, d) = (matrix.n, matrix.d);
     ensure!(n == d, "{n} rows of {d} distances are no square matrix");
-    let neighbors = Neighbors::from_distances(&matrix.values, options.neighbors)?;
+    check_distances(matrix)?;
+    let k = options.k();
+    let neighbors = Neighbors::from_distances(&matrix.values, k)?;
     let lid = dimension(options, &neighbors, None)?;
     let intervals = intervals(options, &lid)?;
-    Ok(Found { n, d: None, lid, intervals, elapsed: clock.elapsed() })
+    Ok(Found { n, d: None, neighbors: k, lid, intervals, elapsed: clock.elapsed() })
+}
+
+/// Distances are zero from a point to itself and the same in both directions, but for rounding.
+fn check_distances(matrix: &Matrix<f64>) -> Result<()> {
+    const TOLERANCE: f64 = 1e-5;
+    let (n, at) = (matrix.n, |row: usize, col: usize| matrix.values[row * matrix.n + col]);
+    let slack = TOLERANCE * matrix.values.iter().copied().fold(0.0, f64::max);
+    for row in 0..n {
+        let own = at(row, row);
+        ensure!(own.abs() <= slack, "the distance of row {row} from itself is {own}, not 0");
+        for col in 0..row {
+            let [a, b] = [at(row, col), at(col, row)];
+            ensure!(
+                (a - b).abs() <= slack,
+                "distances are not symmetric: row {row}, column {col} is {a}, mirrored {b}"
+            );
+        }
+    }
+    Ok(())
+}
+
+impl Options {
+    /// Neighbors that the estimator looks at.
+    fn k(&self) -> usize {
+        match self.estimator {
+            Estimator::TwoNn | Estimator::TwoNnMl => 2,
+            _ => self.neighbors,
+        }
+    }
 }
 
 /// The dimension by the estimator that was asked for; one of them needs the points themselves.
@@ -161,6 +196,11 @@ fn intervals(options: &Options, lid: &Lid) -> Result<Option<[Interval; 3]>> {
     if options.bootstrap == 0 {
         return Ok(None);
     }
+    ensure!(
+        !matches!(options.estimator, Estimator::TwoNn | Estimator::TwoNnMl),
+        "--bootstrap: {} has one dimension for all points, nothing to resample",
+        name(options.estimator)
+    );
     let known: Vec<f64> = lid.per_point().iter().flatten().copied().collect();
     let interval = |aggregate: Aggregate| {
         let mut rng = Seed::new(options.seed).child("bootstrap").rng();
@@ -180,7 +220,7 @@ impl Found {
         let value = json!({
             "n": self.n,
             "d": self.d,
-            "neighbors": options.neighbors,
+            "neighbors": self.neighbors,
             "estimator": name(options.estimator),
             "mean": lid.mean(),
             "mean_interval": interval(0),
@@ -204,7 +244,7 @@ impl Found {
             self.n,
             lid.skipped(),
             name(options.estimator),
-            options.neighbors,
+            self.neighbors,
         );
         let names = ["mean", "harmonic mean", "median"];
         for (at, (name, aggregate)) in names.iter().zip(AGGREGATES).enumerate() {
@@ -285,6 +325,17 @@ mod tests {
 
         let error = printed(b"a,b\n0,1\n", true, Degenerate::Error, Format::Json).unwrap_err();
         assert!(format!("{error:#}").ends_with(": 1 rows of 2 distances are no square matrix"));
+        let refused = |matrix: &str, expected: &str| {
+            let error = printed(matrix.as_bytes(), true, Degenerate::Error, Format::Json);
+            let error = format!("{:#}", error.unwrap_err());
+            assert!(error.ends_with(expected), "{error}");
+        };
+        let other = "[[0, 1, 3], [1, 0, 2], [3, 2.5, 0]]";
+        refused(other, "not symmetric: row 2, column 1 is 2.5, mirrored 2");
+        refused(
+            "[[0, 1, 3], [1, 4, 2], [3, 2, 0]]",
+            "the distance of row 1 from itself is 4, not 0",
+        );
     }
 
     #[test]

@@ -66,9 +66,12 @@ fn output(options: &Options, format: Format) -> Result<String> {
     let predicted: Vec<f64> = scores.iter().map(|&(_, score)| score).collect();
     let second =
         others.map(|(file, scores)| of_keys(&scores.into_iter().collect(), file)).transpose()?;
+    let place = |of: &Path| format!("{} against {}", of.display(), truth.display());
+    if let (Some(file), Some(second)) = (&options.against, &second) {
+        rank::kendall_tau_b(second, &true_values).with_context(|| place(file))?;
+    }
     let figures = Figures::of(&predicted, &true_values, second.as_deref(), options);
-    let place = || format!("{} against {}", predictions.display(), truth.display());
-    Ok(figures.with_context(place)?.print(format))
+    Ok(figures.with_context(|| place(predictions))?.print(format))
 }
 
 /// How well predictions rank the truth.
@@ -85,8 +88,8 @@ struct Figures {
     /// Of τ-b, by resamples and permutations.
     interval: Option<Interval>,
     p_value: Option<f64>,
-    /// By how much τ-b exceeds that of the other predictions.
-    difference: Option<(f64, Interval)>,
+    /// By how much τ-b exceeds that of the other predictions, and by resamples the interval of that.
+    difference: Option<(f64, Option<Interval>)>,
 }
 
 impl Figures {
@@ -105,11 +108,16 @@ impl Figures {
         };
         let p_value =
             || rank::permutation_p_value(predicted, truth, tau, resamples, &mut rng("p-value"));
-        let difference = |second| {
-            let (both, rng) = ([predicted, second], &mut rng("difference"));
-            rank::paired_difference(both, truth, tau, resamples, confidence, rng)
-        };
         let is_sampled = 0 < resamples;
+        let difference = |second| {
+            if !is_sampled {
+                return Ok((tau(predicted, truth)? - tau(second, truth)?, None));
+            }
+            let (both, rng) = ([predicted, second], &mut rng("difference"));
+            let (by, interval) =
+                rank::paired_difference(both, truth, tau, resamples, confidence, rng)?;
+            Ok((by, Some(interval)))
+        };
         let tau_of_top = match rank::kendall_tau_of_top(predicted, truth, 0.1) {
             Ok(tau) => Some(tau),
             Err(RankError::Constant { .. } | RankError::TooFew { .. }) => None,
@@ -124,7 +132,7 @@ impl Figures {
             tau_of_top,
             interval: is_sampled.then(interval).transpose()?,
             p_value: is_sampled.then(p_value).transpose()?,
-            difference: second.filter(|_| is_sampled).map(difference).transpose()?,
+            difference: second.map(difference).transpose()?,
             regret: rank::regret_of_top(predicted, truth)?,
             best_of_ten: rank::best_of(predicted, truth, TEN.min(truth.len()))?,
         })
@@ -144,7 +152,7 @@ impl Figures {
                     "kendall_tau_b_p_value": self.p_value,
                     "kendall_tau_b_of_top_10": self.tau_of_top,
                     "difference": self.difference.as_ref().map(|(by, interval)| {
-                        json!({ "kendall_tau_b": by, "interval": ends(interval) })
+                        json!({ "kendall_tau_b": by, "interval": interval.as_ref().map(ends) })
                     }),
                     "spearman": rho,
                     "precision_at": { "1": one, "5": five, "10": ten },
@@ -158,7 +166,8 @@ impl Figures {
                 let p_value = self.p_value.map(|p| format!(", p = {p:.4}")).unwrap_or_default();
                 let top = self.tau_of_top.map_or("undefined".to_owned(), |tau| format!("{tau:.4}"));
                 let difference = self.difference.map(|(by, i)| {
-                    format!("exceeds by     {by:.4}  [{:.4}, {:.4}] in τ-b\n", i.low, i.high)
+                    let interval = i.map(|i| format!("  [{:.4}, {:.4}]", i.low, i.high));
+                    format!("exceeds by     {by:.4}{} in τ-b\n", interval.unwrap_or_default())
                 });
                 let difference = difference.unwrap_or_default();
                 format!(
@@ -191,6 +200,8 @@ fn parse(text: &str, name: Option<&str>) -> Result<Vec<(String, f64)>> {
         }
     };
     ensure!(0 < index && index < headers.len(), "a key and a number are needed in every row");
+    let head = &headers[index];
+    ensure!(head.trim().parse::<f64>().is_err(), "line 1 is no header: `{head}` is a number");
     let mut seen = HashMap::new();
     let mut rows = Vec::new();
     for record in reader.records() {

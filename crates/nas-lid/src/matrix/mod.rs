@@ -23,14 +23,16 @@ pub(crate) struct Matrix<T> {
 
 /// What the numbers of a file become.
 pub(crate) trait Number: Copy {
-    /// The nearest; infinite if there is none.
-    fn nearest(value: f64) -> Self;
+    /// The nearest; infinite if there is none. `origin` may be subtracted from all numbers of a column.
+    fn nearest(value: f64, origin: f64) -> Self;
     fn is_finite(self) -> bool;
 }
 
+/// Features, of which differences alone count: those of 64 bits are taken from the first row before they are
+/// rounded, so that an offset does no harm.
 impl Number for f32 {
-    fn nearest(value: f64) -> Self {
-        value as Self
+    fn nearest(value: f64, origin: f64) -> Self {
+        (value - origin) as Self
     }
     fn is_finite(self) -> bool {
         self.is_finite()
@@ -38,7 +40,7 @@ impl Number for f32 {
 }
 
 impl Number for f64 {
-    fn nearest(value: f64) -> Self {
+    fn nearest(value: f64, _origin: f64) -> Self {
         value
     }
     fn is_finite(self) -> bool {
@@ -70,11 +72,14 @@ pub(crate) fn read<T: Number>(file: &Path, key: &str) -> Result<Matrix<T>> {
     parse().with_context(|| file.display().to_string())
 }
 
-/// A number at its place, if it is one.
-fn checked<T: Number>(value: f64, row: usize, col: usize) -> Result<T> {
-    let nearest = T::nearest(value);
+/// A number at its place, if it is one; `origin` is what the first row has there.
+fn checked<T: Number>(value: f64, origin: f64, [row, col]: [usize; 2]) -> Result<T> {
     ensure!(value.is_finite(), "row {row}, column {col} is {value}");
-    ensure!(nearest.is_finite(), "row {row}, column {col}: {value:e} overflows a 32-bit float");
+    let nearest = T::nearest(value, origin);
+    ensure!(
+        nearest.is_finite(),
+        "row {row}, column {col}: {value:e} is too far from {origin:e} in row 0 for a 32-bit float"
+    );
     Ok(nearest)
 }
 

@@ -26,7 +26,7 @@ fn json<T: Number>(text: &str, key: &str) -> Result<Matrix<T>> {
     for (row, numbers) in rows.iter().enumerate() {
         ensure!(numbers.len() == d, "row {row} has {} numbers, row 0 has {d}", numbers.len());
         for (col, &number) in numbers.iter().enumerate() {
-            values.push(checked(number, row, col)?);
+            values.push(checked(number, rows[0][col], [row, col])?);
         }
     }
     Ok(Matrix { n: rows.len(), d, values })
@@ -40,6 +40,7 @@ fn csv<T: Number>(text: &str) -> Result<Matrix<T>> {
     let d = n_fields - usize::from(has_names);
     ensure!(0 < d, "no numbers between commas");
     let mut values = Vec::with_capacity(n * d);
+    let mut first = Vec::with_capacity(d);
     each_record(text, |index, record| {
         if has_head && index == 0 {
             return Ok(());
@@ -50,7 +51,10 @@ fn csv<T: Number>(text: &str) -> Result<Matrix<T>> {
             let Ok(number) = cell.trim().parse() else {
                 bail!("{}: `{cell}` is no number", place());
             };
-            values.push(checked(number, row, col).with_context(place)?);
+            if row == 0 {
+                first.push(number);
+            }
+            values.push(checked(number, first[col], [row, col]).with_context(place)?);
         }
         Ok(())
     })?;
@@ -154,9 +158,13 @@ mod tests {
         refused("a,b\nx,2\n3,4\n", "line 2: `x` is no number");
         refused("1 2\n3 4\n", "no numbers between commas");
         refused("1,2\n3,nan\n", "line 2: row 1, column 1 is NaN");
-        refused("1,2\n3,1e300\n", "line 2: row 1, column 1: 1e300 overflows a 32-bit float");
+        refused(
+            "1,2\n3,1e300\n",
+            "line 2: row 1, column 1: 1e300 is too far from 2e0 in row 0 for a 32-bit float",
+        );
         refused("[[1, 2], [3]]", "row 1 has 1 numbers, row 0 has 2");
-        refused("[[1e39]]", "row 0, column 0: 1e39 overflows a 32-bit float");
+        let far = "row 1, column 0: 0e0 is too far from 1e39 in row 0 for a 32-bit float";
+        refused("[[1e39], [0]]", far);
         refused("{\"distances\": [[0]]}", "missing field `points`");
         refused(
             "{\"points\": 3}",
