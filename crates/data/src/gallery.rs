@@ -1,6 +1,7 @@
 //! Labeled images, wherever they are.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use space::Seed;
 
@@ -90,11 +91,18 @@ impl Gallery {
         }
     }
 
-    /// How many pictures of the whole data set have been found unreadable so far.
-    pub fn n_unreadable(&self) -> usize {
+    /// The pictures of the whole data set that have been found unreadable so far, by number.
+    pub fn unreadable(&self) -> BTreeSet<usize> {
         match self {
-            Self::Images(_) => 0,
-            Self::Pictures(pictures) => pictures.n_unreadable(),
+            Self::Images(_) => BTreeSet::new(),
+            Self::Pictures(pictures) => pictures.unreadable(),
+        }
+    }
+
+    /// Counts pictures that an earlier process has found unreadable, too.
+    pub fn recall(&self, unreadable: &BTreeSet<usize>) {
+        if let Self::Pictures(pictures) = self {
+            pictures.recall(unreadable);
         }
     }
 

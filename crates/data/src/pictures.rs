@@ -131,9 +131,14 @@ impl Pictures {
         }
     }
 
-    /// How many pictures of the whole data set have been found unreadable so far.
-    pub fn n_unreadable(&self) -> usize {
-        self.files.unreadable().len()
+    /// The pictures of the whole data set that have been found unreadable so far, by place.
+    pub(crate) fn unreadable(&self) -> BTreeSet<usize> {
+        self.files.unreadable().clone()
+    }
+
+    /// Counts pictures that an earlier process has found unreadable.
+    pub(crate) fn recall(&self, unreadable: &BTreeSet<usize>) {
+        self.files.unreadable().extend(unreadable);
     }
 
     /// Share of the shorter side that is shown where nothing is random.
@@ -335,7 +340,11 @@ mod tests {
                 }
             }
         }
-        assert_eq!(images.n_unreadable(), 2);
+        let found = images.unreadable();
+        assert_eq!(found.len(), 2);
+        let again = loaded(&spoiled, 2.0 / 7.0).1.unwrap().test;
+        again.recall(&found);
+        assert_eq!(again.unreadable(), found);
 
         let (folder, dataset) = loaded(&spoiled, 0.2);
         let many =

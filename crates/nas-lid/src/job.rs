@@ -65,7 +65,9 @@ pub(crate) fn load(
     mask: &Mask,
     epoch: Option<u64>,
 ) -> Result<u64> {
-    let note = supernet.load(file)?;
+    let note = supernet
+        .load(file)
+        .context("a checkpoint is of no use; without it its training is done again")?;
     let note: Note = serde_json::from_str(&note)
         .with_context(|| format!("checkpoint {} has no note of ours", file.display()))?;
     if note.job != job || note.mask != *mask || epoch.is_some_and(|epoch| epoch != note.epoch) {
@@ -127,6 +129,7 @@ impl Job<'_> {
             let seconds = clock.elapsed().as_secs_f64();
             tracing::debug!(job = self.name, epoch, loss, seconds, "epoch");
             dir.add_metric(Metric { job: self.name.clone(), epoch, loss, seconds })?;
+            lab.keep_unreadable(dir)?;
             supernet.save(&file, &note)?;
         }
         Ok(supernet)

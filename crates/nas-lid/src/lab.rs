@@ -10,11 +10,9 @@ use space::{Accuracy, Arch, LatencyTable, SearchSpace, Seed, Test};
 use supernet::{Statistics, Supernet};
 use weights::Weights;
 
-use crate::config::{
-    EvaluationStatistics, FirstWeights, LatencyConfig, NormalizationConfig, RunConfig, TruthConfig,
-};
-use crate::latency_table::{self, Subject};
-use crate::run_dir::digest;
+use crate::config::{EvaluationStatistics, NormalizationConfig, RunConfig, TruthConfig};
+use crate::inputs::Inputs;
+use crate::run_dir::RunDir;
 use crate::shrinking::Shrinking;
 use crate::spaces::{self, Compute, Opened, Task};
 
@@ -86,23 +84,8 @@ impl Lab {
                 Some(plain(&test, e.batch_size)?)
             }
         };
-        let mut inputs: Vec<&Path> = Vec::new();
-        let published = match &config.training.first_weights {
-            FirstWeights::Drawn => None,
-            FirstWeights::Published(file) => {
-                inputs.push(file);
-                Some(Weights::read(file)?)
-            }
-        };
-        let latency = match &config.search.latency {
-            LatencyConfig::Unknown => None,
-            LatencyConfig::Table(file) => {
-                inputs.push(file);
-                let of =
-                    Subject { space: config.space.clone(), resolution, kernels: config.kernels };
-                Some(latency_table::read(file, &of, space.as_ref())?)
-            }
-        };
+        let Inputs { published, latency, sha256: inputs_digest } =
+            Inputs::read(config, space.as_ref())?;
         let shrinking = Shrinking::new(&t.warm_up.shrinking, space.as_ref())
             .context("`training.warm-up.shrinking`")?;
         Ok(Self {
@@ -116,7 +99,7 @@ impl Lab {
             normalization: norm,
             shrinking,
             latency,
-            inputs_digest: digest_of(&inputs)?,
+            inputs_digest,
             plain: plain_train,
             n_recalibration,
             recalibration,
@@ -175,6 +158,20 @@ impl Lab {
         Ok(Accuracy::from_fraction((n_right / n_images as f64).min(1.0)))
     }
 
+    /// Counts pictures that earlier processes of a run have found unreadable, too.
+    pub(crate) fn recall_unreadable(&self, dir: &RunDir) -> Result<()> {
+        if dir.path(UNREADABLE).exists() {
+            self.training.images().recall(&dir.read_json(UNREADABLE)?);
+        }
+        Ok(())
+    }
+
+    /// Keeps which pictures have been found unreadable, if any.
+    pub(crate) fn keep_unreadable(&self, dir: &RunDir) -> Result<()> {
+        let unreadable = self.training.images().unreadable();
+        if unreadable.is_empty() { Ok(()) } else { dir.write_json(UNREADABLE, &unreadable) }
+    }
+
     fn statistics(&self) -> Statistics<'_> {
         match &self.recalibration {
             Some(batches) => Statistics::Recalibrated(batches),
@@ -204,14 +201,8 @@ fn sides(
     Ok((train, valid, norm))
 }
 
-/// SHA-256 of the files, one after another.
-fn digest_of(files: &[&Path]) -> Result<String> {
-    let mut bytes = Vec::new();
-    for file in files {
-        bytes.extend(std::fs::read(file).with_context(|| file.display().to_string())?);
-    }
-    Ok(digest(&bytes))
-}
+/// The file of a run directory that numbers the pictures found unreadable.
+const UNREADABLE: &str = "unreadable.json";
 
 /// The name of the stream that chooses batches for statistics.
 const RECALIBRATION: &str = "data/recalibration";

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod device;
 mod dry_run;
+mod inputs;
 mod job;
 mod lab;
 mod latency_table;

@@ -88,6 +88,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     };
     let dir = RunDir::open(&options.out, &plan.text, &manifest)?;
     log::also_to(&dir.path("log"))?;
+    lab.recall_unreadable(&dir)?;
     let arm = |method| Arm { lab: &lab, config, dir: &dir, method };
 
     tracing::info!("data set {}; run directory {}", lab.dataset, options.out.display());
@@ -106,6 +107,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     })?;
     write_scores(&lab, &dir, &sample, &scores)?;
     stage("truth", || truth.train_alone(&lab, config, &dir, &sample))?;
+    lab.keep_unreadable(&dir)?;
     let outcome = Outcome { grown, found, sample, scores, truth };
     let report = summary::report(&lab, config, &options.out, &options.device, &outcome)?;
     dir.write("report.json", report.to_json().as_bytes())?;

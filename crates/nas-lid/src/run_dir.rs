@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use whole_file::{UNFINISHED, WholeFile};
 
+use crate::config::difference;
+
 /// What a run is a function of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
@@ -55,7 +57,7 @@ impl RunDir {
         fs::create_dir_all(root).with_context(place)?;
         let dir = Self { root: root.to_owned(), _lock: lock(root)? };
         if dir.path(MANIFEST).exists() {
-            dir.agree(&dir.read_json(MANIFEST)?, manifest)?;
+            dir.agree(&dir.read_json(MANIFEST)?, manifest, config)?;
         } else {
             dir.must_be_fresh(config)?;
             dir.write(CONFIG, config.as_bytes())?;
@@ -86,12 +88,19 @@ impl RunDir {
         Ok(())
     }
 
-    /// The manifest must be of the same run.
-    fn agree(&self, found: &Manifest, expected: &Manifest) -> Result<()> {
+    /// The manifest must be of the same run, whose configuration is `config`.
+    fn agree(&self, found: &Manifest, expected: &Manifest, config: &str) -> Result<()> {
         let some = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "none".to_owned());
         let [found_truth, truth] = [found, expected].map(|manifest| some(&manifest.truth_sha256));
+        if found.config_sha256 != expected.config_sha256 {
+            let old = fs::read_to_string(self.path(CONFIG)).unwrap_or_default();
+            bail!(
+                "{} was made with another configuration ({}); choose another --out or remove it",
+                self.root.display(),
+                difference(&old, config).unwrap_or_else(|| "in its comments".to_owned())
+            );
+        }
         let mut parts = vec![
-            ("configuration", &found.config_sha256, &expected.config_sha256),
             ("data", &found.data_sha256, &expected.data_sha256),
             ("first weights or latency table", &found.inputs_sha256, &expected.inputs_sha256),
             ("commit", &found.commit, &expected.commit),
@@ -270,6 +279,9 @@ mod tests {
     fn another_run_is_refused_and_told_apart() {
         let root = TempDir::new().unwrap();
         drop(open(root.path(), &manifest()).unwrap());
+        let other = Manifest { config_sha256: digest(b"seed = 2"), ..manifest() };
+        let error = RunDir::open(root.path(), "seed = 2", &other).map(drop).unwrap_err();
+        assert!(error.to_string().contains("another configuration (`seed` was 1, now 2)"));
         let later = Manifest { commit: "later".into(), ..manifest() };
         refused(root.path(), &later, "another commit (now, now later)");
     }

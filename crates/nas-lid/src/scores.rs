@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use space::{Accuracy, Arch, Mask, Valid};
 use supernet::{Evaluation, Supernet};
 
@@ -94,7 +94,9 @@ fn read(lab: &Lab, dir: &RunDir, file: &str) -> Result<BTreeMap<Arch, Evaluation
     if !path.exists() {
         return Ok(BTreeMap::new());
     }
-    let text = std::fs::read_to_string(&path)?;
+    let place = path.display();
+    let text = std::fs::read_to_string(&path).with_context(|| place.to_string())?;
+    ensure!(text.ends_with('\n'), "{place} is cut off; without it its scores are measured again");
     let parse = |row: &str| {
         let mut cells = row.split(',');
         let arch = lab.space.parse(cells.next()?).ok()?;
@@ -104,8 +106,6 @@ fn read(lab: &Lab, dir: &RunDir, file: &str) -> Result<BTreeMap<Arch, Evaluation
     };
     (2..)
         .zip(text.lines().skip(1))
-        .map(|(number, row)| {
-            parse(row).with_context(|| format!("{}:{number}: no score", path.display()))
-        })
+        .map(|(number, row)| parse(row).with_context(|| format!("{place}:{number}: no score")))
         .collect()
 }

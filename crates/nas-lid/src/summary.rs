@@ -56,7 +56,7 @@ pub(crate) fn report(
     if truth.is_none() {
         notes.push("True accuracies are not known: ranks are skipped.".into());
     }
-    let n_unreadable = lab.training.images().n_unreadable();
+    let n_unreadable = lab.training.images().unreadable().len();
     if 0 < n_unreadable {
         notes.push(format!(
             "{n_unreadable} unreadable pictures were left out; the log of the run names them."

@@ -343,6 +343,23 @@ mod tests {
     }
 
     #[test]
+    fn samples_are_as_large_as_asked_for_and_spread_over_the_costs() {
+        let space = space(16, 5);
+        let sample = |n| space::stratified_sample(&space, n, &mut space::Seed::new(3).rng());
+        for (n, expected) in [(300, 300), (15_000, 15_000), (20_000, 15_625)] {
+            assert_eq!(sample(n).into_iter().collect::<BTreeSet<_>>().len(), expected);
+        }
+        // The share of the cheap is that of the whole space, closer than chance would have it.
+        let half = space.cost(&arch([2; 6])).parameters / 2;
+        let share = |archs: Vec<Arch>| {
+            let is_cheap = |arch: &&Arch| space.cost(arch).parameters < half;
+            archs.iter().filter(is_cheap).count() as f64 / archs.len() as f64
+        };
+        let (of_sample, of_all) = (share(sample(300)), share(space.full_mask().archs().collect()));
+        assert!((of_sample - of_all).abs() < 0.02, "{of_sample}, {of_all}");
+    }
+
+    #[test]
     fn extremes_are_those_of_all_architectures() {
         let space = space(16, 5);
         let mask = space.full_mask();

@@ -86,7 +86,7 @@ fn the_sandwich_holds_both_ends_and_no_path_twice() {
 }
 
 fn arch_of_skips() -> Arch {
-    Arch::new(vec![OpId(1); 6])
+    Arch::new(vec![OpId(4); 6])
 }
 
 #[test]

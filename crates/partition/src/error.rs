@@ -62,7 +62,7 @@ pub enum PartitionError {
     },
     /// A similarity below zero, where the objective allows none.
     #[error(
-        "similarity at row {row}, column {col} is {value}: normalized cuts need non-negative ones"
+        "similarity at row {row}, column {col} is {value}: a cut of a graph needs non-negative ones"
     )]
     Negative {
         /// Row of the entry.

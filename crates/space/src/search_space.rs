@@ -126,7 +126,8 @@ fn improved(mask: &Mask, mut arch: Arch, is_better: &dyn Fn(&Arch, &Arch) -> boo
 /// `n` architectures of the whole space in equal shares of `n` strata of equal numbers by cost.
 ///
 /// The strata are cut from `20 n` uniform draws sorted by parameters and multiply-adds; the sample
-/// is therefore uniform in expectation and spread evenly over the costs.
+/// is therefore uniform in expectation and spread evenly over the costs. Where a stratum holds none that
+/// is not taken, another is drawn uniformly.
 pub fn stratified_sample(space: &dyn SearchSpace, n: usize, rng: &mut ChaCha8Rng) -> Vec<Arch> {
     use rand::RngExt;
     const DRAWS: usize = 20;
@@ -143,6 +144,9 @@ pub fn stratified_sample(space: &dyn SearchSpace, n: usize, rng: &mut ChaCha8Rng
         if let Some(arch) = fresh.into_iter().find(|arch| !taken.contains(*arch)) {
             taken.insert(arch.clone());
         }
+    }
+    while taken.len() < n {
+        taken.insert(mask.sample(rng));
     }
     taken.into_iter().collect()
 }

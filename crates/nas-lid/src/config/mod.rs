@@ -18,6 +18,7 @@ pub(crate) use raw::{
 use serde::de::DeserializeOwned;
 
 use self::check::Fault;
+pub(crate) use self::overrides::difference;
 use self::overrides::{cause_of, make_absolute, set};
 
 /// A configuration whose values fit together, and its text.
