@@ -1,6 +1,6 @@
 //! Files that appear whole or not at all.
 //!
-//! *Floor 0.*
+//! *Floor −1. May be used by every other crate; knows nothing of what is written.*
 //!
 //! ```
 //! use std::io::Write;

@@ -8,10 +8,10 @@ use super::{Complaint, Member};
 /// The floor of each crate.
 const FLOORS: [(&str, i8); 18] = [
     ("lanes", -1),
+    ("whole-file", -1),
     ("lid", 0),
     ("partition", 0),
     ("pickle", 0),
-    ("whole-file", 0),
     ("space", 0),
     ("rank", 0),
     ("data", 1),
