@@ -236,7 +236,25 @@ fn a_dry_run_says_where_the_time_of_a_step_goes_and_leaves_nothing_behind() {
     {
         assert!(step.contains(work), "no {work} in {step}");
     }
+    let json = smoke(&out).args(["--dry-run", "--format", "json"]).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(0.0 < json["step_seconds"].as_f64().unwrap(), "{json}");
     assert!(!out.exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_a_failure_and_a_reader_who_leaves_is_none() {
+    let arch = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|";
+    let to = |file: &str| {
+        let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+        program().args(["arch", "nb201", arch]).stdout(file).output().unwrap()
+    };
+    succeeds(&to("/dev/null"));
+    refused(&to("/dev/full"), 1, "cannot write to standard output");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    succeeds(&program().args(["arch", "nb201", arch]).stdout(writer).output().unwrap());
 }
 
 #[test]
@@ -248,8 +266,18 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     refused(&set("training.no-such-key=2"), 1, "there is no key `training.no-such-key`");
     refused(&set("data.resolution=2"), 1, "nb201 halves the images twice");
     refused(&set("data.source=cifar10"), 1, "cifar10");
+    refused(&set("seed=99999999999999999999"), 1, "--set seed=99999999999999999999: ");
+    let limit = "the space has not an architecture within `search.max-parameters`";
+    refused(&set("search.max-parameters=10"), 1, limit);
+    let nowhere = smoke(&out).args(["--data", "/no/such"]).output().unwrap();
+    refused(&nowhere, 1, "/no/such: no such folder, which --data or NASLID_DATA names");
     refused(&smoke(&out).args(["--device", "cuda:9"]).output().unwrap(), 1, "no CUDA device 9");
     assert!(!out.exists());
+    let foreign = folder.path().join("foreign");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("config.toml"), "precious").unwrap();
+    refused(&smoke(&foreign).output().unwrap(), 1, "is not empty and no run directory");
+    assert_eq!(std::fs::read_to_string(foreign.join("config.toml")).unwrap(), "precious");
 
     let arch = |text: &str| program().args(["arch", "nb201", text]).output().unwrap();
     let unknown = "|none~0|+|none~0|max~1|+|none~0|none~1|none~2|";
@@ -330,7 +358,11 @@ fn parts_are_timed_for_the_search() {
     let text = std::fs::read_to_string(&file).unwrap();
     let gap = text.replacen("\"5\": ", "\"7\": ", 1);
     std::fs::write(&file, gap).unwrap();
-    refused(&run(&table), 1, "part 1 of the latency table has no time for operations 5");
+    refused(
+        &run(&table),
+        1,
+        "part 1 of the latency table has no time of 0 s or more for operations 5",
+    );
     succeeds(&of_proxyless("16"));
     refused(
         &run(&table),

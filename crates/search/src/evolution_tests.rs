@@ -83,7 +83,7 @@ fn nsga_2_weighs_the_times_of_a_table() {
     };
     assert!(fault(refused(None)).contains("no latency table"));
     let other = LatencyTable { parts: vec![part(7)] };
-    let expected = "part 0 of the latency table has no time for edge 7";
+    let expected = "part 0 of the latency table has no time of 0 s or more for edge 7";
     assert!(fault(refused(Some(&other))).ends_with(expected));
 }
 

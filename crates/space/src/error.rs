@@ -21,8 +21,8 @@ pub enum SpaceError {
         /// The edge.
         edge: EdgeId,
     },
-    /// A table of times that lacks one.
-    #[error("part {part} of the latency table has no time for {choice}")]
+    /// A table of times that lacks one, or has one that is none.
+    #[error("part {part} of the latency table has no time of 0 s or more for {choice}")]
     Latency {
         /// The number of the part.
         part: usize,

@@ -41,6 +41,9 @@ pub struct PartLatency {
     pub seconds: BTreeMap<String, f64>,
 }
 
+/// Choices that a table is looked through for, one by one, though it has not as many times.
+const MOST_CHOICES: usize = 1 << 16;
+
 impl PartLatency {
     /// The key of a choice of operations.
     pub fn key(ops: &[OpId]) -> String {
@@ -65,11 +68,19 @@ impl LatencyTable {
             if let Some(edge) = part.edges.iter().find(|edge| mask.n_edges() <= edge.0) {
                 return Err(missing(format!("edge {}", edge.0)));
             }
+            let of_edge = |n: usize, &edge: &EdgeId| n.checked_mul(mask.ops(edge).len());
+            let n_choices = part.edges.iter().try_fold(1, of_edge);
+            if n_choices.is_none_or(|n| MOST_CHOICES.max(part.seconds.len()) < n) {
+                return Err(missing("every choice on its edges".to_owned()));
+            }
             for ops in choices(mask, &part.edges) {
                 let key = PartLatency::key(&ops);
                 let known = part.seconds.get(&key).is_some_and(|s| s.is_finite() && 0.0 <= *s);
                 if !known {
-                    return Err(missing(format!("operations {key}")));
+                    return Err(missing(match key.as_str() {
+                        "" => "what it does in every network".to_owned(),
+                        key => format!("operations {key}"),
+                    }));
                 }
             }
         }
@@ -148,7 +159,8 @@ mod tests {
         check_refused(part(&[0], &[("0", 1.0), ("1", -1.0)]), "operations 1");
         check_refused(part(&[0], &[("0", f64::NAN), ("1", 1.0)]), "operations 0");
         check_refused(part(&[4], &[("0", 1.0)]), "edge 4");
-        check_refused(part(&[], &[]), "operations ");
+        check_refused(part(&[], &[]), "what it does in every network");
+        check_refused(part(&[0; 100], &[("0", 1.0)]), "every choice on its edges");
         let unused = LatencyTable { parts: Vec::new() }.check(&Mask::full(&[2]));
         assert_eq!(unused, Err(SpaceError::Latency { part: 0, choice: "edge 0".to_owned() }));
     }

@@ -1,17 +1,18 @@
 //! `nas-lid latency`: how long the parts of a space's networks take on this machine.
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use data::Batch;
 use serde_json::json;
 use space::{Arch, Seed};
+use whole_file::WholeFile;
 
 use super::MOST_IMAGES;
 use crate::Format;
 use crate::config::check::MOST;
 use crate::latency_table::{Measured, Subject};
-use crate::run_dir::write_whole;
 use crate::space_options::SpaceOptions;
 use crate::spaces::{self, Compute, Opened, Task};
 use crate::{device, progress::Progress};
@@ -43,6 +44,9 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     ensure!((1..=MOST_IMAGES).contains(&n), "--images must lie between 1 and {MOST_IMAGES}");
     ensure!((1..=MOST).contains(&options.repeats), "--repeats must lie between 1 and {MOST}");
     let (config, task) = options.space.checked()?;
+    // Measuring takes minutes; it is for nothing if they cannot be kept.
+    let cannot = || format!("cannot write {}", options.out.display());
+    let mut file = WholeFile::create(&options.out).with_context(cannot)?;
     let device = device::open(&options.device)?;
     let compute = Compute::fast(&device);
     let Opened { space, untrained } = spaces::open(&config, task, &compute, Seed::new(1))?;
@@ -50,10 +54,8 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let table = supernet.measure_parts(&mask, &batch, options.repeats)?;
     let of = Subject { space: config, resolution: task.resolution, kernels: compute.kernels };
     let measured = Measured { of, images: n, table };
-    write_whole(&options.out, |to| {
-        serde_json::to_writer_pretty(&mut *to, &measured)?;
-        Ok(writeln!(to)?)
-    })?;
+    serde_json::to_writer_pretty(&mut file, &measured).with_context(cannot)?;
+    writeln!(file).and_then(|()| file.finish()).with_context(cannot)?;
     let table = measured.table;
 
     let mut rng = Seed::new(1).child("latency").rng();

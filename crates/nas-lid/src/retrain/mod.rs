@@ -80,7 +80,9 @@ impl<'a> Retraining<'a> {
         let (wanted, there) = (config.statistics_batches, images.len() / config.batch_size);
         ensure!(
             wanted <= there,
-            "`statistics-batches` is {wanted}, but there are {there} batches of training images"
+            "`statistics-batches` is {wanted}, but {} training images make {there} batches of {}",
+            images.len(),
+            config.batch_size
         );
         let test = Arc::new(dataset.test.at(resolution)?);
         let teacher = (0.0 < config.distillation).then(|| {
