@@ -9,8 +9,9 @@ use crate::activation::Activation;
 /// The mean of a channel and the sum of the squared distances from it.
 #[inline(always)]
 pub(crate) fn mean_and_scatter<L: Lanes>(values: &[f32]) -> [f64; 2] {
-    // As differences from one of them: squares of numbers far from zero would leave nothing but rounding.
-    let origin = values[0];
+    // As differences from one of them, of those far from the padded border: squares of numbers far from zero
+    // would leave nothing but rounding.
+    let origin = values[values.len() / 2];
     let (mut sums, mut squares) = (L::splat(0.0), L::splat(0.0));
     let (heads, tail) = values.as_chunks::<LANES>();
     for values in heads {

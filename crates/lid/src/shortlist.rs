@@ -2,6 +2,9 @@
 
 use crate::neighbors::{Neighbor, nearer};
 
+/// Squares that differ by less than this share may have the same root, so that the place decides.
+const SAME_ROOT: f64 = 8.0 * f64::EPSILON;
+
 /// What is known of the distance to a point.
 #[derive(Clone, Copy)]
 struct Entry {
@@ -56,14 +59,19 @@ impl Shortlist {
     /// Keeps the `k` nearest by the squared distances of all that are listed.
     pub(crate) fn measure(&mut self, squares: impl FnOnce(&[usize]) -> Vec<f64>) {
         let cols: Vec<usize> = self.entries.iter().map(|entry| entry.col as usize).collect();
-        for (entry, square) in self.entries.iter_mut().zip(squares(&cols)) {
-            (entry.lower, entry.upper) = (square, square);
-        }
-        let neighbor = |entry: &Entry| -> Neighbor { (entry.upper.sqrt(), entry.col as usize) };
-        let by_distance = |a: &Entry, b: &Entry| nearer(&neighbor(a), &neighbor(b));
-        let (_, last, _) = self.entries.select_nth_unstable_by(self.k - 1, by_distance);
-        self.radius = last.upper;
-        self.entries.truncate(self.k);
+        let mut measured: Vec<Neighbor> = squares(&cols)
+            .into_iter()
+            .zip(cols)
+            .map(|(square, col)| (square.sqrt(), col))
+            .collect();
+        measured.select_nth_unstable_by(self.k - 1, nearer);
+        let entry = |&(distance, col): &Neighbor| {
+            let square = distance * distance;
+            let [lower, upper] = [1.0 - SAME_ROOT, 1.0 + SAME_ROOT].map(|factor| square * factor);
+            Entry { lower, upper, col: col as u32 }
+        };
+        self.entries = measured[..self.k].iter().map(entry).collect();
+        self.radius = self.entries.iter().map(|entry| entry.upper).fold(0.0, f64::max);
         self.is_crowded = false;
     }
 
@@ -122,5 +130,20 @@ mod tests {
         list.measure(|cols| cols.iter().map(|&col| if col == 30 { 1.0 } else { 4.0 }).collect());
         assert!(!list.is_crowded() && (3.9..4.1).contains(&list.radius()));
         assert_eq!(list.into_cols(), [0, 30]);
+    }
+
+    #[test]
+    fn of_squares_with_the_same_root_the_first_stays() {
+        let square = 2.0_f64;
+        let next = square.next_up();
+        assert!((square.sqrt() - next.sqrt()).abs() < f64::MIN_POSITIVE);
+        let mut list = Shortlist::new(2);
+        for col in 0..30 {
+            list.offer(col, f64::NEG_INFINITY, f64::INFINITY);
+        }
+        list.measure(|cols| cols.iter().map(|&col| [next, square, 9.0][col.min(2)]).collect());
+        // A point nearer than both, by bounds: of the two that are left, both may be the second.
+        list.offer(99, 0.5, 0.6);
+        assert_eq!(list.into_cols(), [0, 1, 99]);
     }
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use search::{Constraints, Evolution, Prices, SearchError, evolve};
+use search::{Constraints, Prices, SearchError, evolve};
 use serde::{Deserialize, Serialize};
-use space::{Accuracy, Arch, Cost, Valid, stratified_sample};
+use space::{Accuracy, Arch, Cost, Valid, cheapest, stratified_sample};
 use supernet::Evaluation;
 
-use crate::config::{Method, Plan, RunConfig, SearchConfig};
+use crate::config::{Method, Plan, SearchConfig};
 use crate::lab::Lab;
 use crate::method::{Arm, Grown};
 use crate::progress::Progress;
@@ -77,7 +77,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let device = device::open(&options.device)?;
     let lab = Lab::open(config, options.archives.as_deref(), &device)?;
     let mut truth = Truth::open(config, options.archives.as_deref())?;
-    check_limits(&lab, config)?;
+    check_limits(&lab, &config.search)?;
     let manifest = Manifest {
         config_sha256: digest(plan.text.as_bytes()),
         data_sha256: lab.data_digest.clone(),
@@ -133,25 +133,23 @@ fn constraints(options: &SearchConfig) -> Constraints {
     Constraints { max_parameters: limit(options.max_parameters), max_macs: limit(options.max_macs) }
 }
 
-const NONE_ADMITTED: &str = "an architecture within `search.max-parameters` and `search.max-macs`";
-
 fn is_no_arch(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(SearchError::NoArch))
 }
 
 /// Refuses limits that nothing keeps, before anything is trained.
-fn check_limits(lab: &Lab, config: &RunConfig) -> Result<()> {
-    let prices = Prices { space: lab.space.as_ref(), latency: lab.latency.as_ref() };
-    let options = Evolution { generations: 1, ..config.search.evolution };
-    let any = evolve(
-        &prices,
-        &lab.space.full_mask(),
-        &options,
-        &constraints(&config.search),
-        lab.seed.child("search/limits"),
-        &mut |_| Ok::<_, anyhow::Error>(Accuracy::from_fraction(0.0)),
-    );
-    any.map(drop).with_context(|| format!("the space has not {NONE_ADMITTED}"))
+fn check_limits(lab: &Lab, options: &SearchConfig) -> Result<()> {
+    let space = lab.space.as_ref();
+    let check = |key: &str, limit: u64, of: fn(&Cost) -> u64| {
+        let least = of(&space.cost(&cheapest(space, &space.full_mask(), of)));
+        ensure!(
+            limit == 0 || least <= limit,
+            "`search.{key}` is {limit}, but no architecture has fewer than {least}"
+        );
+        Ok(())
+    };
+    check("max-parameters", options.max_parameters, |cost| cost.parameters)?;
+    check("max-macs", options.max_macs, |cost| cost.macs)
 }
 
 /// Evolution inside every leaf; the best architectures of all of them.
@@ -188,7 +186,8 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
         }
     }
     book.write()?;
-    ensure!(!history.is_empty(), "no leaf of {} has {NONE_ADMITTED}", arm.method.name());
+    let method = arm.method.name();
+    ensure!(!history.is_empty(), "in no leaf of {method} an architecture within limits was found");
     let found: Vec<Found> = search::best(&history, N_FOUND)
         .into_iter()
         .map(|(arch, accuracy)| Found { arch, valid_accuracy: accuracy.fraction() })

@@ -1,10 +1,10 @@
 //! The run directory: every file in it appears whole or not at all.
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use whole_file::{UNFINISHED, WholeFile};
@@ -40,37 +40,36 @@ pub(crate) struct Metric {
 /// A folder that one run owns.
 pub(crate) struct RunDir {
     root: PathBuf,
-    /// Held while this process writes to it.
-    _lock: Option<File>,
+    /// Of a process that runs there.
+    _claim: Option<Claim>,
 }
 
 const CONFIG: &str = "config.toml";
 const MANIFEST: &str = "manifest.json";
 
 /// Folders of a run that other commands may be writing to.
-const OF_OTHERS: [&str; 2] = ["export", "retrain"];
+const WRITTEN_BY_OTHERS: [&str; 2] = ["export", "retrain"];
 
 impl RunDir {
     /// Opens the folder for this run: a new one, or one that the same run has begun.
     pub(crate) fn open(root: &Path, config: &str, manifest: &Manifest) -> Result<Self> {
         let place = || format!("run directory {}", root.display());
         fs::create_dir_all(root).with_context(place)?;
-        let dir = Self { root: root.to_owned(), _lock: lock(root)? };
+        let dir = Self { root: root.to_owned(), _claim: Some(Claim::on(root)?) };
         if dir.path(MANIFEST).exists() {
             dir.agree(&dir.read_json(MANIFEST)?, manifest, config)?;
         } else {
             dir.must_be_fresh(config)?;
             dir.write(CONFIG, config.as_bytes())?;
         }
-        remove_unfinished(root, &OF_OTHERS).with_context(place)?;
-        fs::create_dir_all(dir.path("checkpoints")).with_context(place)?;
+        remove_unfinished(root, &WRITTEN_BY_OTHERS).with_context(place)?;
         dir.write_json(MANIFEST, manifest)?;
         Ok(dir)
     }
 
     /// The folder of a run that is not checked: to read from, or to write its report again.
     pub(crate) fn unopened(root: &Path) -> Self {
-        Self { root: root.to_owned(), _lock: None }
+        Self { root: root.to_owned(), _claim: None }
     }
 
     /// Refuses a folder that holds more than what a run leaves that was killed before its manifest.
@@ -90,15 +89,10 @@ impl RunDir {
 
     /// The manifest must be of the same run, whose configuration is `config`.
     fn agree(&self, found: &Manifest, expected: &Manifest, config: &str) -> Result<()> {
-        let some = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "none".to_owned());
-        let [found_truth, truth] = [found, expected].map(|manifest| some(&manifest.truth_sha256));
         if found.config_sha256 != expected.config_sha256 {
             let old = fs::read_to_string(self.path(CONFIG)).unwrap_or_default();
-            bail!(
-                "{} was made with another configuration ({}); choose another --out or remove it",
-                self.root.display(),
-                difference(&old, config).unwrap_or_else(|| "in its comments".to_owned())
-            );
+            let what = difference(&old, config).unwrap_or_else(|| "in its comments".to_owned());
+            return Err(self.of_another("configuration", &what));
         }
         let mut parts = vec![
             ("data", &found.data_sha256, &expected.data_sha256),
@@ -107,18 +101,20 @@ impl RunDir {
             ("device", &found.device, &expected.device),
         ];
         // A table that comes later adds to the report; one that is gone would take from it.
-        if found.truth_sha256.is_some() {
-            parts.push(("table of true accuracies in --data", &found_truth, &truth));
+        let none = "none".to_owned();
+        if let Some(table) = &found.truth_sha256 {
+            let now = expected.truth_sha256.as_ref().unwrap_or(&none);
+            parts.push(("table of true accuracies in --data", table, now));
         }
-        for (what, found, expected) in parts {
-            ensure!(
-                found == expected,
-                "{} was made with another {what} ({found}, now {expected}); choose another --out \
-                 or remove it",
-                self.root.display()
-            );
+        match parts.into_iter().find(|(_, found, expected)| found != expected) {
+            Some((part, found, now)) => Err(self.of_another(part, &format!("{found}, now {now}"))),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn of_another(&self, part: &str, what: &str) -> anyhow::Error {
+        let root = self.root.display();
+        anyhow!("{root} was made with another {part} ({what}); choose another --out or remove it")
     }
 
     /// The place of a file in it.
@@ -164,15 +160,28 @@ impl RunDir {
     }
 }
 
-/// Takes a folder for this process, until what is returned is dropped.
-pub(crate) fn lock(folder: &Path) -> Result<Option<File>> {
-    // Not every system opens folders, nor locks them.
-    let Ok(file) = File::open(folder) else { return Ok(None) };
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::Error(_)) => Ok(None),
-        Err(TryLockError::WouldBlock) => {
-            bail!("{} is in use: another process runs there", folder.display())
+/// A folder that no other process may claim until this is dropped.
+pub(crate) struct Claim {
+    /// None where the system does not lock folders.
+    _lock: Option<File>,
+}
+
+impl Claim {
+    /// Claims a folder, if nobody has.
+    pub(crate) fn on(folder: &Path) -> Result<Self> {
+        let locked = File::open(folder).map_err(TryLockError::Error).and_then(|file| {
+            file.try_lock()?;
+            Ok(file)
+        });
+        match locked {
+            Ok(file) => Ok(Self { _lock: Some(file) }),
+            Err(TryLockError::WouldBlock) => {
+                bail!("{} is in use: another process runs there", folder.display())
+            }
+            Err(TryLockError::Error(error)) => {
+                tracing::debug!("{} is not locked: {error}", folder.display());
+                Ok(Self { _lock: None })
+            }
         }
     }
 }
@@ -187,7 +196,10 @@ pub(crate) fn remove_unfinished(folder: &Path, except: &[&str]) -> std::io::Resu
                 remove_unfinished(&entry.path(), &[])?;
             }
         } else if name.to_string_lossy().starts_with(UNFINISHED) {
-            fs::remove_file(entry.path())?;
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
     }
     Ok(())
@@ -250,9 +262,8 @@ mod tests {
     #[test]
     fn what_a_run_leaves_that_is_killed_at_its_start_is_continued() {
         let root = TempDir::new().unwrap();
-        for file in [".unfinished-1", "config.toml"] {
-            fs::write(root.path().join(file), "seed = 1").unwrap();
-        }
+        drop(open(root.path(), &manifest()).unwrap());
+        fs::rename(root.path().join("manifest.json"), root.path().join(".unfinished-1")).unwrap();
         drop(open(root.path(), &manifest()).unwrap());
         let unfinished = root.path().join("checkpoints/lid/.unfinished-2");
         fs::create_dir_all(unfinished.parent().unwrap()).unwrap();

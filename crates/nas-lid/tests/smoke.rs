@@ -267,7 +267,7 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     refused(&set("data.resolution=2"), 1, "nb201 halves the images twice");
     refused(&set("data.source=cifar10"), 1, "cifar10");
     refused(&set("seed=99999999999999999999"), 1, "--set seed=99999999999999999999: ");
-    let limit = "the space has not an architecture within `search.max-parameters`";
+    let limit = "`search.max-parameters` is 10, but no architecture has fewer than ";
     refused(&set("search.max-parameters=10"), 1, limit);
     let nowhere = smoke(&out).args(["--data", "/no/such"]).output().unwrap();
     refused(&nowhere, 1, "/no/such: no such folder, which --data or NASLID_DATA names");

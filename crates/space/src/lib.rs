@@ -26,7 +26,9 @@ pub use accuracy::{Accuracy, Test, Valid};
 pub use error::{ArchFault, SpaceError};
 pub use latency::{LatencyTable, PartLatency, choices};
 pub use mask::{Arch, EdgeId, Mask, OpId};
-pub use search_space::{Cost, SearchSpace, extremes, sample_connected, stratified_sample};
+pub use search_space::{
+    Cost, SearchSpace, cheapest, extremes, sample_connected, stratified_sample,
+};
 pub use seed::Seed;
 pub use tally::{Tally, multiple_of_eight};
 pub use tree::{NodeId, Split, SplitTree};

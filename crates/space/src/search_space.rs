@@ -96,12 +96,20 @@ const SWEEPS: usize = 4;
 /// Edge by edge, which finds them where the cost of an edge does not depend on others but for whether
 /// it counts. Of operations that cost the same, the cheapest has the first and the costliest the last.
 pub fn extremes(space: &dyn SearchSpace, mask: &Mask) -> [Arch; 2] {
-    let macs = |arch: &Arch| space.cost(arch).macs;
-    let costliest = improved(mask, mask.first(), &|old, new| macs(old) <= macs(new));
+    [cheapest(space, mask, |cost| cost.macs), costliest(space, mask, |cost| cost.macs)]
+}
+
+/// The connected architecture under a mask with the least of something that it costs, as [`extremes`] finds it.
+pub fn cheapest(space: &dyn SearchSpace, mask: &Mask, of: fn(&Cost) -> u64) -> Arch {
+    let value = |arch: &Arch| of(&space.cost(arch));
     let is_cheaper =
-        |old: &Arch, new: &Arch| space.is_connected(new) && (macs(new), new) < (macs(old), old);
-    let cheapest = improved(mask, costliest.clone(), &is_cheaper);
-    [cheapest, costliest]
+        |old: &Arch, new: &Arch| space.is_connected(new) && (value(new), new) < (value(old), old);
+    improved(mask, costliest(space, mask, of), &is_cheaper)
+}
+
+fn costliest(space: &dyn SearchSpace, mask: &Mask, of: fn(&Cost) -> u64) -> Arch {
+    let value = |arch: &Arch| of(&space.cost(arch));
+    improved(mask, mask.first(), &|old, new| value(old) <= value(new))
 }
 
 /// Takes every operation of every edge in turn where it is better, until none is.

@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor};
 use flex_ops::{Descent, Lookahead};
 
+use crate::checkpoint::to_host;
 use crate::{Kernels, StepOptions};
 
 /// How a gradient becomes an update.
@@ -94,21 +95,28 @@ pub(crate) fn step<N: Module>(
 
 /// The L2 norm of the whole gradient, summed in the order of the network.
 fn norm<N: Module>(network: &N, gradients: &Sum, kernels: Kernels) -> f64 {
-    struct Squares<'a>(&'a Sum, Kernels, f64);
+    struct Squares<'a> {
+        gradients: &'a Sum,
+        kernels: Kernels,
+        sum: f64,
+        /// Sums that a device holds yet: to wait for each would cost more than to make it.
+        on_device: Vec<Tensor<1>>,
+    }
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let Self(gradients, kernels, sum) = self;
-            let Some(gradient) = gradients.get(&param.id).cloned() else { return };
-            *sum += if kernels.are_fused_on(&gradient.device()) {
-                flex_ops::sum_of_squares(gradient)
+            let Some(gradient) = self.gradients.get(&param.id).cloned() else { return };
+            if self.kernels.are_fused_on(&gradient.device()) {
+                self.sum += flex_ops::sum_of_squares(gradient);
             } else {
-                f64::from(gradient.square().sum().into_scalar::<f32>())
-            };
+                self.on_device.push(gradient.square().sum());
+            }
         }
     }
-    let mut squares = Squares(gradients, kernels, 0.0);
+    let mut squares = Squares { gradients, kernels, sum: 0.0, on_device: Vec::new() };
     network.visit(&mut squares);
-    squares.2.sqrt()
+    let Squares { sum, on_device, .. } = squares;
+    let sums = if on_device.is_empty() { Vec::new() } else { to_host(Tensor::cat(on_device, 0)) };
+    (sum + sums.into_iter().map(f64::from).sum::<f64>()).sqrt()
 }
 
 /// `keep` of the weights of an average, and the rest of those of the network it is a copy of.

@@ -28,7 +28,7 @@ pub const UNFINISHED: &str = ".unfinished-";
 /// A file that is written beside its place and moved there when it is [finished](WholeFile::finish); dropped
 /// before, it leaves what stood there.
 ///
-/// A symbolic link is followed, and the file that it leads to replaced. What is no regular file, as a pipe or a
+/// A symbolic link is followed, and the file that it leads to replaced, if there is one. What is no regular file, as a pipe or a
 /// device, cannot be replaced: it is written to.
 pub struct WholeFile {
     to: Destination,
@@ -83,8 +83,11 @@ impl WholeFile {
                 let file = file.into_inner()?;
                 file.as_file().sync_all()?;
                 file.persist(&place)?;
-                // The new name is part of the folder. Not every system opens folders.
-                File::open(folder_of(&place)).map_or(Ok(()), |folder| folder.sync_all())
+                // The new name is part of the folder, which not every system opens or syncs.
+                if let Ok(folder) = File::open(folder_of(&place)) {
+                    let _ = folder.sync_all();
+                }
+                Ok(())
             }
         }
     }

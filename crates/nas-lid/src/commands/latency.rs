@@ -1,6 +1,5 @@
 //! `nas-lid latency`: how long the parts of a space's networks take on this machine.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +12,7 @@ use super::MOST_IMAGES;
 use crate::Format;
 use crate::config::check::MOST;
 use crate::latency_table::{Measured, Subject};
+use crate::run_dir::write_whole;
 use crate::space_options::SpaceOptions;
 use crate::spaces::{self, Compute, Opened, Task};
 use crate::{device, progress::Progress};
@@ -44,18 +44,22 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     ensure!((1..=MOST_IMAGES).contains(&n), "--images must lie between 1 and {MOST_IMAGES}");
     ensure!((1..=MOST).contains(&options.repeats), "--repeats must lie between 1 and {MOST}");
     let (config, task) = options.space.checked()?;
-    // Measuring takes minutes; it is for nothing if they cannot be kept.
-    let cannot = || format!("cannot write {}", options.out.display());
-    let mut file = WholeFile::create(&options.out).with_context(cannot)?;
     let device = device::open(&options.device)?;
+    // Measuring takes minutes, for nothing if they cannot be kept. A pipe would take this for its end.
+    if !options.out.exists() || options.out.is_file() {
+        let cannot = || format!("cannot write {}", options.out.display());
+        WholeFile::create(&options.out).map(drop).with_context(cannot)?;
+    }
     let compute = Compute::fast(&device);
     let Opened { space, untrained } = spaces::open(&config, task, &compute, Seed::new(1))?;
     let (supernet, mask, batch) = (untrained(), space.full_mask(), blank(n, task));
     let table = supernet.measure_parts(&mask, &batch, options.repeats)?;
     let of = Subject { space: config, resolution: task.resolution, kernels: compute.kernels };
     let measured = Measured { of, images: n, table };
-    serde_json::to_writer_pretty(&mut file, &measured).with_context(cannot)?;
-    writeln!(file).and_then(|()| file.finish()).with_context(cannot)?;
+    write_whole(&options.out, |to| {
+        serde_json::to_writer_pretty(&mut *to, &measured)?;
+        Ok(writeln!(to)?)
+    })?;
     let table = measured.table;
 
     let mut rng = Seed::new(1).child("latency").rng();

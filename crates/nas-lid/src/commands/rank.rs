@@ -201,7 +201,8 @@ fn parse(text: &str, name: Option<&str>) -> Result<Vec<(String, f64)>> {
     };
     ensure!(0 < index && index < headers.len(), "a key and a number are needed in every row");
     let head = &headers[index];
-    ensure!(head.trim().parse::<f64>().is_err(), "line 1 is no header: `{head}` is a number");
+    let is_number = name.is_none() && head.trim().parse::<f64>().is_ok();
+    ensure!(!is_number, "line 1 is no header: `{head}` is a number");
     let mut seen = HashMap::new();
     let mut rows = Vec::new();
     for record in reader.records() {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use report::{Report, ReportError, over_seeds};
 
 use crate::Format;
-use crate::run_dir::{Manifest, RunDir};
+use crate::run_dir::{Claim, Manifest, RunDir};
 use crate::summary::LIVE_PARAMETERS;
 
 pub(crate) fn run(dirs: &[PathBuf], format: Format) -> Result<()> {
@@ -19,6 +19,7 @@ pub(crate) fn run(dirs: &[PathBuf], format: Format) -> Result<()> {
 /// Writes the pages of a run again from its `report.json`.
 fn again(dir: &Path, format: Format) -> Result<String> {
     let report = read(dir)?;
+    let _claim = Claim::on(dir)?;
     let run = RunDir::unopened(dir);
     run.write("report.md", report.to_markdown().as_bytes())?;
     run.write("report.html", report.to_html().as_bytes())?;

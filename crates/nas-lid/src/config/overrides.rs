@@ -33,8 +33,9 @@ pub(super) fn set(table: &mut Table, assignment: &str) -> Result<()> {
 /// A value as TOML has it; a word needs no quotes.
 fn parsed(text: &str) -> Result<Value> {
     match format!("value = {text}").parse::<Table>() {
-        Ok(mut table) => table.remove("value").context("more than one value"),
-        Err(_) if text.starts_with(|c: char| c.is_alphabetic() || "/._~".contains(c)) => {
+        Ok(mut table) if table.len() == 1 => table.remove("value").context("no value"),
+        Ok(_) => bail!("more than one value"),
+        Err(_) if text.starts_with(|c: char| c.is_alphabetic() || "/._".contains(c)) => {
             Ok(Value::String(text.to_owned()))
         }
         Err(error) => bail!("{}", error.message().replace('\n', " ")),
@@ -110,6 +111,7 @@ mod tests {
         assert!(set(&mut table, "training.no-such-key=1").is_err());
         let error = set(&mut table, "seed=18446744073709551615").unwrap_err();
         assert!(format!("{error:#}").starts_with("--set seed=18446744073709551615: "), "{error:#}");
+        assert!(set(&mut table, "seed=1\nother=2").is_err());
     }
 
     #[test]

@@ -165,7 +165,8 @@ impl FineTuneConfig {
             let fault = format!("must be at least the {n} late checkpoints");
             return Err(("training.fine-tune.epochs", fault));
         }
-        if self.late_span * (self.epochs as f64) < (n - 1) as f64 {
+        // 0.29 of 100 epochs are 29, though the product is rounded down to less.
+        if self.late_span * (self.epochs as f64) + 1e-9 < (n - 1) as f64 {
             let fault = format!("must be of at least {} epochs, for {n} late checkpoints", n - 1);
             return Err(("training.fine-tune.late-span", fault));
         }

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
 
 #[cfg(test)]
 pub(crate) use npy::fixture as npy_fixture;
@@ -21,30 +22,63 @@ pub(crate) struct Matrix<T> {
     pub(crate) values: Vec<T>,
 }
 
-/// What the numbers of a file become.
-pub(crate) trait Number: Copy {
-    /// The nearest; infinite if there is none. `origin` may be subtracted from all numbers of a column.
-    fn nearest(value: f64, origin: f64) -> Self;
-    fn is_finite(self) -> bool;
+/// Numbers as a file has them.
+pub(crate) enum Found {
+    /// Of 32 bits.
+    Narrow(Matrix<f32>),
+    /// Of 64 bits, or a text.
+    Wide(Matrix<f64>),
 }
 
-/// Features, of which differences alone count: those of 64 bits are taken from the first row before they are
-/// rounded, so that an offset does no harm.
+/// What the numbers of a file become.
+pub(crate) trait Number: Copy {
+    fn of(found: Found) -> Result<Matrix<Self>>;
+}
+
+/// Features, of which differences alone count. Columns that 32 bits do not hold are taken from their median before
+/// they are rounded, so that an offset does no harm.
 impl Number for f32 {
-    fn nearest(value: f64, origin: f64) -> Self {
-        (value - origin) as Self
+    fn of(found: Found) -> Result<Matrix<Self>> {
+        let Matrix { n, d, values: wide } = match found {
+            Found::Narrow(matrix) => return Ok(matrix),
+            Found::Wide(matrix) => matrix,
+        };
+        let origins: Vec<f64> = (0..d).into_par_iter().map(|col| origin(&wide, d, col)).collect();
+        let mut values = Vec::with_capacity(wide.len());
+        for (row, numbers) in wide.chunks_exact(d.max(1)).enumerate() {
+            for (col, (value, origin)) in numbers.iter().zip(&origins).enumerate() {
+                let rounded = (value - origin) as f32;
+                ensure!(
+                    rounded.is_finite(),
+                    "row {row}, column {col}: {value:e} is too far from the median {origin:e} of the \
+                     column for a 32-bit float"
+                );
+                values.push(rounded);
+            }
+        }
+        Ok(Matrix { n, d, values })
     }
-    fn is_finite(self) -> bool {
-        self.is_finite()
+}
+
+/// What a column is taken from: nothing if 32 bits hold it, or else its median.
+fn origin(values: &[f64], d: usize, col: usize) -> f64 {
+    let mut column: Vec<f64> = values.iter().skip(col).step_by(d).copied().collect();
+    // Bits, because there is nothing else that a conversion back must give again.
+    if column.iter().all(|&value| f64::from(value as f32).to_bits() == value.to_bits()) {
+        return 0.0;
     }
+    let middle = column.len() / 2;
+    *column.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
 impl Number for f64 {
-    fn nearest(value: f64, _origin: f64) -> Self {
-        value
-    }
-    fn is_finite(self) -> bool {
-        self.is_finite()
+    fn of(found: Found) -> Result<Matrix<Self>> {
+        Ok(match found {
+            Found::Narrow(Matrix { n, d, values }) => {
+                Matrix { n, d, values: values.into_iter().map(f64::from).collect() }
+            }
+            Found::Wide(matrix) => matrix,
+        })
     }
 }
 
@@ -53,9 +87,9 @@ impl Number for f64 {
 ///
 /// # Errors
 ///
-/// If the file is malformed, or a number is not finite as a `T`: with its row and column.
+/// If the file is malformed, or a number is not finite or too large for a `T`: with its row and column.
 pub(crate) fn read<T: Number>(file: &Path, key: &str) -> Result<Matrix<T>> {
-    let parse = || -> Result<Matrix<T>> {
+    let parse = || -> Result<Found> {
         let mut source = File::open(file)?;
         let mut first = Vec::new();
         source.by_ref().take(npy::FIRST.len() as u64).read_to_end(&mut first)?;
@@ -67,20 +101,15 @@ pub(crate) fn read<T: Number>(file: &Path, key: &str) -> Result<Matrix<T>> {
         let mut bytes = Vec::new();
         source.read_to_end(&mut bytes)?;
         let text = String::from_utf8(bytes).ok().context("neither an npy file nor a text")?;
-        text::matrix(&text, key)
+        Ok(Found::Wide(text::matrix(&text, key)?))
     };
-    parse().with_context(|| file.display().to_string())
+    parse().and_then(T::of).with_context(|| file.display().to_string())
 }
 
-/// A number at its place, if it is one; `origin` is what the first row has there.
-fn checked<T: Number>(value: f64, origin: f64, [row, col]: [usize; 2]) -> Result<T> {
+/// A number at its place must be one.
+fn check(value: f64, row: usize, col: usize) -> Result<()> {
     ensure!(value.is_finite(), "row {row}, column {col} is {value}");
-    let nearest = T::nearest(value, origin);
-    ensure!(
-        nearest.is_finite(),
-        "row {row}, column {col}: {value:e} is too far from {origin:e} in row 0 for a 32-bit float"
-    );
-    Ok(nearest)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -105,6 +134,26 @@ mod tests {
         {
             assert_eq!(of(bytes).unwrap(), expected);
         }
+    }
+
+    fn features(rows: &[f64]) -> Result<Vec<f32>> {
+        let values = rows.to_vec();
+        Ok(f32::of(Found::Wide(Matrix { n: rows.len(), d: 1, values }))?.values)
+    }
+
+    #[test]
+    fn differences_survive_rounding() {
+        // What 32 bits hold stays as it is; 1e9 + 1/4 they do not, but differences from it.
+        assert_eq!(features(&[1e8, 0.125, 0.25]).unwrap(), [1e8, 0.125, 0.25]);
+        assert_eq!(features(&[1e9, 1e9 + 0.25, 1e9 + 1.0]).unwrap(), [-0.25, 0.0, 0.75]);
+        // The median lies where most are: one that is far off does them no harm.
+        let small = features(&[1.0, 1e-9, 2e-9, 3e-9, 4e-9]).unwrap();
+        assert!((small[2] - small[1] - 1e-9).abs() < 1e-15 && (small[4] - 1e-9).abs() < 1e-15);
+        let error = format!("{:#}", features(&[0.1, 1e300, 0.2]).unwrap_err());
+        assert!(
+            error.starts_with("row 1, column 0: 1e300 is too far from the median 2e-1"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use supernet::{Lesson, Statistics, StepOptions, StochasticDepth, Supernet, mean_
 pub(crate) use self::config::{RetrainConfig, Start};
 use crate::chosen::Chosen;
 use crate::progress::Progress;
-use crate::run_dir::{lock, remove_unfinished, write_whole};
+use crate::run_dir::{Claim, remove_unfinished, write_whole};
 
 /// Classes among which the right one is to be.
 const FIVE: usize = 5;
@@ -108,7 +108,7 @@ impl<'a> Retraining<'a> {
     pub(crate) fn run(&self) -> Result<Outcome> {
         let place = || self.folder.display().to_string();
         std::fs::create_dir_all(&self.folder).with_context(place)?;
-        let _lock = lock(&self.folder)?;
+        let _claim = Claim::on(&self.folder)?;
         remove_unfinished(&self.folder, &[]).with_context(place)?;
         let arch = &self.chosen.arch;
         let trained = self.trained()?;
