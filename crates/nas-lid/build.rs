@@ -11,7 +11,11 @@ const OF_WORKSPACE: [&str; 3] = ["Cargo.toml", "Cargo.lock", ".cargo"];
 const OF_CRATES: [&str; 3] = ["Cargo.toml", "build.rs", "src"];
 
 fn main() {
-    println!("cargo:rerun-if-changed=../../.git/logs/HEAD");
+    // A file that is not there would count as changed in every build.
+    let head = Path::new("../../.git/logs/HEAD");
+    if head.exists() {
+        println!("cargo:rerun-if-changed={}", head.display());
+    }
     let parts = parts(Path::new("../..")).unwrap_or_default();
     for part in &parts {
         println!("cargo:rerun-if-changed=../../{}", part.display());

@@ -1,16 +1,13 @@
 //! Batch norm alone against burn's own, forward and backward.
 
+mod common;
+
 use burn::tensor::activation::relu;
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Distribution, Tensor};
 use flex_ops::{After, norm, norm_given};
 
-/// The largest difference, in units of the largest value of the other.
-fn distance<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
-    let scale: f32 = b.clone().abs().max().into_scalar();
-    let difference: f32 = (a - b).abs().max().into_scalar();
-    difference / scale.max(1e-6)
-}
+use common::distance;
 
 /// What is normalized.
 struct Case {

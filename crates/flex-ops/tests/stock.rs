@@ -1,5 +1,7 @@
 //! The fused operation against burn's own, forward and backward.
 
+mod common;
+
 use burn::tensor::activation::relu;
 use burn::tensor::module::{avg_pool2d, batch_norm_train, conv2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
@@ -9,12 +11,7 @@ use flex_ops::{
     sum_of_squares,
 };
 
-/// The largest difference, in units of the largest value of the stock result.
-fn distance<const D: usize>(fused: Tensor<D>, stock: Tensor<D>) -> f32 {
-    let scale: f32 = stock.clone().abs().max().into_scalar();
-    let difference: f32 = (fused - stock).abs().max().into_scalar();
-    difference / scale.max(1e-6)
-}
+use common::distance;
 
 /// What follows the batch norm, from burn's own operations.
 fn activated(x: Tensor<4>, after: After) -> Tensor<4> {

@@ -114,12 +114,13 @@ fn opened<S: SearchSpace + Clone + 'static, N: Network>(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::path::Path;
 
     use data::Batch;
     use rand::RngExt;
-    use space::{Arch, sample_connected};
+    use search::{Constraints, Evolution, Prices, Selection, evolve};
+    use space::{Accuracy, Arch, EdgeId, OpId, sample_connected};
     use supernet::{Lookahead, Optimizer, Statistics, StepOptions, Taps};
 
     use super::*;
@@ -187,6 +188,30 @@ mod tests {
         // moves some of very many activations across a kink.
         check_kernels("proxyless", 2e-4, 1e-2);
         check_kernels("ofa", 2e-4, 1e-2);
+    }
+
+    #[test]
+    fn a_search_puts_nothing_costly_where_it_counts_for_nothing() {
+        let Opened { space, .. } = small("nb201", 8, Kernels::Fused);
+        // Convolution or skip on the way to the first node, which others may leave unused.
+        let mask =
+            space.full_mask().split(EdgeId(0), &[vec![2, 4], vec![0, 1, 3]]).unwrap().remove(0);
+        let prices = Prices { space: space.as_ref(), latency: None };
+        let options = Evolution {
+            population: 15_625,
+            n_parents: 1,
+            selection: Selection::Accuracy,
+            generations: 1,
+            n_crossover: 0,
+            n_mutation: 0,
+            mutation_probability: 0.0,
+        };
+        let score = &mut |_: &_| Ok::<_, anyhow::Error>(Accuracy::from_fraction(0.5));
+        let limits = Constraints::default();
+        let found = evolve(&prices, &mask, &options, &limits, Seed::new(1), score).unwrap();
+        let unused = found.iter().filter(|(arch, _)| space.is_inert(arch, EdgeId(0)));
+        let ops: BTreeSet<OpId> = unused.map(|(arch, _)| arch.op(EdgeId(0))).collect();
+        assert_eq!(ops, BTreeSet::from([OpId(4)]));
     }
 
     type Shown = Vec<BTreeMap<usize, Vec<f32>>>;

@@ -173,16 +173,17 @@ impl Summary<'_> {
 
 /// What this process was started by, to be pasted into a shell.
 fn command() -> String {
+    std::env::args_os().map(|of| quoted(&of.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+/// An argument as a shell reads it.
+fn quoted(argument: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_-./=:,+@%".contains(c);
-    let quoted = |argument: std::ffi::OsString| {
-        let argument = argument.to_string_lossy();
-        if !argument.is_empty() && argument.chars().all(is_plain) {
-            argument.into_owned()
-        } else {
-            format!("'{}'", argument.replace('\'', r"'\''"))
-        }
-    };
-    std::env::args_os().map(quoted).collect::<Vec<_>>().join(" ")
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
 }
 
 fn truths(outcome: &Outcome) -> Option<Vec<f64>> {
@@ -210,4 +211,17 @@ fn indented(space: &dyn SearchSpace, tree: &SplitTree<search::Evidence>, depth: 
         text.push_str(&indented(space, child, depth + 1));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_arguments_back() {
+        assert_eq!(quoted("--set"), "--set");
+        assert_eq!(quoted("split.methods=[\"lid\"]"), "'split.methods=[\"lid\"]'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
 }

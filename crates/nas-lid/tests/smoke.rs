@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nb201::Table;
+use space::SearchSpace;
 use weights::Weights;
 
 fn root() -> PathBuf {
@@ -112,7 +114,28 @@ fn killed_anywhere_a_run_ends_with_the_same_bytes() {
 
     // Another configuration has no business there.
     let other = smoke(&disturbed).args(["--set", "seed=2"]).output().unwrap();
-    refused(&other, 1, "was made with another configuration");
+    refused(&other, 1, "was made with another configuration (`seed` was 1, now 2)");
+    is_ranked_later(&disturbed, folder.path());
+}
+
+/// A table of accuracies that comes later adds ranks, and is not lost or changed after that.
+#[track_caller]
+fn is_ranked_later(run: &Path, folder: &Path) {
+    let archs: Vec<_> = Table::space().full_mask().archs().collect();
+    let table = |first: f64| {
+        let rows =
+            archs.iter().enumerate().map(|(at, arch)| (arch, [first + at as f64 / 400.0; 3]));
+        std::fs::write(folder.join(Table::FILE), Table::text(rows)).expect("the folder is ours");
+        smoke(run).arg("--data").arg(folder).output().expect("the program starts")
+    };
+    let report = || std::fs::read_to_string(run.join("report.md")).expect("the run is finished");
+    assert!(report().contains("ranks are skipped"));
+    succeeds(&table(10.0));
+    assert!(!report().contains("ranks are skipped"));
+    refused(&table(11.0), 1, "another table of true accuracies");
+    let without = smoke(run).output().expect("the program starts");
+    refused(&without, 1, "another table of true accuracies");
+    assert!(!report().contains("ranks are skipped"));
 }
 
 #[test]

@@ -28,8 +28,8 @@ pub const UNFINISHED: &str = ".unfinished-";
 /// A file that is written beside its place and moved there when it is [finished](WholeFile::finish); dropped
 /// before, it leaves what stood there.
 ///
-/// A symbolic link is followed, and the file that it leads to replaced, if there is one. What is no regular file, as a pipe or a
-/// device, cannot be replaced: it is written to.
+/// A symbolic link is followed, and the file that it leads to replaced, if there is one. What is no regular
+/// file, as a pipe or a device, cannot be replaced: it is written to.
 pub struct WholeFile {
     to: Destination,
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod data;
+mod difference;
 mod overrides;
 mod ranges;
 mod raw;
@@ -18,7 +19,7 @@ pub(crate) use raw::{
 use serde::de::DeserializeOwned;
 
 use self::check::Fault;
-pub(crate) use self::overrides::difference;
+pub(crate) use self::difference::difference;
 use self::overrides::{cause_of, make_absolute, set};
 
 /// A configuration whose values fit together, and its text.
