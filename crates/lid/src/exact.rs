@@ -254,6 +254,20 @@ mod tests {
     }
 
     #[test]
+    fn one_thread_gives_the_same_bits() {
+        for d in [3, MAX_IN_F64, MAX_IN_F64 + 1, 2 * COLUMNS + 5] {
+            let values: Vec<f32> = (0..4 * d).map(|i| 1e3 + (i as f32 * 0.37).sin()).collect();
+            let points = Points::new(&values, d).unwrap();
+            let pairs = [[0, 1], [2, 1], [0, 3], [2, 2]];
+            let bits =
+                |squares: Vec<f64>| squares.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+            let [all, one] = [squared_distances, squared_distances_here]
+                .map(|by| bits(by(Isa::widest(), points, &pairs)));
+            assert_eq!(all, one, "{d} features");
+        }
+    }
+
+    #[test]
     fn all_sets_give_the_same_bits_near_the_truth() {
         let wave = |step: f32| -> Vec<f32> {
             (0..3000).map(|i| 1e3 + (i as f32 * step).sin() * 1.03_f32.powi(i % 300)).collect()
