@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::config::{Plan, RunConfig, TruthConfig};
+use crate::config::{AcrossLeaves, Plan, RunConfig, TruthConfig};
 use crate::job::{Job, Measured};
 use crate::lab::Lab;
 use crate::memory::Peak;
@@ -91,12 +91,17 @@ fn epochs(config: &RunConfig) -> u64 {
     config.training.warm_up.epochs[0] + n_methods * planned_epochs_after_parent(config) + alone
 }
 
-/// Networks that are scored at most, by search and ranking.
+/// Networks that are scored at most, by search and ranking, and to compare leaves.
 fn scores(config: &RunConfig) -> usize {
     let methods = &config.split.methods;
     let leaves: usize = methods.iter().map(|&method| planned_leaves(config, method)).sum();
     let evolution = &config.search.evolution;
-    methods.len() * config.ranking.archs + leaves * evolution.population * evolution.generations
+    let of_leaf = evolution.population * evolution.generations
+        + match config.evaluation.across_leaves {
+            AcrossLeaves::AsTheyAre => 0,
+            AcrossLeaves::AsInParent(n) => n,
+        };
+    methods.len() * config.ranking.archs + leaves * of_leaf
 }
 
 impl Forecast {

@@ -24,6 +24,7 @@ mod run;
 mod run_dir;
 mod scores;
 mod separation;
+mod shift;
 mod shrinking;
 mod space_options;
 mod spaces;

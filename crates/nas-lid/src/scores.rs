@@ -3,32 +3,31 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use space::{Accuracy, Arch, Mask, Valid};
+use space::{Accuracy, Arch, Mask, Valid, sample_connected};
 use supernet::{Evaluation, Supernet};
 
+use crate::config::AcrossLeaves;
 use crate::job;
 use crate::lab::Lab;
-use crate::method::{Arm, Grown};
+use crate::method::{Arm, Grown, PARENT};
 use crate::run_dir::RunDir;
+use crate::shift::Shift;
 
 /// New scores between two writes of the file.
 const WRITE_EVERY: usize = 50;
 
-/// The leaves of one method and every score measured so far.
+/// The leaves of one method, what makes their scores comparable, and every score measured so far.
 ///
 /// A score is a function of the architecture, so a search that is interrupted is run again from its
 /// start and finds its scores here.
 pub(crate) struct ScoreBook<'a> {
-    lab: &'a Lab,
-    dir: &'a RunDir,
-    file: String,
-    leaves: Vec<(Mask, Vec<Box<dyn Supernet>>)>,
-    scores: BTreeMap<Arch, Evaluation>,
-    unwritten: usize,
+    measured: Measured<'a>,
+    /// Of every leaf.
+    shifts: Vec<Shift>,
 }
 
 impl<'a> ScoreBook<'a> {
-    /// Loads the late checkpoints of every leaf, and the scores of an earlier start.
+    /// Loads the late checkpoints of every leaf and the scores of an earlier start, and compares the leaves.
     pub(crate) fn open(arm: &Arm<'a>, grown: &Grown) -> Result<Self> {
         let mut leaves = Vec::new();
         for leaf in grown.tree.leaves() {
@@ -43,20 +42,88 @@ impl<'a> ScoreBook<'a> {
             leaves.push((leaf.mask.clone(), late));
         }
         let file = format!("scores/{}.csv", arm.method.name());
+        let mut measured = Measured::open(arm, file, leaves)?;
+        let shifts = match arm.config.evaluation.across_leaves {
+            AcrossLeaves::AsInParent(n) if 1 < measured.leaves.len() => {
+                measured.shifts(arm, grown, n)?
+            }
+            AcrossLeaves::AsInParent(_) | AcrossLeaves::AsTheyAre => {
+                vec![Shift::NONE; measured.leaves.len()]
+            }
+        };
+        Ok(Self { measured, shifts })
+    }
+
+    /// The score of an architecture, comparable with those of other leaves.
+    pub(crate) fn score(&mut self, arch: &Arch) -> Result<Evaluation> {
+        let shift = self.shifts[self.measured.leaf_of(arch)?];
+        Ok(shift.of(self.measured.score(arch)?))
+    }
+
+    /// Writes all scores to their file.
+    pub(crate) fn write(&mut self) -> Result<()> {
+        self.measured.write()
+    }
+}
+
+/// Scores as they were measured.
+struct Measured<'a> {
+    lab: &'a Lab,
+    dir: &'a RunDir,
+    file: String,
+    leaves: Vec<(Mask, Vec<Box<dyn Supernet>>)>,
+    scores: BTreeMap<Arch, Evaluation>,
+    unwritten: usize,
+}
+
+impl<'a> Measured<'a> {
+    fn open(
+        arm: &Arm<'a>,
+        file: String,
+        leaves: Vec<(Mask, Vec<Box<dyn Supernet>>)>,
+    ) -> Result<Self> {
         let scores = read(arm.lab, arm.dir, &file)?;
         Ok(Self { lab: arm.lab, dir: arm.dir, file, leaves, scores, unwritten: 0 })
     }
 
+    /// Those of the undivided supernet at the end of its warm-up.
+    fn of_parent(arm: &Arm<'a>) -> Result<Self> {
+        let mask = arm.lab.space.full_mask();
+        let mut supernet = arm.lab.untrained();
+        let epochs = arm.config.training.warm_up.epochs[0];
+        let file = job::checkpoint(arm.dir, PARENT);
+        job::load(supernet.as_mut(), &file, PARENT, &mask, Some(epochs))?;
+        Self::open(arm, "scores/warm-up.csv".into(), vec![(mask, vec![supernet])])
+    }
+
+    /// What brings the mean score of `n` architectures of each leaf to that which they had before any split.
+    fn shifts(&mut self, arm: &Arm<'a>, grown: &Grown, n: usize) -> Result<Vec<Shift>> {
+        let mut parent = Self::of_parent(arm)?;
+        let mut shifts = Vec::new();
+        for leaf in grown.tree.leaves() {
+            let name = arm.job(&leaf.id, "shift");
+            let mut rng = arm.lab.seed.child(&name).rng();
+            let (mut before, mut after) = (Vec::new(), Vec::new());
+            for _ in 0..n {
+                let arch = sample_connected(arm.lab.space.as_ref(), &leaf.mask, &mut rng);
+                before.push(parent.score(&arch)?);
+                after.push(self.score(&arch)?);
+            }
+            let shift = Shift::between(&after, &before);
+            tracing::info!("{name}: {shift}");
+            shifts.push(shift);
+        }
+        parent.write()?;
+        self.write()?;
+        Ok(shifts)
+    }
+
     /// The mean score of an architecture over the late checkpoints of its leaf.
-    pub(crate) fn score(&mut self, arch: &Arch) -> Result<Evaluation> {
+    fn score(&mut self, arch: &Arch) -> Result<Evaluation> {
         if let Some(score) = self.scores.get(arch) {
             return Ok(*score);
         }
-        let (_, late) = self
-            .leaves
-            .iter()
-            .find(|(mask, _)| mask.contains(arch))
-            .with_context(|| format!("no leaf holds architecture {arch}"))?;
+        let (_, late) = &self.leaves[self.leaf_of(arch)?];
         let each: Vec<Evaluation> =
             late.iter().map(|supernet| self.lab.evaluate(supernet.as_ref(), arch)).collect();
         let n = each.len() as f64;
@@ -72,8 +139,12 @@ impl<'a> ScoreBook<'a> {
         Ok(score)
     }
 
-    /// Writes all scores to their file.
-    pub(crate) fn write(&mut self) -> Result<()> {
+    fn leaf_of(&self, arch: &Arch) -> Result<usize> {
+        let leaf = self.leaves.iter().position(|(mask, _)| mask.contains(arch));
+        leaf.with_context(|| format!("no leaf holds architecture {arch}"))
+    }
+
+    fn write(&mut self) -> Result<()> {
         let mut text = String::from("arch,valid_accuracy,valid_loss\n");
         for (arch, score) in &self.scores {
             text.push_str(&line(self.lab, arch, *score));

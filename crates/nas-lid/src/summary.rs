@@ -7,7 +7,7 @@ use rank::RankError;
 use report::{Estimate, Report, ReportError, Row, measure};
 use space::{Arch, Cost, EdgeId, SearchSpace, SplitTree};
 
-use crate::config::{Method, RunConfig};
+use crate::config::{AcrossLeaves, Method, RunConfig};
 use crate::lab::Lab;
 use crate::method::Arm;
 use crate::run::{Found, Outcome};
@@ -55,6 +55,11 @@ pub(crate) fn report(
     )];
     if truth.is_none() {
         notes.push("True accuracies are not known: ranks are skipped.".into());
+    }
+    if let AcrossLeaves::AsInParent(n) = config.evaluation.across_leaves {
+        notes.push(format!(
+            "Scores of every leaf are shifted: {n} of its architectures have the mean that they had before any split."
+        ));
     }
     let n_unreadable = lab.training.images().unreadable().len();
     if 0 < n_unreadable {

@@ -11,8 +11,8 @@ use super::check::{
     within,
 };
 use super::raw::{
-    AloneConfig, EvaluationConfig, FineTuneConfig, LatencyConfig, RunConfig, SearchConfig,
-    SpaceConfig, SplitConfig, TrainingConfig, TruthConfig,
+    AcrossLeaves, AloneConfig, EvaluationConfig, FineTuneConfig, LatencyConfig, RunConfig,
+    SearchConfig, SpaceConfig, SplitConfig, TrainingConfig, TruthConfig,
 };
 use crate::spaces::{self, MOST_CELLS, MOST_CHANNELS, STRIDES, Task, WIDTHS};
 
@@ -25,7 +25,7 @@ const MOST_PATHS: usize = 1_000;
 /// Most leaves of a split tree, each of which is trained.
 const MOST_LEAVES: usize = 1_000;
 
-/// Most architectures that are ranked; twenty times as many are drawn to choose them from.
+/// Most architectures that are ranked, of which twenty times as many are drawn to choose them from, or that compare leaves.
 const MOST_RANKED: usize = 100_000;
 
 impl RunConfig {
@@ -182,7 +182,13 @@ impl EvaluationConfig {
             let n = self.batch_size;
             return Err(("evaluation.images", format!("must be a multiple of the batch size {n}")));
         }
-        count("evaluation.recalibration-batches", self.recalibration_batches, MOST)
+        count("evaluation.recalibration-batches", self.recalibration_batches, MOST)?;
+        match self.across_leaves {
+            AcrossLeaves::AsTheyAre => Ok(()),
+            AcrossLeaves::AsInParent(n) => {
+                within("evaluation.across-leaves.as-in-parent", n, 1..=MOST_RANKED)
+            }
+        }
     }
 }
 

@@ -88,6 +88,7 @@ pub(crate) struct EvaluationConfig {
     pub(crate) batch_size: usize,
     pub(crate) statistics: EvaluationStatistics,
     pub(crate) recalibration_batches: usize,
+    pub(crate) across_leaves: AcrossLeaves,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,15 @@ pub(crate) struct EvaluationConfig {
 pub(crate) enum EvaluationStatistics {
     OfBatch,
     Recalibrated,
+}
+
+/// How scores of several leaves are compared.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum AcrossLeaves {
+    AsTheyAre,
+    /// Shifted until so many architectures of a leaf have the mean that they had before the first split.
+    AsInParent(usize),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
