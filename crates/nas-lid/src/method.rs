@@ -1,6 +1,7 @@
 //! The split stage of one method, and the training of its leaves.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use space::{Arch, NodeId, SplitTree};
 use supernet::Supernet;
 
-use crate::config::{Method, RunConfig};
+use crate::config::{AcrossLeaves, FineTuneConfig, Method, RunConfig};
 use crate::job::{self, Job};
 use crate::lab::Lab;
 use crate::memory::Peak;
@@ -66,9 +67,40 @@ impl Arm<'_> {
             epochs: warm_up.epochs[0],
             first_lr: warm_up.first_lr,
             last_lr: warm_up.last_lr,
-            keep: Vec::new(),
+            keep: self.late_parent_epochs(),
         };
         job.run(self.lab, self.config, self.dir, self.lab.first()?.as_ref())
+    }
+
+    /// The parent as it was late in its training, at as many epochs as a leaf is scored at, if leaves are
+    /// compared by it.
+    pub(crate) fn late_parents(&self) -> Result<Vec<Box<dyn Supernet>>> {
+        let mask = self.lab.space.full_mask();
+        let earlier = self.late_parent_epochs();
+        let last = self.config.training.warm_up.epochs[0];
+        let files = earlier.iter().map(|&epoch| (epoch, job::kept(self.dir, PARENT, epoch)));
+        let files = files.chain([(last, job::checkpoint(self.dir, PARENT))]);
+        let load = |(epoch, file): (u64, PathBuf)| {
+            let mut supernet = self.lab.untrained();
+            job::load(supernet.as_mut(), &file, PARENT, &mask, Some(epoch))?;
+            Ok(supernet)
+        };
+        files.map(load).collect()
+    }
+
+    /// The epochs before the parent's last after which its weights are kept: as far from its end as
+    /// those of a leaf from that of its fine-tuning.
+    fn late_parent_epochs(&self) -> Vec<u64> {
+        let training = &self.config.training;
+        let (warm_up, fine_tune) = (training.warm_up.epochs[0], training.fine_tune.epochs);
+        match self.config.evaluation.across_leaves {
+            AcrossLeaves::AsTheyAre => Vec::new(),
+            AcrossLeaves::AsInParent(_) => late_epochs(&training.fine_tune, fine_tune)
+                .into_iter()
+                .filter_map(|epoch| (warm_up + epoch).checked_sub(fine_tune))
+                .filter(|epoch| (1..warm_up).contains(epoch))
+                .collect(),
+        }
     }
 
     /// Decides the splits level by level, warming up the new leaves in between.
@@ -204,17 +236,9 @@ impl Arm<'_> {
         }
     }
 
-    /// The epochs of the fine-tuning after which weights are kept: the last, and others before it,
-    /// evenly spaced over the last `late-span` of the training.
+    /// The epochs of the fine-tuning after which weights are kept to be scored.
     pub(crate) fn late_epochs(&self) -> Vec<u64> {
-        let fine_tune = &self.config.training.fine_tune;
-        let (n, total) = (fine_tune.late_checkpoints, self.fine_tune_epochs());
-        let step = fine_tune.late_span * total as f64 / (n.max(2) - 1) as f64;
-        let mut epochs: Vec<u64> =
-            (0..n).map(|i| (total - (step * i as f64).round() as u64).max(1)).collect();
-        epochs.sort_unstable();
-        epochs.dedup();
-        epochs
+        late_epochs(&self.config.training.fine_tune, self.fine_tune_epochs())
     }
 
     /// Epochs that this method has trained in all, the shared warm-up included.
@@ -274,6 +298,17 @@ impl Arm<'_> {
     fn warm_up_of(&self, id: &NodeId) -> String {
         if *id == NodeId::root() { PARENT.into() } else { self.job(id, "warm-up") }
     }
+}
+
+/// The last of so many epochs and others before it, evenly spaced over the last `late-span` of them.
+fn late_epochs(fine_tune: &FineTuneConfig, total: u64) -> Vec<u64> {
+    let n = fine_tune.late_checkpoints;
+    let step = fine_tune.late_span * total as f64 / (n.max(2) - 1) as f64;
+    let mut epochs: Vec<u64> =
+        (0..n).map(|i| (total - (step * i as f64).round() as u64).max(1)).collect();
+    epochs.sort_unstable();
+    epochs.dedup();
+    epochs
 }
 
 /// Epochs that each method trains after the shared warm-up, if every leaf can be split.

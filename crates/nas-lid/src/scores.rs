@@ -9,7 +9,7 @@ use supernet::{Evaluation, Supernet};
 use crate::config::AcrossLeaves;
 use crate::job;
 use crate::lab::Lab;
-use crate::method::{Arm, Grown, PARENT};
+use crate::method::{Arm, Grown};
 use crate::run_dir::RunDir;
 use crate::shift::Shift;
 
@@ -86,14 +86,10 @@ impl<'a> Measured<'a> {
         Ok(Self { lab: arm.lab, dir: arm.dir, file, leaves, scores, unwritten: 0 })
     }
 
-    /// Those of the undivided supernet at the end of its warm-up.
+    /// Those of the supernet that all leaves come from.
     fn of_parent(arm: &Arm<'a>) -> Result<Self> {
-        let mask = arm.lab.space.full_mask();
-        let mut supernet = arm.lab.untrained();
-        let epochs = arm.config.training.warm_up.epochs[0];
-        let file = job::checkpoint(arm.dir, PARENT);
-        job::load(supernet.as_mut(), &file, PARENT, &mask, Some(epochs))?;
-        Self::open(arm, "scores/warm-up.csv".into(), vec![(mask, vec![supernet])])
+        let leaves = vec![(arm.lab.space.full_mask(), arm.late_parents()?)];
+        Self::open(arm, "scores/warm-up.csv".into(), leaves)
     }
 
     /// What brings the mean score of `n` architectures of each leaf to that which they had before any split.

@@ -26,27 +26,27 @@ pub(crate) struct SpaceOptions {
     /// Number of classes [default: 10 for nb201, else 1000]
     #[arg(long)]
     classes: Option<usize>,
-    /// nb201: channels of the first stage
-    #[arg(long, default_value_t = 16)]
-    channels: usize,
-    /// nb201: cells in each stage
-    #[arg(long, default_value_t = 5)]
-    cells_per_stage: usize,
-    /// proxyless, ofa: what all channels are multiplied by
-    #[arg(long, default_value_t = 1.0)]
-    width: f64,
-    /// proxyless, ofa: stride of the first convolution
-    #[arg(long, default_value_t = 2)]
-    stem_stride: usize,
-    /// proxyless: channels of the six stages at width 1
-    #[arg(long, value_delimiter = ',', default_values_t = [24, 40, 80, 96, 192, 320])]
-    stage_channels: Vec<usize>,
-    /// ofa: expansions that a block may have, some of 3, 4, 6
-    #[arg(long, value_delimiter = ',', default_values_t = [4, 6])]
-    expand_ratios: Vec<usize>,
-    /// ofa: blocks that a stage may have, some of 2, 3, 4
-    #[arg(long, value_delimiter = ',', default_values_t = [3, 4])]
-    depths: Vec<usize>,
+    /// nb201: channels of the first stage [default: 16]
+    #[arg(long)]
+    channels: Option<usize>,
+    /// nb201: cells in each stage [default: 5]
+    #[arg(long)]
+    cells_per_stage: Option<usize>,
+    /// proxyless, ofa: what all channels are multiplied by [default: 1]
+    #[arg(long)]
+    width: Option<f64>,
+    /// proxyless, ofa: stride of the first convolution [default: 2]
+    #[arg(long)]
+    stem_stride: Option<usize>,
+    /// proxyless: channels of the six stages at width 1 [default: 24,40,80,96,192,320]
+    #[arg(long, value_delimiter = ',')]
+    stage_channels: Option<Vec<usize>>,
+    /// ofa: expansions that a block may have, some of 3, 4, 6 [default: 4,6]
+    #[arg(long, value_delimiter = ',')]
+    expand_ratios: Option<Vec<usize>>,
+    /// ofa: blocks that a stage may have, some of 2, 3, 4 [default: 3,4]
+    #[arg(long, value_delimiter = ',')]
+    depths: Option<Vec<usize>>,
 }
 
 /// The names of the search spaces.
@@ -74,6 +74,7 @@ impl SpaceOptions {
         {
             ensure!((1..=most).contains(&size), "{name} must lie between 1 and {most}, got {size}");
         }
+        self.refuse_foreign()?;
         let config = self.config()?;
         config.check().map_err(|(key, fault)| {
             let name = key.rsplit('.').next().unwrap_or(key);
@@ -82,20 +83,46 @@ impl SpaceOptions {
         Ok((config, Task { image_channels: IMAGE_CHANNELS, resolution, classes }))
     }
 
+    /// Refuses sizes that the space has not.
+    fn refuse_foreign(&self) -> Result<()> {
+        use SpaceName::{Nb201, Ofa, Proxyless};
+        let sizes = [
+            ("--channels", self.channels.is_some(), &[Nb201][..]),
+            ("--cells-per-stage", self.cells_per_stage.is_some(), &[Nb201]),
+            ("--width", self.width.is_some(), &[Proxyless, Ofa]),
+            ("--stem-stride", self.stem_stride.is_some(), &[Proxyless, Ofa]),
+            ("--stage-channels", self.stage_channels.is_some(), &[Proxyless]),
+            ("--expand-ratios", self.expand_ratios.is_some(), &[Ofa]),
+            ("--depths", self.depths.is_some(), &[Ofa]),
+        ];
+        for (name, is_given, spaces) in sizes {
+            let space = self.space.to_possible_value();
+            let space = space.as_ref().map_or("the space", |value| value.get_name());
+            ensure!(!is_given || spaces.contains(&self.space), "{space} has no {name}");
+        }
+        Ok(())
+    }
+
     fn config(&self) -> Result<SpaceConfig> {
-        let (width, stem_stride) = (self.width, self.stem_stride);
+        let (width, stem_stride) = (self.width.unwrap_or(1.0), self.stem_stride.unwrap_or(2));
         Ok(match self.space {
             SpaceName::Nb201 => {
-                let (channels, cells_per_stage) = (self.channels, self.cells_per_stage);
+                let channels = self.channels.unwrap_or(16);
+                let cells_per_stage = self.cells_per_stage.unwrap_or(5);
                 SpaceConfig::Nb201(Nb201Config { channels, cells_per_stage, affine: true })
             }
             SpaceName::Proxyless => {
-                let stage_channels = self.stage_channels[..].try_into();
-                let stage_channels = stage_channels.context("--stage-channels: expected six")?;
+                let stage_channels = match &self.stage_channels {
+                    Some(given) => {
+                        given[..].try_into().context("--stage-channels: expected six")?
+                    }
+                    None => [24, 40, 80, 96, 192, 320],
+                };
                 SpaceConfig::Proxyless(ProxylessConfig { width, stage_channels, stem_stride })
             }
             SpaceName::Ofa => {
-                let (expand_ratios, depths) = (self.expand_ratios.clone(), self.depths.clone());
+                let expand_ratios = self.expand_ratios.clone().unwrap_or_else(|| vec![4, 6]);
+                let depths = self.depths.clone().unwrap_or_else(|| vec![3, 4]);
                 SpaceConfig::Ofa(OfaConfig { width, expand_ratios, depths, stem_stride })
             }
         })

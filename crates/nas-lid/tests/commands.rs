@@ -113,6 +113,7 @@ fn a_published_mask_is_described() {
     assert_eq!(json["taps"][23], serde_json::json!([1000, 1, 1]));
     refused(&arch(&["--width", "0"]), 1, "--width must lie between 0.01 and 10");
     refused(&arch(&["--stage-channels", "8,8"]), 1, "--stage-channels: expected six");
+    refused(&arch(&["--depths", "3,4"]), 1, "proxyless has no --depths");
     std::fs::write(&file, "{}").unwrap();
     refused(&arch(&[]), 1, "mask.json: no key `s0_c0`");
 }
