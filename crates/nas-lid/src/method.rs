@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use space::{Arch, NodeId, SplitTree};
 use supernet::Supernet;
 
-use crate::config::{AcrossLeaves, FineTuneConfig, Method, RunConfig};
+use crate::config::{AcrossLeaves, Method, RunConfig};
 use crate::job::{self, Job};
 use crate::lab::Lab;
 use crate::memory::Peak;
@@ -92,12 +92,13 @@ impl Arm<'_> {
     /// those of a leaf from that of its fine-tuning.
     fn late_parent_epochs(&self) -> Vec<u64> {
         let training = &self.config.training;
-        let (warm_up, fine_tune) = (training.warm_up.epochs[0], training.fine_tune.epochs);
+        let (warm_up, fine_tune) = (training.warm_up.epochs[0], &training.fine_tune);
         match self.config.evaluation.across_leaves {
             AcrossLeaves::AsTheyAre => Vec::new(),
-            AcrossLeaves::AsInParent(_) => late_epochs(&training.fine_tune, fine_tune)
+            AcrossLeaves::AsInParent(_) => fine_tune
+                .late_epochs(fine_tune.epochs)
                 .into_iter()
-                .filter_map(|epoch| (warm_up + epoch).checked_sub(fine_tune))
+                .filter_map(|epoch| (warm_up + epoch).checked_sub(fine_tune.epochs))
                 .filter(|epoch| (1..warm_up).contains(epoch))
                 .collect(),
         }
@@ -238,7 +239,7 @@ impl Arm<'_> {
 
     /// The epochs of the fine-tuning after which weights are kept to be scored.
     pub(crate) fn late_epochs(&self) -> Vec<u64> {
-        late_epochs(&self.config.training.fine_tune, self.fine_tune_epochs())
+        self.config.training.fine_tune.late_epochs(self.fine_tune_epochs())
     }
 
     /// Epochs that this method has trained in all, the shared warm-up included.
@@ -298,17 +299,6 @@ impl Arm<'_> {
     fn warm_up_of(&self, id: &NodeId) -> String {
         if *id == NodeId::root() { PARENT.into() } else { self.job(id, "warm-up") }
     }
-}
-
-/// The last of so many epochs and others before it, evenly spaced over the last `late-span` of them.
-fn late_epochs(fine_tune: &FineTuneConfig, total: u64) -> Vec<u64> {
-    let n = fine_tune.late_checkpoints;
-    let step = fine_tune.late_span * total as f64 / (n.max(2) - 1) as f64;
-    let mut epochs: Vec<u64> =
-        (0..n).map(|i| (total - (step * i as f64).round() as u64).max(1)).collect();
-    epochs.sort_unstable();
-    epochs.dedup();
-    epochs
 }
 
 /// Epochs that each method trains after the shared warm-up, if every leaf can be split.

@@ -13,8 +13,8 @@ use std::path::Path;
 pub(crate) use self::data::NormalizationConfig;
 use anyhow::{Context, Result, anyhow, bail};
 pub(crate) use raw::{
-    AcrossLeaves, AloneConfig, EvaluationStatistics, FineTuneConfig, FirstWeights, LatencyConfig,
-    Method, RunConfig, SearchConfig, SpaceConfig, TruthConfig,
+    AcrossLeaves, AloneConfig, EvaluationStatistics, FirstWeights, LatencyConfig, Method,
+    RunConfig, SearchConfig, SpaceConfig, TruthConfig,
 };
 use serde::de::DeserializeOwned;
 

@@ -81,6 +81,19 @@ pub(crate) struct FineTuneConfig {
     pub(crate) late_span: f64,
 }
 
+impl FineTuneConfig {
+    /// The last of so many epochs and others before it, evenly spaced over the last `late-span` of them.
+    pub(crate) fn late_epochs(&self, total: u64) -> Vec<u64> {
+        let n = self.late_checkpoints;
+        let step = self.late_span * total as f64 / (n.max(2) - 1) as f64;
+        let mut epochs: Vec<u64> =
+            (0..n).map(|i| (total - (step * i as f64).round() as u64).max(1)).collect();
+        epochs.sort_unstable();
+        epochs.dedup();
+        epochs
+    }
+}
+
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct EvaluationConfig {
@@ -220,4 +233,25 @@ pub(crate) struct AloneConfig {
     pub(crate) epochs: u64,
     pub(crate) first_lr: f64,
     pub(crate) last_lr: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(late_checkpoints: u64, late_span: f64, expected: &[u64]) {
+        let epochs = 20;
+        let config =
+            FineTuneConfig { epochs, first_lr: 0.1, last_lr: 0.1, late_checkpoints, late_span };
+        assert_eq!(config.late_epochs(epochs), expected);
+    }
+
+    #[test]
+    fn late_epochs_end_with_the_last_and_are_evenly_spaced() {
+        check(1, 0.5, &[20]);
+        check(3, 0.5, &[10, 15, 20]);
+        check(2, 1.0, &[1, 20]);
+        check(4, 0.15, &[17, 18, 19, 20]);
+    }
 }
