@@ -8,7 +8,8 @@ use crate::job::{Job, Measured};
 use crate::lab::Lab;
 use crate::memory::Peak;
 use crate::method::{planned_epochs_after_parent, planned_leaves};
-use crate::run::RunOptions;
+use crate::run::{RunOptions, check_limits, manifest};
+use crate::run_dir::{Prospect, RunDir};
 use crate::truth::Truth;
 use crate::{Format, device};
 
@@ -35,6 +36,7 @@ struct Forecast {
     /// Above rest, of what was measured, where that can be known.
     peak_bytes: Option<u64>,
     run_directory: String,
+    prospect: Prospect,
 }
 
 /// A kind of work.
@@ -52,6 +54,9 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let peak = Peak::start();
     let lab = Lab::open(config, options.archives.as_deref(), &device)?;
     let truth = Truth::open(config, options.archives.as_deref())?;
+    check_limits(&lab, &config.search)?;
+    let manifest = manifest(plan, &lab, &truth, options);
+    let prospect = RunDir::prospect(&options.out, &plan.text, &manifest)?;
     let mut supernet = lab.first()?;
     let mask = lab.space.full_mask();
     let Measured { step_seconds, profile, score_seconds } =
@@ -74,6 +79,7 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
         seconds: n_steps as f64 * step_seconds + scores as f64 * n_late * score_seconds,
         peak_bytes: peak.bytes_above_rest(),
         run_directory: options.out.display().to_string(),
+        prospect,
     };
     crate::print(match options.format {
         Format::Json => format!("{}\n", serde_json::to_string(&forecast)?),
@@ -119,7 +125,7 @@ impl Forecast {
              of a step       {}\n\
              scores          at most {} architectures, {:.1} ms a checkpoint\n\
              ranks           {ranks}\nestimated time  {:.0} min, the split decisions not counted\n\
-             peak memory     {}\nrun directory   {}\n",
+             peak memory     {}\nrun directory   {}, {}\n",
             self.dataset,
             self.space,
             self.archs,
@@ -133,6 +139,10 @@ impl Forecast {
             self.seconds / 60.0,
             self.peak_bytes.map_or("unknown".to_owned(), mebibytes),
             self.run_directory,
+            match self.prospect {
+                Prospect::Starts => "new",
+                Prospect::GoesOn => "begun: the run goes on, and what is done is not done again",
+            },
         )
     }
 }

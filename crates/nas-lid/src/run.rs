@@ -78,14 +78,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let lab = Lab::open(config, options.archives.as_deref(), &device)?;
     let mut truth = Truth::open(config, options.archives.as_deref())?;
     check_limits(&lab, &config.search)?;
-    let manifest = Manifest {
-        config_sha256: digest(plan.text.as_bytes()),
-        data_sha256: lab.data_digest.clone(),
-        inputs_sha256: lab.inputs_digest.clone(),
-        truth_sha256: truth.sha256(),
-        commit: env!("NASLID_COMMIT").into(),
-        device: options.device.clone(),
-    };
+    let manifest = manifest(plan, &lab, &truth, options);
     let dir = RunDir::open(&options.out, &plan.text, &manifest)?;
     log::also_to(&dir.path("log"))?;
     lab.recall_unreadable(&dir)?;
@@ -119,6 +112,18 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     })
 }
 
+/// What makes two runs the same.
+pub(crate) fn manifest(plan: &Plan, lab: &Lab, truth: &Truth, options: &RunOptions) -> Manifest {
+    Manifest {
+        config_sha256: digest(plan.text.as_bytes()),
+        data_sha256: lab.data_digest.clone(),
+        inputs_sha256: lab.inputs_digest.clone(),
+        truth_sha256: truth.sha256(),
+        commit: env!("NASLID_COMMIT").into(),
+        device: options.device.clone(),
+    }
+}
+
 fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let clock = Instant::now();
     tracing::info!("stage {name}");
@@ -138,7 +143,7 @@ fn is_no_arch(error: &anyhow::Error) -> bool {
 }
 
 /// Refuses limits that nothing keeps, before anything is trained.
-fn check_limits(lab: &Lab, options: &SearchConfig) -> Result<()> {
+pub(crate) fn check_limits(lab: &Lab, options: &SearchConfig) -> Result<()> {
     let space = lab.space.as_ref();
     let check = |key: &str, limit: u64, of: fn(&Cost) -> u64| {
         let least = of(&space.cost(&cheapest(space, &space.full_mask(), of)));

@@ -37,6 +37,15 @@ pub(crate) struct Metric {
     pub(crate) seconds: f64,
 }
 
+/// What a run would do in a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Prospect {
+    Starts,
+    /// From where an earlier process has come to.
+    GoesOn,
+}
+
 /// A folder that one run owns.
 pub(crate) struct RunDir {
     root: PathBuf,
@@ -56,15 +65,25 @@ impl RunDir {
         let place = || format!("run directory {}", root.display());
         fs::create_dir_all(root).with_context(place)?;
         let dir = Self { root: root.to_owned(), _claim: Some(Claim::on(root)?) };
-        if dir.path(MANIFEST).exists() {
-            dir.agree(&dir.read_json(MANIFEST)?, manifest, config)?;
-        } else {
-            dir.must_be_fresh(config)?;
+        if Self::prospect(root, config, manifest)? == Prospect::Starts {
             dir.write(CONFIG, config.as_bytes())?;
         }
         remove_unfinished(root, &WRITTEN_BY_OTHERS).with_context(place)?;
         dir.write_json(MANIFEST, manifest)?;
         Ok(dir)
+    }
+
+    /// What opening the folder for this run would find, or why it would be refused; changes nothing.
+    pub(crate) fn prospect(root: &Path, config: &str, manifest: &Manifest) -> Result<Prospect> {
+        let dir = Self::unopened(root);
+        if dir.path(MANIFEST).exists() {
+            dir.agree(&dir.read_json(MANIFEST)?, manifest, config)?;
+            return Ok(Prospect::GoesOn);
+        }
+        if root.exists() {
+            dir.must_be_fresh(config)?;
+        }
+        Ok(Prospect::Starts)
     }
 
     /// The folder of a run that is not checked: to read from, or to write its report again.

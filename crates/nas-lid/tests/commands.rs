@@ -22,6 +22,7 @@ fn a_dry_run_says_where_the_time_of_a_step_goes_and_leaves_nothing_behind() {
     let json = smoke(&out).args(["--dry-run", "--format", "json"]).output().unwrap();
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert!(0.0 < json["step_seconds"].as_f64().unwrap(), "{json}");
+    assert_eq!(json["prospect"], "starts");
     assert!(!out.exists());
 }
 
@@ -59,7 +60,10 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     let foreign = folder.path().join("foreign");
     std::fs::create_dir(&foreign).unwrap();
     std::fs::write(foreign.join("config.toml"), "precious").unwrap();
-    refused(&smoke(&foreign).output().unwrap(), 1, "is not empty and no run directory");
+    for more in [&[][..], &["--dry-run"]] {
+        let output = smoke(&foreign).args(more).output().unwrap();
+        refused(&output, 1, "is not empty and no run directory");
+    }
     assert_eq!(std::fs::read_to_string(foreign.join("config.toml")).unwrap(), "precious");
 
     let arch = |text: &str| program().args(["arch", "nb201", text]).output().unwrap();

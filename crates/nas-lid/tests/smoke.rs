@@ -75,6 +75,9 @@ fn killed_anywhere_a_run_ends_with_the_same_bytes() {
     succeeds(&report);
     assert!(String::from_utf8(report.stdout).unwrap().contains("\"dataset\": \"digits\""));
 
+    let dry = smoke(&disturbed).arg("--dry-run").output().unwrap();
+    assert!(String::from_utf8_lossy(&dry.stdout).contains("begun: the run goes on"));
+
     // Another configuration has no business there.
     let other = smoke(&disturbed).args(["--set", "seed=2"]).output().unwrap();
     refused(&other, 1, "was made with another configuration (`seed` was 1, now 2)");
