@@ -44,7 +44,7 @@ pub(crate) fn report(
         .grown
         .iter()
         .map(|(method, grown)| {
-            (method.name().to_owned(), indented(lab.space.as_ref(), &grown.tree, 0))
+            (method.name().to_owned(), indented(lab.space.as_ref(), &grown.tree, grown.levels, 0))
         })
         .collect();
     let truth = outcome.truth.description();
@@ -195,14 +195,20 @@ fn truths(outcome: &Outcome) -> Option<Vec<f64>> {
     outcome.sample.iter().map(|arch| Some(outcome.truth.accuracy(arch)?.fraction())).collect()
 }
 
-/// A split tree as indented text.
-fn indented(space: &dyn SearchSpace, tree: &SplitTree<search::Evidence>, depth: usize) -> String {
+/// A split tree as indented text, with the leaves that `n_levels` decisions have left whole.
+fn indented(
+    space: &dyn SearchSpace,
+    tree: &SplitTree<search::Evidence>,
+    n_levels: usize,
+    depth: usize,
+) -> String {
     let names = |edge: EdgeId, ops: &[space::OpId]| -> String {
         ops.iter().map(|op| space.op_names(edge)[op.0]).collect::<Vec<_>>().join(", ")
     };
     let indent = "  ".repeat(depth);
     let Some(split) = &tree.split else {
-        return format!("{indent}{}: {} architectures\n", tree.id, tree.mask.n_archs());
+        let fate = if depth < n_levels { ", stays whole: no edge can be compared" } else { "" };
+        return format!("{indent}{}: {} architectures{fate}\n", tree.id, tree.mask.n_archs());
     };
     let score = split.evidence.iter().find(|e| e.edge == split.edge).map_or(f64::NAN, |e| e.score);
     let mut text = format!(
@@ -213,14 +219,18 @@ fn indented(space: &dyn SearchSpace, tree: &SplitTree<search::Evidence>, depth: 
     for child in &split.children {
         let ops = names(split.edge, child.mask.ops(split.edge));
         text.push_str(&format!("{indent}  {{{ops}}}\n"));
-        text.push_str(&indented(space, child, depth + 1));
+        text.push_str(&indented(space, child, n_levels, depth + 1));
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
+    use nb201::Nb201Config;
+
     use super::*;
+    use crate::config::SpaceConfig;
+    use crate::spaces::{self, Task};
 
     #[test]
     fn a_shell_reads_arguments_back() {
@@ -228,5 +238,16 @@ mod tests {
         assert_eq!(quoted("split.methods=[\"lid\"]"), "'split.methods=[\"lid\"]'");
         assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_leaf_that_stays_whole_is_told() {
+        let task = Task { image_channels: 3, resolution: 8, classes: 2 };
+        let sizes = Nb201Config { channels: 4, cells_per_stage: 1, affine: true };
+        let space = spaces::space(&SpaceConfig::Nb201(sizes), task).unwrap();
+        let tree = SplitTree::root(space.full_mask());
+        let text = |n_levels| indented(space.as_ref(), &tree, n_levels, 0);
+        assert_eq!(text(0), "0: 15625 architectures\n");
+        assert_eq!(text(1), "0: 15625 architectures, stays whole: no edge can be compared\n");
     }
 }
