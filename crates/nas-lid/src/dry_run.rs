@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::config::{AcrossLeaves, Plan, RunConfig, TruthConfig};
+use crate::config::{AcrossLeaves, Method, Plan, RunConfig, TruthConfig};
 use crate::job::{Job, Measured};
 use crate::lab::Lab;
 use crate::memory::Peak;
@@ -99,15 +99,18 @@ fn epochs(config: &RunConfig) -> u64 {
 
 /// Networks that are scored at most, by search and ranking, and to compare leaves.
 fn scores(config: &RunConfig) -> usize {
-    let methods = &config.split.methods;
-    let leaves: usize = methods.iter().map(|&method| planned_leaves(config, method)).sum();
     let evolution = &config.search.evolution;
-    let of_leaf = evolution.population * evolution.generations
-        + match config.evaluation.across_leaves {
-            AcrossLeaves::AsTheyAre => 0,
-            AcrossLeaves::AsInParent(n) => n,
+    let of_search = evolution.population * evolution.generations;
+    let of_method = |&method: &Method| {
+        let n_leaves = planned_leaves(config, method);
+        let of_comparison = match config.evaluation.across_leaves {
+            // In the leaf and in the parent.
+            AcrossLeaves::AsInParent(n) if 1 < n_leaves => 2 * n,
+            AcrossLeaves::AsInParent(_) | AcrossLeaves::AsTheyAre => 0,
         };
-    methods.len() * config.ranking.archs + leaves * of_leaf
+        config.ranking.archs + n_leaves * (of_search + of_comparison)
+    };
+    config.split.methods.iter().map(of_method).sum()
 }
 
 impl Forecast {
@@ -141,7 +144,7 @@ impl Forecast {
             self.run_directory,
             match self.prospect {
                 Prospect::Starts => "new",
-                Prospect::GoesOn => "begun: the run goes on, and what is done is not done again",
+                Prospect::GoesOn => "begun: the run goes on, and takes less than all of this",
             },
         )
     }

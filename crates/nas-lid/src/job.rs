@@ -105,6 +105,10 @@ impl Job<'_> {
         let mut epoch = 0;
         if file.exists() {
             epoch = load(supernet.as_mut(), &file, &self.name, self.mask, None)?;
+            if let Some(lost) = self.lost(dir, epoch) {
+                tracing::warn!("{} is gone: {} is trained again", lost.display(), self.name);
+                (supernet, epoch) = (start.fork(), 0);
+            }
         }
         if epoch == self.epochs {
             if !file.exists() {
@@ -133,6 +137,12 @@ impl Job<'_> {
             supernet.save(&file, &note)?;
         }
         Ok(supernet)
+    }
+
+    /// A file that this job has kept by an epoch, and that is not there.
+    fn lost(&self, dir: &RunDir, by: u64) -> Option<PathBuf> {
+        let due = self.keep.iter().filter(|&&epoch| epoch <= by);
+        due.map(|&epoch| kept(dir, &self.name, epoch)).find(|file| !file.exists())
     }
 
     fn note(&self, epoch: u64) -> Result<String> {

@@ -72,8 +72,7 @@ impl Arm<'_> {
         job.run(self.lab, self.config, self.dir, self.lab.first()?.as_ref())
     }
 
-    /// The parent as it was late in its training, at as many epochs as a leaf is scored at, if leaves are
-    /// compared by it.
+    /// The parent as it was late in its training, to compare leaves by.
     pub(crate) fn late_parents(&self) -> Result<Vec<Box<dyn Supernet>>> {
         let mask = self.lab.space.full_mask();
         let earlier = self.late_parent_epochs();
@@ -88,8 +87,9 @@ impl Arm<'_> {
         files.map(load).collect()
     }
 
-    /// The epochs before the parent's last after which its weights are kept: as far from its end as
-    /// those of a leaf from that of its fine-tuning.
+    /// The epochs before the parent's last after which its weights are kept to compare leaves by: as far
+    /// from its end as those of a leaf from that of its fine-tuning, but none that has trained a part
+    /// of the space alone.
     fn late_parent_epochs(&self) -> Vec<u64> {
         let training = &self.config.training;
         let (warm_up, fine_tune) = (training.warm_up.epochs[0], &training.fine_tune);
@@ -100,6 +100,7 @@ impl Arm<'_> {
                 .into_iter()
                 .filter_map(|epoch| (warm_up + epoch).checked_sub(fine_tune.epochs))
                 .filter(|epoch| (1..warm_up).contains(epoch))
+                .filter(|epoch| self.lab.shrinking.is_over(epoch - 1, warm_up))
                 .collect(),
         }
     }

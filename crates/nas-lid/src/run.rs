@@ -15,7 +15,8 @@ use crate::lab::Lab;
 use crate::method::{Arm, Grown};
 use crate::progress::Progress;
 use crate::run_dir::{Manifest, RunDir, digest};
-use crate::scores::{self, ScoreBook};
+use crate::scores::ScoreBook;
+use crate::shift::Score;
 use crate::truth::Truth;
 use crate::{Format, device, log, summary};
 
@@ -32,8 +33,10 @@ pub(crate) struct RunOptions {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Found {
     pub(crate) arch: Arch,
-    /// Validation accuracy as a fraction.
+    /// Validation accuracy as a fraction, as it was measured.
     pub(crate) valid_accuracy: f64,
+    /// What is added to it to compare it with those of other leaves.
+    pub(crate) shift: f64,
 }
 
 /// An architecture that no other of a search beats in accuracy, and in cost if that was weighed.
@@ -42,8 +45,10 @@ pub(crate) struct Found {
 struct OnFront {
     /// As the space writes it, for `nas-lid arch`.
     arch: String,
-    /// Validation accuracy as a fraction.
+    /// Validation accuracy as a fraction, as it was measured.
     valid_accuracy: f64,
+    /// What is added to it to compare it with those of other leaves.
+    shift: f64,
     parameters: u64,
     macs: u64,
     /// By the table, if there is one.
@@ -51,11 +56,11 @@ struct OnFront {
 }
 
 impl OnFront {
-    fn new(lab: &Lab, (of, accuracy): &(Arch, Accuracy<Valid>)) -> Self {
+    fn new(lab: &Lab, (of, accuracy): &(Arch, Accuracy<Valid>), shift: f64) -> Self {
         let Cost { parameters, macs } = lab.space.cost(of);
         let (arch, valid_accuracy) = (lab.space.format(of), accuracy.fraction());
         let seconds = lab.latency.as_ref().map(|table| table.seconds(of));
-        Self { arch, valid_accuracy, parameters, macs, seconds }
+        Self { arch, valid_accuracy, shift, parameters, macs, seconds }
     }
 }
 
@@ -64,7 +69,7 @@ pub(crate) struct Outcome {
     pub(crate) grown: BTreeMap<Method, Grown>,
     pub(crate) found: BTreeMap<Method, Vec<Found>>,
     pub(crate) sample: Vec<Arch>,
-    pub(crate) scores: BTreeMap<Method, Vec<Evaluation>>,
+    pub(crate) scores: BTreeMap<Method, Vec<Score>>,
     pub(crate) truth: Truth,
 }
 
@@ -95,7 +100,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     })?;
     let mut rng = lab.seed.child("ranking/sample").rng();
     let sample = stratified_sample(lab.space.as_ref(), config.ranking.archs, &mut rng);
-    let scores: BTreeMap<Method, Vec<Evaluation>> = stage("rank", || {
+    let scores: BTreeMap<Method, Vec<Score>> = stage("rank", || {
         methods().map(|m| Ok((m, rank(&arm(m), &grown[&m], &sample)?))).collect()
     })?;
     write_scores(&lab, &dir, &sample, &scores)?;
@@ -181,7 +186,7 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
             arm.lab.seed.child(&name),
             &mut |arch| {
                 progress.step();
-                Ok::<_, anyhow::Error>(book.score(arch)?.accuracy)
+                Ok::<_, anyhow::Error>(book.score(arch)?.measured.accuracy)
             },
         );
         match evaluated {
@@ -193,18 +198,25 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
     book.write()?;
     let method = arm.method.name();
     ensure!(!history.is_empty(), "in no leaf of {method} an architecture within limits was found");
-    let found: Vec<Found> = search::best(&history, N_FOUND)
+    // Within a leaf all are shifted alike; only here do leaves meet.
+    let shift = |arch: &Arch| book.shift(arch).map_or(0.0, |shift| shift.accuracy);
+    let found: Vec<Found> = search::best(&history, N_FOUND, &shift)
         .into_iter()
-        .map(|(arch, accuracy)| Found { arch, valid_accuracy: accuracy.fraction() })
+        .map(|(arch, accuracy)| Found {
+            valid_accuracy: accuracy.fraction(),
+            shift: shift(&arch),
+            arch,
+        })
         .collect();
-    let front = search::front(&prices, options.evolution.selection, &history);
-    let front: Vec<OnFront> = front.iter().map(|found| OnFront::new(arm.lab, found)).collect();
+    let front = search::front(&prices, options.evolution.selection, &history, &shift);
+    let on_front = |found: &(Arch, _)| OnFront::new(arm.lab, found, shift(&found.0));
+    let front: Vec<OnFront> = front.iter().map(on_front).collect();
     arm.dir.write_json(&format!("search/{}-front.json", arm.method.name()), &front)?;
     arm.dir.write_json(&file, &found)?;
     Ok(found)
 }
 
-fn rank(arm: &Arm<'_>, grown: &Grown, sample: &[Arch]) -> Result<Vec<Evaluation>> {
+fn rank(arm: &Arm<'_>, grown: &Grown, sample: &[Arch]) -> Result<Vec<Score>> {
     let mut book = ScoreBook::open(arm, grown)?;
     let mut progress =
         Progress::new(&format!("{}/rank", arm.method.name()), 0, sample.len() as u64);
@@ -217,19 +229,24 @@ fn rank(arm: &Arm<'_>, grown: &Grown, sample: &[Arch]) -> Result<Vec<Evaluation>
     Ok(scores)
 }
 
-/// Writes the scores of the ranking sample, method by method.
+/// Writes the scores of the ranking sample, method by method: as they were measured, and to be compared.
 fn write_scores(
     lab: &Lab,
     dir: &RunDir,
     sample: &[Arch],
-    scores: &BTreeMap<Method, Vec<Evaluation>>,
+    scores: &BTreeMap<Method, Vec<Score>>,
 ) -> Result<()> {
-    let mut text = String::from("method,arch,valid_accuracy,valid_loss\n");
+    let mut text =
+        String::from("method,arch,valid_accuracy,valid_loss,compared_accuracy,compared_loss\n");
     for (method, scores) in scores {
         for (arch, score) in sample.iter().zip(scores) {
-            text.push_str(method.name());
-            text.push(',');
-            text.push_str(&scores::line(lab, arch, *score));
+            let (method, arch) = (method.name(), lab.space.format(arch));
+            let Evaluation { accuracy, loss } = score.measured;
+            let [accuracy, compared] = [accuracy.fraction(), score.accuracy()];
+            text.push_str(&format!(
+                "{method},{arch},{accuracy},{loss},{compared},{}\n",
+                score.loss()
+            ));
         }
     }
     dir.write("scores.csv", text.as_bytes())

@@ -65,7 +65,7 @@ impl RunDir {
         let place = || format!("run directory {}", root.display());
         fs::create_dir_all(root).with_context(place)?;
         let dir = Self { root: root.to_owned(), _claim: Some(Claim::on(root)?) };
-        if Self::prospect(root, config, manifest)? == Prospect::Starts {
+        if dir.found(config, manifest)? == Prospect::Starts {
             dir.write(CONFIG, config.as_bytes())?;
         }
         remove_unfinished(root, &WRITTEN_BY_OTHERS).with_context(place)?;
@@ -75,14 +75,20 @@ impl RunDir {
 
     /// What opening the folder for this run would find, or why it would be refused; changes nothing.
     pub(crate) fn prospect(root: &Path, config: &str, manifest: &Manifest) -> Result<Prospect> {
-        let dir = Self::unopened(root);
-        if dir.path(MANIFEST).exists() {
-            dir.agree(&dir.read_json(MANIFEST)?, manifest, config)?;
+        if !root.exists() {
+            return Ok(Prospect::Starts);
+        }
+        let _claim = Claim::on(root)?;
+        Self::unopened(root).found(config, manifest)
+    }
+
+    /// The same of a folder that exists and is claimed.
+    fn found(&self, config: &str, manifest: &Manifest) -> Result<Prospect> {
+        if self.path(MANIFEST).exists() {
+            self.agree(&self.read_json(MANIFEST)?, manifest, config)?;
             return Ok(Prospect::GoesOn);
         }
-        if root.exists() {
-            dir.must_be_fresh(config)?;
-        }
+        self.must_be_fresh(config)?;
         Ok(Prospect::Starts)
     }
 
@@ -93,7 +99,8 @@ impl RunDir {
 
     /// Refuses a folder that holds more than what a run leaves that was killed before its manifest.
     fn must_be_fresh(&self, config: &str) -> Result<()> {
-        for entry in fs::read_dir(&self.root)? {
+        let entries = fs::read_dir(&self.root);
+        for entry in entries.with_context(|| self.root.display().to_string())? {
             let name = entry?.file_name();
             let is_ours = name.to_string_lossy().starts_with(UNFINISHED)
                 || name == CONFIG && fs::read(self.path(CONFIG))? == config.as_bytes();

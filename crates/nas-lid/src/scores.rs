@@ -11,7 +11,7 @@ use crate::job;
 use crate::lab::Lab;
 use crate::method::{Arm, Grown};
 use crate::run_dir::RunDir;
-use crate::shift::Shift;
+use crate::shift::{Score, Shift};
 
 /// New scores between two writes of the file.
 const WRITE_EVERY: usize = 50;
@@ -21,7 +21,7 @@ const WRITE_EVERY: usize = 50;
 /// A score is a function of the architecture, so a search that is interrupted is run again from its
 /// start and finds its scores here.
 pub(crate) struct ScoreBook<'a> {
-    measured: Measured<'a>,
+    measured: MeasuredScores<'a>,
     /// Of every leaf.
     shifts: Vec<Shift>,
 }
@@ -42,7 +42,7 @@ impl<'a> ScoreBook<'a> {
             leaves.push((leaf.mask.clone(), late));
         }
         let file = format!("scores/{}.csv", arm.method.name());
-        let mut measured = Measured::open(arm, file, leaves)?;
+        let mut measured = MeasuredScores::open(arm, file, leaves)?;
         let shifts = match arm.config.evaluation.across_leaves {
             AcrossLeaves::AsInParent(n) if 1 < measured.leaves.len() => {
                 measured.shifts(arm, grown, n)?
@@ -54,10 +54,14 @@ impl<'a> ScoreBook<'a> {
         Ok(Self { measured, shifts })
     }
 
-    /// The score of an architecture, comparable with those of other leaves.
-    pub(crate) fn score(&mut self, arch: &Arch) -> Result<Evaluation> {
-        let shift = self.shifts[self.measured.leaf_of(arch)?];
-        Ok(shift.of(self.measured.score(arch)?))
+    /// What an architecture is measured at in its leaf, and what compares it with those of others.
+    pub(crate) fn score(&mut self, arch: &Arch) -> Result<Score> {
+        Ok(Score { measured: self.measured.score(arch)?, shift: self.shift(arch)? })
+    }
+
+    /// The shift of the leaf that holds an architecture.
+    pub(crate) fn shift(&self, arch: &Arch) -> Result<Shift> {
+        Ok(self.shifts[self.measured.leaf_of(arch)?])
     }
 
     /// Writes all scores to their file.
@@ -67,7 +71,7 @@ impl<'a> ScoreBook<'a> {
 }
 
 /// Scores as they were measured.
-struct Measured<'a> {
+struct MeasuredScores<'a> {
     lab: &'a Lab,
     dir: &'a RunDir,
     file: String,
@@ -76,7 +80,7 @@ struct Measured<'a> {
     unwritten: usize,
 }
 
-impl<'a> Measured<'a> {
+impl<'a> MeasuredScores<'a> {
     fn open(
         arm: &Arm<'a>,
         file: String,
@@ -86,15 +90,10 @@ impl<'a> Measured<'a> {
         Ok(Self { lab: arm.lab, dir: arm.dir, file, leaves, scores, unwritten: 0 })
     }
 
-    /// Those of the supernet that all leaves come from.
-    fn of_parent(arm: &Arm<'a>) -> Result<Self> {
-        let leaves = vec![(arm.lab.space.full_mask(), arm.late_parents()?)];
-        Self::open(arm, "scores/warm-up.csv".into(), leaves)
-    }
-
-    /// What brings the mean score of `n` architectures of each leaf to that which they had before any split.
+    /// What brings the mean score of `n` random architectures of each leaf to that which they had before
+    /// any split.
     fn shifts(&mut self, arm: &Arm<'a>, grown: &Grown, n: usize) -> Result<Vec<Shift>> {
-        let mut parent = Self::of_parent(arm)?;
+        let mut parent = Self::open(arm, "scores/warm-up.csv".into(), Vec::new())?;
         let mut shifts = Vec::new();
         for leaf in grown.tree.leaves() {
             let name = arm.job(&leaf.id, "shift");
@@ -102,8 +101,18 @@ impl<'a> Measured<'a> {
             let (mut before, mut after) = (Vec::new(), Vec::new());
             for _ in 0..n {
                 let arch = sample_connected(arm.lab.space.as_ref(), &leaf.mask, &mut rng);
-                before.push(parent.score(&arch)?);
-                after.push(self.score(&arch)?);
+                // Weights are not needed where an earlier start has measured all of it.
+                if parent.leaves.is_empty() && !parent.scores.contains_key(&arch) {
+                    parent.leaves = vec![(arm.lab.space.full_mask(), arm.late_parents()?)];
+                }
+                let [old, new] = [parent.score(&arch)?, self.score(&arch)?];
+                ensure!(
+                    (old.loss + new.loss).is_finite(),
+                    "{name}: {} has no finite loss",
+                    arm.lab.space.format(&arch)
+                );
+                before.push(old);
+                after.push(new);
             }
             let shift = Shift::between(&after, &before);
             tracing::info!("{name}: {shift}");
@@ -151,8 +160,8 @@ impl<'a> Measured<'a> {
     }
 }
 
-/// One line of a file of scores; the numbers read back exactly.
-pub(crate) fn line(lab: &Lab, arch: &Arch, score: Evaluation) -> String {
+/// One line of a file of measured scores; the numbers read back exactly.
+fn line(lab: &Lab, arch: &Arch, score: Evaluation) -> String {
     format!("{},{},{}\n", lab.space.format(arch), score.accuracy.fraction(), score.loss)
 }
 

@@ -6,16 +6,15 @@
 
 use std::fmt;
 
-use space::{Accuracy, Valid};
 use supernet::Evaluation;
 
 /// A difference of scores, the same for all architectures of a leaf.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Shift {
     /// Of accuracy, as a fraction.
-    accuracy: f64,
+    pub(crate) accuracy: f64,
     /// Of the mean cross-entropy.
-    loss: f64,
+    pub(crate) loss: f64,
 }
 
 impl Shift {
@@ -30,13 +29,6 @@ impl Shift {
         };
         Self { accuracy: mean(|score| score.accuracy.fraction()), loss: mean(|score| score.loss) }
     }
-
-    /// A score with the difference added.
-    pub(crate) fn of(self, score: Evaluation) -> Evaluation {
-        let accuracy = (score.accuracy.fraction() + self.accuracy).clamp(0.0, 1.0);
-        let accuracy = Accuracy::<Valid>::from_fraction(accuracy);
-        Evaluation { accuracy, loss: score.loss + self.loss }
-    }
 }
 
 impl fmt::Display for Shift {
@@ -45,26 +37,41 @@ impl fmt::Display for Shift {
     }
 }
 
+/// What was measured of an architecture, and what makes it comparable.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Score {
+    pub(crate) measured: Evaluation,
+    pub(crate) shift: Shift,
+}
+
+impl Score {
+    /// To be compared with those of other leaves: no fraction of anything, it may leave 0 to 1.
+    pub(crate) fn accuracy(&self) -> f64 {
+        self.measured.accuracy.fraction() + self.shift.accuracy
+    }
+
+    /// To be compared with those of other leaves.
+    pub(crate) fn loss(&self) -> f64 {
+        self.measured.loss + self.shift.loss
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use space::Accuracy;
 
-    fn score(accuracy: f64, loss: f64) -> Evaluation {
-        Evaluation { accuracy: Accuracy::from_fraction(accuracy), loss }
-    }
+    use super::*;
 
     #[test]
     fn the_mean_comes_to_that_of_the_others() {
-        let from = [score(0.5, 2.0), score(0.25, 1.0)];
-        let to = [score(0.625, 1.5), score(0.375, 1.25)];
+        let measured =
+            |accuracy, loss| Evaluation { accuracy: Accuracy::from_fraction(accuracy), loss };
+        let from = [measured(0.5, 2.0), measured(0.25, 1.0)];
+        let to = [measured(0.625, 1.5), measured(0.375, 1.25)];
         let shift = Shift::between(&from, &to);
         assert_eq!(shift, Shift { accuracy: 0.125, loss: -0.125 });
-        assert_eq!(from.map(|from| shift.of(from)), [score(0.625, 1.875), score(0.375, 0.875)]);
-    }
-
-    #[test]
-    fn accuracies_stay_fractions() {
-        let shift = Shift { accuracy: 0.5, loss: 0.0 };
-        assert_eq!(shift.of(score(0.75, 2.0)), score(1.0, 2.0));
+        let scores = from.map(|measured| Score { measured, shift });
+        let numbers = scores.map(|score| [score.accuracy(), score.loss()]);
+        assert_eq!(numbers, [[0.625, 1.875], [0.375, 0.875]].map(Into::<[f64; 2]>::into));
     }
 }

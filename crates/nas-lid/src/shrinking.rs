@@ -32,9 +32,18 @@ impl Shrinking {
 
     /// What is trained in an epoch of so many, of what `mask` allows.
     pub(crate) fn of_epoch<'a>(&'a self, epoch: u64, epochs: u64, mask: &'a Mask) -> &'a Mask {
+        self.stage(epoch, epochs).unwrap_or(mask)
+    }
+
+    /// Whether an epoch of so many trains all of the space.
+    pub(crate) fn is_over(&self, epoch: u64, epochs: u64) -> bool {
+        self.stage(epoch, epochs).is_none()
+    }
+
+    fn stage(&self, epoch: u64, epochs: u64) -> Option<&Mask> {
         // A product such as 0.55 · 100 may be a little too large.
         let is_on = |(until, _): &&(f64, Mask)| (epoch as f64) < until * epochs as f64 - 1e-6;
-        self.0.iter().find(is_on).map_or(mask, |(_, narrow)| narrow)
+        self.0.iter().find(is_on).map(|(_, narrow)| narrow)
     }
 }
 
@@ -84,6 +93,7 @@ mod tests {
         let narrow = shrinking.of_epoch(0, 8, &full);
         assert_eq!(shrinking.of_epoch(1, 8, &full), narrow);
         assert_eq!(shrinking.of_epoch(2, 8, &full), &full);
+        assert_eq!([1, 2].map(|epoch| shrinking.is_over(epoch, 8)), [false, true]);
         let (all_but_one, _) =
             self::shrinking(&[("ks_", "7x7"), ("ks_block2", "3x3")], 0.55).unwrap();
         let narrow_2 = all_but_one.of_epoch(54, 100, &full);

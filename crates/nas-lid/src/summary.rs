@@ -13,6 +13,7 @@ use crate::method::Arm;
 use crate::run::{Found, Outcome};
 use crate::run_dir::RunDir;
 use crate::separation::separations;
+use crate::shift::Score;
 
 /// The row of the parameters on live edges, which every supernet must exceed.
 pub(crate) const LIVE_PARAMETERS: &str = "live parameters";
@@ -58,7 +59,8 @@ pub(crate) fn report(
     }
     if let AcrossLeaves::AsInParent(n) = config.evaluation.across_leaves {
         notes.push(format!(
-            "Scores of every leaf are shifted: {n} of its architectures have the mean that they had before any split."
+            "Where a method has several leaves, scores of each are shifted until the mean of {n} random draws is what \
+             it was before any split; validation accuracies are as they were measured."
         ));
     }
     let n_unreadable = lab.training.images().unreadable().len();
@@ -102,8 +104,11 @@ impl Summary<'_> {
             self.outcome.sample.clone()
         };
         all.sort_by(|a, b| parameters(b).total_cmp(&parameters(a)));
-        let found: Vec<Found> =
-            all.into_iter().take(TEN).map(|arch| Found { arch, valid_accuracy: 0.0 }).collect();
+        let found: Vec<Found> = all
+            .into_iter()
+            .take(TEN)
+            .map(|arch| Found { arch, valid_accuracy: 0.0, shift: 0.0 })
+            .collect();
         Ok(Row { chosen_valid: None, ..self.row(name, &scores, &found)? })
     }
 
@@ -111,8 +116,8 @@ impl Summary<'_> {
     fn trained(&self, arm: &Arm<'_>) -> Result<Row> {
         let (method, name) = (arm.method, arm.method.name());
         let (scores, grown) = (&self.outcome.scores[&method], &self.outcome.grown[&method]);
-        let accuracy: Vec<f64> = scores.iter().map(|score| score.accuracy.fraction()).collect();
-        let loss: Vec<f64> = scores.iter().map(|score| -score.loss).collect();
+        let accuracy: Vec<f64> = scores.iter().map(Score::accuracy).collect();
+        let loss: Vec<f64> = scores.iter().map(|score| -score.loss()).collect();
         let live = |arch| self.lab.space.live_cost(arch).parameters as f64;
         let live: Vec<f64> = self.outcome.sample.iter().map(live).collect();
         let mut row = self.row(name, &accuracy, &self.outcome.found[&method])?;
@@ -207,7 +212,7 @@ fn indented(
     };
     let indent = "  ".repeat(depth);
     let Some(split) = &tree.split else {
-        let fate = if depth < n_levels { ", stays whole: no edge can be compared" } else { "" };
+        let fate = if depth < n_levels { ", stays whole: no edge could be split" } else { "" };
         return format!("{indent}{}: {} architectures{fate}\n", tree.id, tree.mask.n_archs());
     };
     let score = split.evidence.iter().find(|e| e.edge == split.edge).map_or(f64::NAN, |e| e.score);
@@ -248,6 +253,6 @@ mod tests {
         let tree = SplitTree::root(space.full_mask());
         let text = |n_levels| indented(space.as_ref(), &tree, n_levels, 0);
         assert_eq!(text(0), "0: 15625 architectures\n");
-        assert_eq!(text(1), "0: 15625 architectures, stays whole: no edge can be compared\n");
+        assert_eq!(text(1), "0: 15625 architectures, stays whole: no edge could be split\n");
     }
 }

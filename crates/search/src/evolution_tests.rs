@@ -46,7 +46,7 @@ fn the_optimum_is_found_and_nothing_is_evaluated_twice() {
         let history = run(&toy, &toy.full_mask(), Constraints::default(), 7).unwrap();
         assert_eq!(history.len(), 300);
         assert_eq!(archs(&history).len(), 300);
-        assert_eq!(best(&history, 1)[0].0, Arch::new(vec![OpId(4); n_edges]));
+        assert_eq!(best(&history, 1, &NO_HANDICAP)[0].0, Arch::new(vec![OpId(4); n_edges]));
         assert!(history.iter().all(|(arch, _)| toy.is_connected(arch)));
     }
 }
@@ -68,7 +68,7 @@ fn nsga_2_weighs_the_times_of_a_table() {
     let mut score = |arch: &Arch| Ok::<_, SearchError>(accuracy(&toy, arch));
     let (mask, limits) = (toy.full_mask(), Constraints::default());
     let history = evolve(&prices, &mask, &options, &limits, Seed::new(3), &mut score).unwrap();
-    let front = crate::front(&prices, options.selection, &history);
+    let front = crate::front(&prices, options.selection, &history, &NO_HANDICAP);
     assert!(front.iter().all(|(arch, _)| arch.op(EdgeId(1)) == OpId(2)));
     let seconds: Vec<f64> = front.iter().map(|(arch, _)| table.seconds(arch)).collect();
     assert!(1 < seconds.len() && seconds.is_sorted_by(|a, b| b <= a), "{seconds:?}");
@@ -104,7 +104,7 @@ fn nsga_2_finds_both_ends_of_the_front() {
     let (mask, limits) = (toy.full_mask(), Constraints::default());
     let history =
         evolve(&prices(&toy), &mask, &options, &limits, Seed::new(3), &mut score).unwrap();
-    let front = crate::front(&prices(&toy), options.selection, &history);
+    let front = crate::front(&prices(&toy), options.selection, &history, &NO_HANDICAP);
     let ops = |arch: &Arch| arch.ops().iter().map(|op| op.0).sum::<usize>();
     let sums: BTreeSet<usize> = front.iter().map(|(arch, _)| ops(arch)).collect();
     // Every step between the best of each costs as much as it gains; operation 0 of edge 2 disconnects.
@@ -121,7 +121,7 @@ fn evolution_beats_chance() {
             let (mask, limits, seed) = (toy.full_mask(), Constraints::default(), Seed::new(seed));
             let history =
                 evolve(&prices(&toy), &mask, &options, &limits, seed, &mut score).unwrap();
-            best(&history, 1)[0].1
+            best(&history, 1, &NO_HANDICAP)[0].1
         };
         let chance = Evolution { n_crossover: 0, n_mutation: 0, ..OPTIONS };
         assert!(top(chance) < top(OPTIONS), "{seed}");

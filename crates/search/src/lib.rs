@@ -58,7 +58,7 @@ pub use criterion::Criterion;
 pub use cut::{CutOptions, EdgeScore};
 pub use error::{EvolutionFault, Incomparable, SearchError};
 pub use evidence::{Evidence, Reading, choose};
-pub use evolution::{Constraints, Evolution, best, evolve};
+pub use evolution::{Constraints, Evolution, NO_HANDICAP, best, evolve};
 pub use gradient_criterion::GradientCriterion;
 pub use lid_criterion::{Features, LidCriterion, LidOptions};
 pub use pareto::{Prices, Selection, front};
