@@ -1,5 +1,7 @@
 //! `cargo xtask data`: the data sets, where they come from and what they must be.
 
+use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,6 +9,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::fetch::{self, Checksum};
+
+/// Names the folder of data where no argument does.
+pub(crate) const FOLDER_VARIABLE: &str = "NASLID_DATA";
 
 /// Accuracies of all 15 625 architectures; the run directory's ranks need it.
 pub(crate) const NB201_TABLE: &str = "nb201-test-accuracy-200ep.csv";
@@ -22,7 +27,7 @@ pub(crate) const CIFAR10_IMAGES: &str = "cifar10-images.tar.gz";
 pub(crate) struct Options {
     /// What to get.
     data_set: DataSet,
-    /// Folder to put it in; the default is `data` in the workspace.
+    /// Folder to put it in; the default is `NASLID_DATA`, then `data` in the workspace.
     #[arg(long)]
     dir: Option<PathBuf>,
     /// File or address to get it from, instead of the known one.
@@ -71,10 +76,16 @@ impl DataSet {
 }
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
-    let folder = options.dir.clone().unwrap_or_else(|| root.join("data"));
+    let folder = folder(root, options.dir.as_deref(), env::var_os(FOLDER_VARIABLE));
     let path = install(options.data_set, options.from.as_deref(), &folder)?;
     println!("{} is whole", path.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The folder of data: the one given, else that of the variable, else `data` in the workspace.
+pub(crate) fn folder(root: &Path, given: Option<&Path>, variable: Option<OsString>) -> PathBuf {
+    let variable = variable.filter(|value| !value.is_empty()).map(PathBuf::from);
+    given.map(Path::to_path_buf).or(variable).unwrap_or_else(|| root.join("data"))
 }
 
 /// Puts the data set into the folder, unless it is there and whole; returns its path.
@@ -87,10 +98,10 @@ pub(crate) fn install(data_set: DataSet, from: Option<&str>, folder: &Path) -> R
             return Ok(path);
         }
         bail!(
-            "the table {NB201_TABLE} has no public download: make one from NAS-Bench-201 or NATS-Bench \
-             (columns arch,cifar10,cifar100,imagenet16_120: mean test accuracy in percent after 200 \
-             epochs) or get it from someone who has it, then run \
-             `cargo xtask data nb201 --from FILE-or-URL`"
+            "the table {NB201_TABLE} has no public download: `nas-lid nats FILES --out {}` makes one from the \
+             files of NATS-Bench, where they are to be found; that of someone who has it is checked and put \
+             there by `cargo xtask data nb201 --from FILE-or-URL`",
+            folder.display()
         );
     };
     let remote = origin.starts_with("http://") || origin.starts_with("https://");
@@ -106,6 +117,17 @@ pub(crate) fn install(data_set: DataSet, from: Option<&str>, folder: &Path) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_folder_is_given_or_named_or_beside() {
+        let root = Path::new("/w");
+        let folder =
+            |given, variable: Option<&str>| folder(root, given, variable.map(OsString::from));
+        assert_eq!(folder(Some(Path::new("d")), Some("/v")), Path::new("d"));
+        assert_eq!(folder(None, Some("/v")), Path::new("/v"));
+        assert_eq!(folder(None, Some("")), Path::new("/w/data"));
+        assert_eq!(folder(None, None), Path::new("/w/data"));
+    }
 
     #[test]
     fn table_without_origin_says_how_to_get_one() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -22,6 +23,9 @@ const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(10);
 
 /// How long to wait for an answer, or for the next bytes.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to wait before trying again, after each attempt in vain.
+const PAUSE: Duration = Duration::from_secs(1);
 
 const BUFFER: usize = 64 * 1024;
 
@@ -107,6 +111,7 @@ pub(crate) fn download(address: &str, path: &Path, checksum: Checksum) -> Result
             return Err(error);
         }
         progress.suspend(|| eprintln!("{error:#}; trying again"));
+        thread::sleep(PAUSE * idle);
     }
     progress.finish();
     finish(&part, path, checksum)
@@ -184,6 +189,9 @@ fn transfer(address: &str, part: &Path, progress: &ProgressBar) -> Result<()> {
         }
         // Nothing is left to send: the checksum will tell whether the part is whole.
         StatusCode::RANGE_NOT_SATISFIABLE if 0 < have => return Ok(()),
+        // A server that is busy or broken may mend.
+        StatusCode::TOO_MANY_REQUESTS => bail!("the server answered {}", response.status()),
+        status if status.is_server_error() => bail!("the server answered {status}"),
         status => bail!(Refused(status)),
     };
     append(response.body_mut(), part, start, progress)

@@ -12,6 +12,7 @@ mod gpu;
 mod memory;
 mod peers;
 mod process;
+mod program;
 mod python;
 mod reproduce;
 mod sanitize;

@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::memory::{self, mebi};
-use crate::{process, python, reproduce};
+use crate::program::{self, Backends};
+use crate::{process, python};
 
 /// Arguments of `cargo xtask bench-peers`.
 #[derive(Debug, Args)]
@@ -81,7 +82,7 @@ const N_IMAGES: usize = 64;
 
 /// Peak memory of a training step, measured by both sides in the same way.
 fn memory_table(root: &Path, python: &Path) -> Result<String> {
-    let ours = memory::of_step(root, &reproduce::program(root)?, N_IMAGES)?;
+    let ours = memory::of_step(root, &program::build(root, Backends::Cpu)?, N_IMAGES)?;
     let theirs: BTreeMap<String, u64> = printed(root, python, "memory.py")?;
     let mut text = String::from(
         "| memory of a step | ours, MiB | peer | peer, MiB | ours of the peer's |\n\

@@ -7,15 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::claims::{self, Verdict};
-use crate::data::{self, CIFAR10_BINARY, CIFAR10_IMAGES, DataSet, NB201_TABLE};
+use crate::data::{self, CIFAR10_BINARY, CIFAR10_IMAGES, DataSet, FOLDER_VARIABLE, NB201_TABLE};
+use crate::program::{self, Backends};
 use crate::{memory, process};
-
-/// Names the folder of data where `--data` does not.
-const DATA_VARIABLE: &str = "NASLID_DATA";
 
 /// ImageNet's class folders in the folder of data, `train/<class>` and `val/<class>`.
 const IMAGENET: &str = "imagenet";
@@ -24,7 +22,7 @@ const IMAGENET: &str = "imagenet";
 pub(crate) const MISSED: u8 = 3;
 
 /// Arguments of `cargo xtask reproduce`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
     /// Which experiment.
     experiment: Experiment,
@@ -34,7 +32,8 @@ pub(crate) struct Options {
     /// Folder of data; the default is `NASLID_DATA`, then `data` in the workspace.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Run directory; the default is `runs/<space>-<profile>` in the workspace.
+    /// Run directory, or the folder of those of several seeds; the default is `runs/<space>-<profile>` or
+    /// `runs/<space>-<profile>-seeds` in the workspace.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Runs with seeds 1 to this number, and one table of their means.
@@ -47,11 +46,11 @@ pub(crate) struct Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Experiment {
-    /// The whole line on NAS-Bench-201.
+    /// All stages on NAS-Bench-201.
     Nb201,
-    /// The whole line on ProxylessNAS; on CIFAR-10 and digits against networks trained alone.
+    /// All stages on ProxylessNAS; on CIFAR-10 and digits against networks trained alone.
     Proxyless,
-    /// The whole line on Once-for-All; on CIFAR-10 and digits against networks trained alone.
+    /// All stages on Once-for-All; on CIFAR-10 and digits against networks trained alone.
     Ofa,
     /// Memory and time of a split decision by LID and by gradients; has no profiles.
     Memory,
@@ -70,7 +69,7 @@ impl fmt::Display for Experiment {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Profile {
-    /// All stages in a minute, on the embedded digits.
+    /// In a minute, on the embedded digits.
     Smoke,
     /// What a processor can do in an hour.
     Cpu,
@@ -116,11 +115,22 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         "`--seeds` chooses the seeds and makes whole runs: neither `seed=` nor `--dry-run` goes with it"
     );
     match options.experiment {
-        Experiment::Memory if 1 < options.seeds => bail!("memory has no seeds"),
-        Experiment::Memory => memory::run(root, &program(root)?),
+        Experiment::Memory => {
+            let takes_none = options.seeds == 1
+                && (&options.data, &options.out) == (&None, &None)
+                && options.extra.is_empty();
+            ensure!(takes_none, "memory takes no options");
+            memory::run(root, &program::build(root, Backends::Cpu)?)
+        }
         Experiment::Nb201 | Experiment::Proxyless | Experiment::Ofa => {
             let plan = plan(root, options)?;
-            let program = program(root)?;
+            let backends = Backends::of(&options.extra);
+            if options.profile == Profile::Paper && backends == Backends::Cpu {
+                eprintln!(
+                    "note: a processor takes weeks for this; `-- --device cuda:0` uses a GPU"
+                );
+            }
+            let program = program::build(root, backends)?;
             if options.seeds == 1 {
                 one(root, &program, &plan)
             } else {
@@ -130,22 +140,13 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     }
 }
 
-/// Builds `nas-lid` and tells where it lies.
-pub(crate) fn program(root: &Path) -> Result<PathBuf> {
-    let build = process::cargo(root)
-        .args(["build", "--release", "-p", "nas-lid"])
-        .status()
-        .context("failed to start cargo")?;
-    ensure!(build.success(), "failed to build nas-lid");
-
-    let file = format!("nas-lid{}", env::consts::EXE_SUFFIX);
-    Ok(process::target_directory(root)?.join("release").join(file))
-}
-
 /// One run, with the seed of the configuration.
 fn one(root: &Path, program: &Path, plan: &Plan) -> Result<ExitCode> {
+    let is_dry = plan.extra.iter().any(|extra| extra == "--dry-run");
     match start(root, command(program, plan))? {
-        ExitCode::SUCCESS => check_claims(root, &plan.name, &plan.out.join("report.json")),
+        ExitCode::SUCCESS if !is_dry => {
+            check_claims(root, &plan.name, &plan.out.join("report.json"))
+        }
         code => Ok(code),
     }
 }
@@ -196,7 +197,7 @@ fn plan(root: &Path, options: &Options) -> Result<Plan> {
     // Before anything is downloaded or built.
     config_of(root, &base)?;
 
-    let folder = data_folder(root, options.data.as_deref(), env::var_os(DATA_VARIABLE));
+    let folder = data::folder(root, options.data.as_deref(), env::var_os(FOLDER_VARIABLE));
     let images = match (options.profile, options.experiment) {
         (Profile::Smoke, _) => Images::AsConfigured,
         (Profile::Paper, Experiment::Proxyless | Experiment::Ofa) => {
@@ -226,6 +227,7 @@ fn plan(root: &Path, options: &Options) -> Result<Plan> {
     };
     let out = match &options.out {
         Some(out) => absolute(out)?,
+        None if 1 < options.seeds => root.join("runs").join(format!("{name}-seeds")),
         None => root.join("runs").join(&name),
     };
     let data = if folder.is_dir() { Some(absolute(&folder)?) } else { None };
@@ -237,12 +239,6 @@ fn config_of(root: &Path, name: &str) -> Result<PathBuf> {
     let config = root.join("configs").join(format!("{name}.toml"));
     ensure!(config.exists(), "there is no {}", config.display());
     Ok(config)
-}
-
-/// `--data`, else the variable, else `data` in the workspace.
-fn data_folder(root: &Path, given: Option<&Path>, variable: Option<OsString>) -> PathBuf {
-    let variable = variable.filter(|value| !value.is_empty()).map(PathBuf::from);
-    given.map(Path::to_path_buf).or(variable).unwrap_or_else(|| root.join("data"))
 }
 
 /// Says that ranks will be missing.
@@ -312,17 +308,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn data_folder_is_given_or_named_or_beside() {
-        let root = Path::new("/w");
-        let folder =
-            |given, variable: Option<&str>| data_folder(root, given, variable.map(OsString::from));
-        assert_eq!(folder(Some(Path::new("d")), Some("/v")), Path::new("d"));
-        assert_eq!(folder(None, Some("/v")), Path::new("/v"));
-        assert_eq!(folder(None, Some("")), Path::new("/w/data"));
-        assert_eq!(folder(None, None), Path::new("/w/data"));
-    }
-
-    #[test]
     fn images_that_are_there_are_used() {
         for file in [CIFAR10_BINARY, CIFAR10_IMAGES] {
             let folder = tempfile::tempdir().unwrap();
@@ -347,7 +332,7 @@ mod tests {
         // What else is there goes on, to the configuration that this folder lacks.
         let missing = refused(Experiment::Nb201, &["--set", "split.groups=[2, 2]"]);
         assert!(missing.ends_with("nb201-smoke.toml"), "{missing}");
-        assert_eq!(refused(Experiment::Memory, &[]), "memory has no seeds");
+        assert_eq!(refused(Experiment::Memory, &[]), "memory takes no options");
     }
 
     fn options(experiment: Experiment, profile: Profile, data: &Path) -> Options {
@@ -376,6 +361,8 @@ mod tests {
 
         fs::create_dir(root.path().join("configs")).unwrap();
         fs::write(root.path().join("configs/nb201-smoke.toml"), "").unwrap();
+        let of_seeds = self::plan(root.path(), &Options { seeds: 2, ..options.clone() }).unwrap();
+        assert_eq!(of_seeds.out, root.path().join("runs/nb201-smoke-seeds"));
         let plan = plan(root.path(), &options).unwrap();
         assert_eq!(plan.out, root.path().join("runs/nb201-smoke"));
         assert_eq!((plan.data, plan.config), (None, root.path().join("configs/nb201-smoke.toml")));
