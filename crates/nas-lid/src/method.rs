@@ -92,14 +92,13 @@ impl Arm<'_> {
     /// of the space alone.
     fn late_parent_epochs(&self) -> Vec<u64> {
         let training = &self.config.training;
-        let (warm_up, fine_tune) = (training.warm_up.epochs[0], &training.fine_tune);
+        let warm_up = training.warm_up.epochs[0];
         match self.config.evaluation.across_leaves {
             AcrossLeaves::AsTheyAre => Vec::new(),
-            AcrossLeaves::AsInParent(_) => fine_tune
-                .late_epochs(fine_tune.epochs)
+            AcrossLeaves::AsInParent(_) => training
+                .fine_tune
+                .late_epochs_before_end(warm_up)
                 .into_iter()
-                .filter_map(|epoch| (warm_up + epoch).checked_sub(fine_tune.epochs))
-                .filter(|epoch| (1..warm_up).contains(epoch))
                 .filter(|epoch| self.lab.shrinking.is_over(epoch - 1, warm_up))
                 .collect(),
         }

@@ -92,6 +92,14 @@ impl FineTuneConfig {
         epochs.dedup();
         epochs
     }
+
+    /// Epochs of a training of so many that are as far from its end as those of a leaf from its own, where
+    /// it reaches back so far; without the last.
+    pub(crate) fn late_epochs_before_end(&self, total: u64) -> Vec<u64> {
+        let from_end = self.late_epochs(self.epochs).into_iter().map(|epoch| self.epochs - epoch);
+        let epochs = from_end.filter_map(|before| total.checked_sub(before));
+        epochs.filter(|epoch| (1..total).contains(epoch)).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -253,5 +261,18 @@ mod tests {
         check(3, 0.5, &[10, 15, 20]);
         check(2, 1.0, &[1, 20]);
         check(4, 0.15, &[17, 18, 19, 20]);
+    }
+
+    #[test]
+    fn other_trainings_are_looked_at_as_far_from_their_end() {
+        let config = FineTuneConfig {
+            epochs: 20,
+            first_lr: 0.1,
+            last_lr: 0.1,
+            late_checkpoints: 3,
+            late_span: 0.5,
+        };
+        let epochs = [75, 20, 10, 6, 1, 0].map(|total| config.late_epochs_before_end(total));
+        assert_eq!(epochs, [vec![65, 70], vec![10, 15], vec![5], vec![1], vec![], vec![]]);
     }
 }
