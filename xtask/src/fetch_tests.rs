@@ -24,6 +24,8 @@ enum Answer {
     NoRanges,
     /// 404.
     Missing,
+    /// 503.
+    Busy,
 }
 
 /// A loopback server: one answer for each request, then it is gone.
@@ -66,6 +68,7 @@ fn reply(mut stream: TcpStream, answer: Answer, range: Option<usize>) {
     let total = CONTENT.len();
     let (status, start) = match (answer, range) {
         (Answer::Missing, _) => ("404 Not Found".to_owned(), total),
+        (Answer::Busy, _) => ("503 Service Unavailable".to_owned(), total),
         (Answer::NoRanges, _) | (_, None) => ("200 OK".to_owned(), 0),
         (_, Some(start)) if total <= start => ("416 Range Not Satisfiable".to_owned(), total),
         (_, Some(start)) => {
@@ -112,6 +115,11 @@ fn whole_transfer_is_renamed() {
 fn broken_transfer_goes_on_where_it_stopped() {
     let answers = vec![Answer::Broken(5), Answer::Broken(4), Answer::Obedient];
     check(answers, b"", &[None, Some(5), Some(9)]);
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    check(vec![Answer::Busy, Answer::Obedient], b"", &[None, None]);
 }
 
 #[test]

@@ -95,9 +95,9 @@ impl SpaceOptions {
             ("--expand-ratios", self.expand_ratios.is_some(), &[Ofa]),
             ("--depths", self.depths.is_some(), &[Ofa]),
         ];
+        let space = self.space.to_possible_value();
+        let space = space.as_ref().map_or("the space", |value| value.get_name());
         for (name, is_given, spaces) in sizes {
-            let space = self.space.to_possible_value();
-            let space = space.as_ref().map_or("the space", |value| value.get_name());
             ensure!(!is_given || spaces.contains(&self.space), "{space} has no {name}");
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::method::Arm;
 use crate::run::{Found, Outcome};
 use crate::run_dir::RunDir;
 use crate::separation::separations;
-use crate::shift::Score;
+use crate::shift::{Score, Shift};
 
 /// The row of the parameters on live edges, which every supernet must exceed.
 pub(crate) const LIVE_PARAMETERS: &str = "live parameters";
@@ -121,6 +121,11 @@ impl Summary<'_> {
         let live = |arch| self.lab.space.live_cost(arch).parameters as f64;
         let live: Vec<f64> = self.outcome.sample.iter().map(live).collect();
         let mut row = self.row(name, &accuracy, &self.outcome.found[&method])?;
+        if scores.iter().any(|score| score.shift != Shift::NONE) {
+            let measured = |score: &Score| score.measured.accuracy.fraction();
+            row.tau_as_measured =
+                self.tau(name, &scores.iter().map(measured).collect::<Vec<f64>>())?;
+        }
         row.tau_by_loss = self.tau(name, &loss)?;
         row.tau_with_live_parameters = self.tau(name, &rank::mean_rank(&[&accuracy, &live])?)?;
         row.epochs = Some(arm.total_epochs(grown));

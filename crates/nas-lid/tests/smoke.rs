@@ -72,6 +72,13 @@ fn killed_anywhere_a_run_ends_with_the_same_bytes() {
     succeeds(&smoke(&undisturbed).output().unwrap());
     let whole = clock.elapsed();
     leaves_are_compared(&std::fs::read_to_string(undisturbed.join("scores.csv")).unwrap());
+    for method in ["random", "gradient", "lid"] {
+        let found = std::fs::read(undisturbed.join(format!("search/{method}.json"))).unwrap();
+        let found: Vec<serde_json::Value> = serde_json::from_slice(&found).unwrap();
+        let number = |of: &serde_json::Value, key: &str| of[key].as_f64().unwrap();
+        let compared = |of| number(of, "valid-accuracy") + number(of, "shift");
+        assert!(found.is_sorted_by(|a, b| compared(b) <= compared(a)), "{method}: {found:?}");
+    }
     let weights = |name: &&PathBuf| name.starts_with("checkpoints");
     assert!(10 < files(&undisturbed).keys().filter(weights).count());
 

@@ -23,6 +23,7 @@ impl Table {
             "method",
             "epochs",
             "τ",
+            "τ as measured",
             "τ by loss",
             "τ with live parameters",
             "ρ",
@@ -42,6 +43,7 @@ impl Table {
         let heads = heads(&[
             "method",
             "τ",
+            "τ as measured",
             &above,
             "τ by loss",
             "τ with live parameters",
@@ -86,6 +88,7 @@ fn method(row: &Row) -> Vec<String> {
         row.method.clone(),
         or_nothing(row.epochs, |epochs| epochs.to_string()),
         interval(row.tau),
+        interval(row.tau_as_measured),
         interval(row.tau_by_loss),
         interval(row.tau_with_live_parameters),
         interval(row.spearman),
@@ -108,6 +111,7 @@ fn seed_method(row: &SeedRow) -> Vec<String> {
     vec![
         row.method.clone(),
         interval(row.tau),
+        interval(row.tau_as_measured),
         interval(row.tau_above_baseline),
         interval(row.tau_by_loss),
         interval(row.tau_with_live_parameters),

@@ -113,6 +113,21 @@ fn nsga_2_finds_both_ends_of_the_front() {
 }
 
 #[test]
+fn a_handicap_decides_who_is_on_the_front() {
+    let toy = Toy::new(&[5; 2]);
+    let [cheap, costly] = [1, 4].map(|op| Arch::new(vec![OpId(op); 2]));
+    let history = [(cheap.clone(), 0.75), (costly.clone(), 0.5)]
+        .map(|(arch, fraction)| (arch, Accuracy::<Valid>::from_fraction(fraction)));
+    let on_front = |handicap: &dyn Fn(&Arch) -> f64| {
+        let front = crate::front(&prices(&toy), Selection::ParetoMacs, &history, handicap);
+        front.into_iter().map(|(arch, _)| arch).collect::<Vec<_>>()
+    };
+    assert_eq!(on_front(&NO_HANDICAP), std::slice::from_ref(&cheap));
+    let favor_costly = |arch: &Arch| if *arch == costly { 0.5 } else { 0.0 };
+    assert_eq!(on_front(&favor_costly), [costly.clone(), cheap]);
+}
+
+#[test]
 fn evolution_beats_chance() {
     let toy = Toy::new(&[5; 8]);
     for seed in 0..5 {

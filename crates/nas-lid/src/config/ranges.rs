@@ -25,7 +25,8 @@ const MOST_PATHS: usize = 1_000;
 /// Most leaves of a split tree, each of which is trained.
 const MOST_LEAVES: usize = 1_000;
 
-/// Most architectures that are ranked, of which twenty times as many are drawn to choose them from, or that compare leaves.
+/// Most architectures that are ranked, of which twenty times as many are drawn to choose them from, or that leaves
+/// are compared by.
 const MOST_RANKED: usize = 100_000;
 
 impl RunConfig {
