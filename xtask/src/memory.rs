@@ -92,11 +92,11 @@ pub(crate) fn run(root: &Path, program: &Path) -> Result<ExitCode> {
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(super::reproduce::MISSED) })
 }
 
-/// Bytes above rest of a training step on the mixed path with so many images.
-pub(crate) fn of_step(root: &Path, program: &Path, n_images: usize) -> Result<u64> {
+/// Bytes above rest of a training step on the mixed path with so many images, by what it keeps.
+pub(crate) fn of_step(root: &Path, program: &Path, n_images: usize, keeps: &str) -> Result<u64> {
     let path = PATHS.iter().find_map(|&(name, arch)| arch.filter(|_| name == MIXED));
     let n_images = n_images.to_string();
-    let args = ["step", "--batch-size", &n_images].into_iter().chain(path);
+    let args = ["step", "--batch-size", &n_images, "--keeps", keeps].into_iter().chain(path);
     cost(root, program, args)?.peak_bytes.context(UNKNOWN)
 }
 

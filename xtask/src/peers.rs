@@ -82,19 +82,22 @@ const N_IMAGES: usize = 64;
 
 /// Peak memory of a training step, measured by both sides in the same way.
 fn memory_table(root: &Path, python: &Path) -> Result<String> {
-    let ours = memory::of_step(root, &program::build(root, Backends::Cpu)?, N_IMAGES)?;
+    let program = program::build(root, Backends::Cpu)?;
     let theirs: BTreeMap<String, u64> = printed(root, python, "memory.py")?;
     let mut text = String::from(
-        "| memory of a step | ours, MiB | peer | peer, MiB | ours of the peer's |\n\
-         | --- | --- | --- | --- | --- |\n",
+        "| memory of a step | ours keeps | ours, MiB | peer | peer, MiB | ours of the peer's |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
     );
-    for (layout, bytes) in theirs {
-        text += &format!(
-            "| C=16,N=5,side=32 | {:.0} | PyTorch, {layout} | {:.0} | {:.2} |\n",
-            mebi(ours),
-            mebi(bytes),
-            ours as f64 / bytes as f64
-        );
+    for keeps in ["activations", "part-inputs"] {
+        let ours = memory::of_step(root, &program, N_IMAGES, keeps)?;
+        for (layout, bytes) in &theirs {
+            text += &format!(
+                "| C=16,N=5,side=32 | {keeps} | {:.0} | PyTorch, {layout} | {:.0} | {:.2} |\n",
+                mebi(ours),
+                mebi(*bytes),
+                ours as f64 / *bytes as f64
+            );
+        }
     }
     Ok(text)
 }

@@ -57,7 +57,8 @@ impl Lab {
         let (train, valid) = (Arc::new(train), Arc::new(valid));
         let task =
             Task { image_channels: train.shape()[0], resolution, classes: dataset.classes.len() };
-        let compute = Compute { device: device.clone(), kernels: config.kernels };
+        let RunConfig { kernels, keeps, .. } = *config;
+        let compute = Compute { device: device.clone(), kernels, keeps };
         let Opened { space, untrained } =
             spaces::open(&config.space, task, &compute, seed.child("weights"))?;
 

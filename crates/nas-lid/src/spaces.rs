@@ -9,7 +9,7 @@ use ofa::{Ofa, OfaConfig, OfaError, OfaNetwork};
 use proxyless::{Proxyless, ProxylessConfig, ProxylessNetwork};
 use rand_chacha::ChaCha8Rng;
 use space::{SearchSpace, Seed};
-use supernet::{Engine, Kernels, Network, Supernet};
+use supernet::{Engine, Keeps, Kernels, Network, Supernet};
 
 use crate::config::SpaceConfig;
 
@@ -54,12 +54,13 @@ pub(crate) fn space(config: &SpaceConfig, task: Task) -> Result<Box<dyn SearchSp
 pub(crate) struct Compute {
     pub(crate) device: Device,
     pub(crate) kernels: Kernels,
+    pub(crate) keeps: Keeps,
 }
 
 impl Compute {
-    /// By the fastest kernels that the device has.
+    /// As fast as the device can.
     pub(crate) fn fast(device: &Device) -> Self {
-        Self { device: device.clone(), kernels: Kernels::Fused }
+        Self { device: device.clone(), kernels: Kernels::Fused, keeps: Keeps::Activations }
     }
 }
 
@@ -104,10 +105,10 @@ fn opened<S: SearchSpace + Clone + 'static, N: Network>(
     compute: &Compute,
     seed: Seed,
 ) -> Opened {
-    let (of_network, Compute { device, kernels }) = (space.clone(), compute.clone());
+    let (of_network, Compute { device, kernels, keeps }) = (space.clone(), compute.clone());
     let untrained = move || -> Box<dyn Supernet> {
         let network = init(&of_network, &device.clone().autodiff(), &mut seed.rng());
-        Box::new(Engine::new(network, &device).by(kernels))
+        Box::new(Engine::new(network, &device).by(kernels).keeping(keeps))
     };
     Opened { space: Box::new(space), untrained: Box::new(untrained) }
 }
@@ -121,17 +122,20 @@ mod tests {
     use rand::RngExt;
     use search::{Constraints, Evolution, Prices, Selection, evolve};
     use space::{Accuracy, Arch, EdgeId, OpId, sample_connected};
-    use supernet::{Lookahead, Optimizer, Statistics, StepOptions, Taps};
+    use supernet::{Lesson, Lookahead, Optimizer, Statistics, StepOptions, StochasticDepth, Taps};
 
     use super::*;
     use crate::config::Plan;
 
-    fn small(space: &str, resolution: usize, kernels: Kernels) -> Opened {
+    fn small(space: &str, resolution: usize, compute: &Compute) -> Opened {
         let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
         let plan = Plan::read(&configs.join(format!("{space}-smoke.toml")), &[]).unwrap();
         let task = Task { image_channels: 1, resolution, classes: 3 };
-        let compute = Compute { device: Device::flex(), kernels };
-        open(&plan.config.space, task, &compute, Seed::new(5)).unwrap()
+        open(&plan.config.space, task, compute, Seed::new(5)).unwrap()
+    }
+
+    fn fast() -> Compute {
+        Compute::fast(&Device::flex())
     }
 
     fn random_batch(n: usize, side: usize, rng: &mut ChaCha8Rng) -> Batch {
@@ -140,9 +144,10 @@ mod tests {
         Batch { images, labels, shape: [n, 1, side, side] }
     }
 
-    /// Losses of a few steps, each with a path and a batch of its own, and then of an evaluation.
-    fn curve(space: &str, lr: f64, kernels: Kernels) -> Vec<f64> {
-        let Opened { space, untrained } = small(space, 32, kernels);
+    /// Losses of a few steps, each with a path, a batch and blocks left out of its own, and then of an
+    /// evaluation.
+    fn curve(space: &str, lr: f64, compute: &Compute) -> Vec<f64> {
+        let Opened { space, untrained } = small(space, 32, compute);
         let mut supernet = untrained();
         let mut rng = Seed::new(3).rng();
         let options = StepOptions {
@@ -156,11 +161,14 @@ mod tests {
         // So many images of that size leave 64 numbers to each norm of the last stage.
         let batch = |rng: &mut ChaCha8Rng| random_batch(16, 32, rng);
         let mask = space.full_mask();
-        let mut step = || {
+        let mut step = |number: u64| {
             let arch = sample_connected(space.as_ref(), &mask, &mut rng);
-            supernet.train_step(&batch(&mut rng), &arch, &options).unwrap()
+            let left_out = StochasticDepth { rate: 0.2, seed: Seed::new(number) };
+            let batch = batch(&mut rng);
+            let lesson = Lesson { stochastic_depth: Some(left_out), ..Lesson::plain(&batch) };
+            supernet.train_together(&lesson, &[arch], &options).unwrap()
         };
-        let mut losses: Vec<f64> = (0..8).map(|_| step()).collect();
+        let mut losses: Vec<f64> = (0..8).map(&mut step).collect();
         let statistics = [batch(&mut rng)];
         let evaluation = supernet.evaluate(
             &sample_connected(space.as_ref(), &mask, &mut rng),
@@ -171,12 +179,16 @@ mod tests {
         losses
     }
 
+    fn bits(losses: &[f64]) -> Vec<u64> {
+        losses.iter().map(|loss| loss.to_bits()).collect()
+    }
+
     #[track_caller]
     fn check_kernels(space: &str, lr: f64, tolerance: f64) {
-        let [fused, stock] = [Kernels::Fused, Kernels::Stock].map(|by| curve(space, lr, by));
+        let [fused, stock] = [Kernels::Fused, Kernels::Stock]
+            .map(|kernels| curve(space, lr, &Compute { kernels, ..fast() }));
         let close = |(a, b): (&f64, &f64)| (a - b).abs() < tolerance * a;
         assert!(fused.iter().zip(&stock).all(close), "{fused:?} {stock:?}");
-        let bits = |losses: &[f64]| losses.iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
         assert_ne!(bits(&fused), bits(&stock), "there is one kind of kernels");
     }
 
@@ -191,8 +203,17 @@ mod tests {
     }
 
     #[test]
+    fn parts_that_are_computed_again_train_to_the_same_bits() {
+        for space in ["nb201", "proxyless", "ofa"] {
+            let [kept, again] = [Keeps::Activations, Keeps::PartInputs]
+                .map(|keeps| curve(space, 0.02, &Compute { keeps, ..fast() }));
+            assert_eq!(bits(&kept), bits(&again), "{space}: {kept:?} {again:?}");
+        }
+    }
+
+    #[test]
     fn a_search_puts_nothing_costly_where_it_counts_for_nothing() {
-        let Opened { space, .. } = small("nb201", 8, Kernels::Fused);
+        let Opened { space, .. } = small("nb201", 8, &fast());
         // Convolution or skip on the way to the first node, which others may leave unused.
         let mask =
             space.full_mask().split(EdgeId(0), &[vec![2, 4], vec![0, 1, 3]]).unwrap().remove(0);
@@ -227,7 +248,7 @@ mod tests {
     /// A network that forgets on which edges a part depends would share what differs.
     #[track_caller]
     fn check_shared_parts(space: &str) {
-        let Opened { space, untrained } = small(space, 8, Kernels::Fused);
+        let Opened { space, untrained } = small(space, 8, &fast());
         let supernet = untrained();
         let mut rng = Seed::new(9).rng();
         let batch = random_batch(4, 8, &mut rng);

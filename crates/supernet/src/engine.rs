@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use data::Batch;
 use flex_ops::PROFILE;
 use space::{Accuracy, Arch, EdgeId, LatencyTable, Mask};
@@ -13,10 +13,11 @@ use tracing::trace_span;
 use weights::Weights;
 
 use crate::checkpoint::{self, Trained, to_host};
+use crate::gradient::{Along, Backward};
 use crate::loss::{Teacher, cross_entropy, loss, on_device};
 use crate::optimizer::{self, State};
 use crate::{
-    Evaluation, Features, Imported, Kernels, Lesson, Moments, Pass, Statistics, StepOptions,
+    Evaluation, Features, Imported, Keeps, Kernels, Lesson, Moments, Pass, Statistics, StepOptions,
     Supernet, SupernetError, TapSink, Taps,
 };
 use crate::{latency, published};
@@ -81,19 +82,31 @@ pub struct Engine<N> {
     trained: Trained<N>,
     device: Device,
     kernels: Kernels,
+    keeps: Keeps,
 }
 
 impl<N: Network> Engine<N> {
     /// Takes a network whose parameters live on `device.autodiff()`.
     pub fn new(network: N, device: &Device) -> Self {
         let trained = Trained { network, state: State::new(), average: None };
-        Self { trained, device: device.clone(), kernels: Kernels::Fused }
+        Self { trained, device: device.clone(), kernels: Kernels::Fused, keeps: Keeps::Activations }
     }
 
     /// The same, and it computes by these kernels.
     #[must_use]
     pub fn by(self, kernels: Kernels) -> Self {
         Self { kernels, ..self }
+    }
+
+    /// The same, and its training keeps this between forward and backward.
+    #[must_use]
+    pub fn keeping(self, keeps: Keeps) -> Self {
+        Self { keeps, ..self }
+    }
+
+    /// Another network in the place of this one, untrained.
+    fn with(&self, network: N) -> Self {
+        Self::new(network, &self.device).by(self.kernels).keeping(self.keeps)
     }
 
     /// The network with the weights as they are.
@@ -109,20 +122,14 @@ impl<N: Network> Engine<N> {
         arch: &Arch,
         label_smoothing: f64,
     ) -> Result<Backward, SupernetError> {
-        let device = self.device.clone().autodiff();
         let pass = Pass::of_batch().by(self.kernels);
-        let mut pass = match lesson.stochastic_depth {
+        let pass = match lesson.stochastic_depth {
             Some(depth) => pass.leaving_out(depth),
             None => pass,
         };
-        let logits = self.network().forward(images(lesson.batch, &device), arch, &mut pass);
-        let value = logits.clone().inner();
-        let loss = loss(lesson, teacher, logits, label_smoothing);
-        let number = f64::from(loss.clone().inner().into_scalar::<f32>());
-        if !number.is_finite() {
-            return Err(SupernetError::Loss { loss: number, arch: arch.to_string() });
-        }
-        Ok(Backward { loss: number, gradients: loss.backward(), logits: value })
+        let along = Along { network: self.network(), arch, pass };
+        let loss = |logits| loss(lesson, teacher, logits, label_smoothing);
+        along.there_and_back(images(lesson.batch, &self.device), loss, self.keeps)
     }
 
     /// Makes passes whose norms take these statistics.
@@ -167,7 +174,7 @@ impl<N: Network> Supernet for Engine<N> {
             let Backward { loss, gradients, logits } =
                 self.backward(lesson, teacher.as_ref(), arch, options.label_smoothing)?;
             let _span = trace_span!(target: PROFILE, "optimizer").entered();
-            optimizer::add(&mut sum, self.network(), gradients);
+            optimizer::merge(&mut sum, gradients);
             total += loss;
             if number == 0 && 0.0 < lesson.distillation {
                 let (probabilities, share) = (softmax(logits, 1), lesson.distillation);
@@ -235,7 +242,7 @@ impl<N: Network> Supernet for Engine<N> {
         batch: &Batch,
         edge: EdgeId,
     ) -> Result<BTreeMap<String, Vec<f32>>, SupernetError> {
-        let gradients = self.backward(&Lesson::plain(batch), None, arch, 0.0)?.gradients;
+        let Backward { gradients, .. } = self.backward(&Lesson::plain(batch), None, arch, 0.0)?;
         let shared = |name: &str| N::edge_of(name) != Some(edge);
         let mut collect = Collect { path: Vec::new(), gradients, shared, found: BTreeMap::new() };
         self.network().visit(&mut collect);
@@ -243,12 +250,12 @@ impl<N: Network> Supernet for Engine<N> {
     }
 
     fn fork(&self) -> Box<dyn Supernet> {
-        Box::new(Self::new(self.network().clone(), &self.device).by(self.kernels))
+        Box::new(self.with(self.network().clone()))
     }
 
     fn averaged(&self) -> Box<dyn Supernet> {
         let average = self.trained.average.as_ref().unwrap_or(self.network());
-        Box::new(Self::new(average.clone(), &self.device).by(self.kernels))
+        Box::new(self.with(average.clone()))
     }
 
     fn save(&self, file: &Path, note: &str) -> Result<(), SupernetError> {
@@ -263,7 +270,7 @@ impl<N: Network> Supernet for Engine<N> {
 
     fn import(&mut self, published: &Weights) -> Result<Imported, SupernetError> {
         let (network, imported) = published::import(self.network().clone(), published)?;
-        *self = Self::new(network, &self.device).by(self.kernels);
+        *self = self.with(network);
         Ok(imported)
     }
 
@@ -292,14 +299,6 @@ impl<N: Network> Supernet for Engine<N> {
             network.forward(images.clone(), arch, &mut Pass::stored().by(self.kernels))
         })
     }
-}
-
-/// What a pass back gives.
-struct Backward {
-    loss: f64,
-    gradients: Gradients,
-    /// Without a graph, `[b, classes]`.
-    logits: Tensor<2>,
 }
 
 /// Puts statistics of the first channels where norms keep them.
@@ -336,7 +335,7 @@ fn show(x: Tensor<4>, sink: impl FnOnce(&Features<'_>)) {
 /// Gathers the gradients of the parameters that satisfy `shared`.
 struct Collect<F> {
     path: Vec<String>,
-    gradients: Gradients,
+    gradients: optimizer::Sum,
     shared: F,
     found: BTreeMap<String, Vec<f32>>,
 }
@@ -353,7 +352,7 @@ impl<F: Fn(&str) -> bool> ModuleVisitor for Collect<F> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let name = self.path.join(".");
         if (self.shared)(&name)
-            && let Some(gradient) = param.val().grad_remove(&mut self.gradients)
+            && let Some(gradient) = self.gradients.remove(&param.id)
         {
             self.found.insert(name, to_host(gradient));
         }

@@ -60,15 +60,25 @@ pub(crate) fn add<N: Module>(sum: &mut Sum, network: &N, gradients: Gradients) {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let Some(gradient) = param.val().grad_remove(&mut self.1) else { return };
             let n = gradient.shape().num_elements();
-            let gradient = gradient.reshape([n]);
-            let sum = match self.0.remove(&param.id) {
-                Some(others) => others + gradient,
-                None => gradient,
-            };
-            self.0.insert(param.id, sum);
+            add_to(self.0, param.id, gradient.reshape([n]));
         }
     }
     network.visit(&mut Add(sum, gradients));
+}
+
+/// Adds the gradients of another path.
+pub(crate) fn merge(sum: &mut Sum, gradients: Sum) {
+    for (param, gradient) in gradients {
+        add_to(sum, param, gradient);
+    }
+}
+
+fn add_to(sum: &mut Sum, param: ParamId, gradient: Tensor<1>) {
+    let total = match sum.remove(&param) {
+        Some(others) => others + gradient,
+        None => gradient,
+    };
+    sum.insert(param, total);
 }
 
 /// The network after one step; the norm of the gradient instead if that is not finite, which would leave no

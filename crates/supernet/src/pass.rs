@@ -111,6 +111,7 @@ pub struct Pass<'a> {
 }
 
 /// Leaves out blocks at random.
+#[derive(Clone)]
 struct Lottery {
     rate: f64,
     rng: ChaCha8Rng,
@@ -152,6 +153,11 @@ impl<'a> Pass<'a> {
     pub fn leaving_out(self, depth: StochasticDepth) -> Self {
         let lottery = Lottery { rate: depth.rate, rng: depth.seed.rng(), here: 0.0 };
         Self { lottery: Some(lottery), ..self }
+    }
+
+    /// One by the statistics of the batch that leaves out the blocks that this one will from here on.
+    pub(crate) fn again(&self) -> Pass<'static> {
+        Pass { lottery: self.lottery.clone(), ..Pass::of_batch() }.by(self.kernels)
     }
 
     /// A part of the network begins, of so many.

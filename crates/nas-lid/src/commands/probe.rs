@@ -16,7 +16,7 @@ use search::{
 };
 use serde_json::json;
 use space::{EdgeId, SearchSpace, Seed};
-use supernet::{Engine, Lookahead, Optimizer, StepOptions, Supernet, Taps};
+use supernet::{Engine, Keeps, Lookahead, Optimizer, StepOptions, Supernet, Taps};
 
 use super::MOST_IMAGES;
 use crate::memory::Peak;
@@ -40,6 +40,9 @@ pub(crate) struct Options {
     /// Images in the batch; more than the 20 neighbors
     #[arg(long, default_value_t = 128)]
     batch_size: usize,
+    /// What a step keeps from forward to backward
+    #[arg(long, value_enum, default_value = "activations")]
+    keeps: Kept,
     /// cpu or cuda:N; memory is measured on the CPU only
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -54,6 +57,24 @@ enum Kind {
     Gradient,
     /// A training step of one architecture, with momentum and clipping; no split can be decided by it
     Step,
+}
+
+/// What a step keeps.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Kept {
+    /// All that backward needs
+    Activations,
+    /// What enters each cell, which backward computes again
+    PartInputs,
+}
+
+impl From<Kept> for Keeps {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Activations => Self::Activations,
+            Kept::PartInputs => Self::PartInputs,
+        }
+    }
 }
 
 /// Contexts in which every edge is compared for a whole decision.
@@ -109,7 +130,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let seed = Seed::new(1);
     let network =
         Nb201Network::init(&space, &device.clone().autodiff(), &mut seed.child("weights").rng());
-    let supernet = Engine::new(network, &device);
+    let supernet = Engine::new(network, &device).keeping(options.keeps.into());
     let batch = noise(batch_size, seed.child("images"));
     let work = Work { options, space: &space, supernet: &supernet, seed };
     // The first of its kind pays for threads and code that stay.

@@ -9,7 +9,7 @@ use partition::{Objective, Sizes};
 use proxyless::ProxylessConfig;
 use search::{CutOptions, EdgeScore, Evolution, LidOptions};
 use serde::{Deserialize, Serialize};
-use supernet::{Kernels, Sampling};
+use supernet::{Keeps, Kernels, Sampling};
 
 use super::data::DataConfig;
 use crate::shrinking::Stage;
@@ -20,6 +20,7 @@ use crate::shrinking::Stage;
 pub(crate) struct RunConfig {
     pub(crate) seed: u64,
     pub(crate) kernels: Kernels,
+    pub(crate) keeps: Keeps,
     pub(crate) space: SpaceConfig,
     pub(crate) data: DataConfig,
     pub(crate) training: TrainingConfig,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use data::Batch;
 use space::{Arch, EdgeId};
-use supernet::{Lesson, Lookahead, Optimizer, StepOptions, Supernet};
+use supernet::{Keeps, Lesson, Lookahead, Optimizer, StepOptions, Supernet};
 
 use crate::chain::{STEP, arch, batch, engine, tensors};
 
@@ -54,6 +54,25 @@ fn several_paths_take_one_step_on_the_sum_of_their_losses() {
             assert!((got - expected).abs() < 1e-5, "{name}: {got} for {expected}");
         }
     }
+}
+
+#[test]
+fn parts_that_are_computed_again_give_the_same_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let after = |keeps| {
+        let mut engine = engine().keeping(keeps);
+        for seed in 1..4 {
+            let batch = batch(seed);
+            let lesson = Lesson { distillation: 0.5, ..Lesson::plain(&batch) };
+            engine.train_together(&lesson, &[arch([0, 1]), arch([2, 0])], &STEP).unwrap();
+        }
+        tensors(&engine, folder.path())
+    };
+    let [kept, again] = [Keeps::Activations, Keeps::PartInputs].map(after);
+    assert_eq!(kept, again);
+    let [kept, again] = [Keeps::Activations, Keeps::PartInputs]
+        .map(|keeps| engine().keeping(keeps).shared_gradient(&arch([1, 2]), &batch(1), EdgeId(0)));
+    assert_eq!(kept.unwrap(), again.unwrap());
 }
 
 #[test]

@@ -1,0 +1,126 @@
+//! The gradient of the loss along one path.
+
+use burn::tensor::{Gradients, Tensor};
+use serde::{Deserialize, Serialize};
+use space::Arch;
+
+use crate::optimizer::{self, Sum};
+use crate::{Network, Pass, SupernetError};
+
+/// What training keeps of its way forward until its way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keeps {
+    /// Every activation that the way back needs.
+    Activations,
+    /// What enters each part of the network: on the way back the part is computed again, so that the activations of
+    /// one are in memory at a time (Chen et al. 2016). The same bits, for the time of one more way forward.
+    PartInputs,
+}
+
+/// A network, one of its paths, and the statistics and the blocks left out on the way along it.
+pub(crate) struct Along<'a, N> {
+    pub(crate) network: &'a N,
+    pub(crate) arch: &'a Arch,
+    pub(crate) pass: Pass<'static>,
+}
+
+/// What a way forward and back gives.
+pub(crate) struct Backward {
+    pub(crate) loss: f64,
+    /// Of the parameters on the path.
+    pub(crate) gradients: Sum,
+    /// Without a graph, `[b, classes]`.
+    pub(crate) logits: Tensor<2>,
+}
+
+impl<N: Network> Along<'_, N> {
+    /// Goes forward, and back from the loss of the logits.
+    ///
+    /// # Shapes
+    ///
+    /// - `images`: `[b, c, h, w]`, without a graph
+    ///
+    /// # Errors
+    ///
+    /// If the loss is not finite.
+    pub(crate) fn there_and_back(
+        self,
+        images: Tensor<4>,
+        loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
+        keeps: Keeps,
+    ) -> Result<Backward, SupernetError> {
+        match keeps {
+            Keeps::Activations => self.keeping_activations(images, loss),
+            Keeps::PartInputs => self.keeping_part_inputs(images, loss),
+        }
+    }
+
+    fn keeping_activations(
+        mut self,
+        images: Tensor<4>,
+        loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
+    ) -> Result<Backward, SupernetError> {
+        let Self { network, arch, pass } = &mut self;
+        let logits = network.forward(Tensor::from_inner(images), arch, pass);
+        let value = logits.clone().inner();
+        let (loss, found) = back(loss(logits), arch)?;
+        let mut gradients = Sum::new();
+        optimizer::add(&mut gradients, *network, found);
+        Ok(Backward { loss, gradients, logits: value })
+    }
+
+    fn keeping_part_inputs(
+        mut self,
+        images: Tensor<4>,
+        loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
+    ) -> Result<Backward, SupernetError> {
+        let Self { network, arch, pass } = &mut self;
+        let (n_parts, without_graph) = (network.n_parts(), network.valid());
+        let mut x = images;
+        let mut entered = Vec::with_capacity(n_parts);
+        for part in 0..n_parts {
+            pass.enter(part, n_parts);
+            entered.push((x.clone(), pass.again()));
+            x = without_graph.forward_part(part, x, arch, pass);
+        }
+
+        let x = Tensor::from_inner(x).require_grad();
+        let logits = network.forward_head(x.clone(), pass);
+        let value = logits.clone().inner();
+        let (loss, mut found) = back(loss(logits), arch)?;
+        let mut slope = x.grad_remove(&mut found);
+        let mut gradients = Sum::new();
+        optimizer::add(&mut gradients, *network, found);
+        for (part, (x, mut pass)) in entered.into_iter().enumerate().rev() {
+            // Before a part that gives zeros whatever enters it nothing has a gradient.
+            let Some(of_output) = slope else { break };
+            let x = Tensor::from_inner(x).require_grad();
+            let output = network.forward_part(part, x.clone(), arch, &mut pass);
+            let mut found = back_from(output, of_output);
+            slope = x.grad_remove(&mut found);
+            optimizer::add(&mut gradients, *network, found);
+        }
+        Ok(Backward { loss, gradients, logits: value })
+    }
+}
+
+/// The loss and its gradients; an error if it is no number.
+fn back(loss: Tensor<1>, arch: &Arch) -> Result<(f64, Gradients), SupernetError> {
+    let number = f64::from(loss.clone().inner().into_scalar::<f32>());
+    if !number.is_finite() {
+        return Err(SupernetError::Loss { loss: number, arch: arch.to_string() });
+    }
+    Ok((number, loss.backward()))
+}
+
+/// The gradients of whatever the output was made of, from its own.
+///
+/// # Shapes
+///
+/// - `output` and `slope`: `[b, c, h, w]`
+fn back_from(output: Tensor<4>, slope: Tensor<4>) -> Gradients {
+    // burn goes back from a scalar that has a graph, which an output of zeros has not.
+    let anchor = Tensor::<1>::zeros([1], &output.device()).require_grad();
+    ((output * Tensor::from_inner(slope)).sum() + anchor).backward()
+}
