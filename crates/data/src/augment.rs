@@ -53,6 +53,14 @@ impl Augment {
     };
 }
 
+impl Augment {
+    /// The same changes to images of `side` pixels, where these are to images of `from`.
+    pub(crate) fn scaled(self, from: usize, side: usize) -> Self {
+        let scaled = |pixels: usize| (pixels as f64 * side as f64 / from as f64).round() as usize;
+        Self { crop_padding: scaled(self.crop_padding), cutout: scaled(self.cutout), ..self }
+    }
+}
+
 /// Where the pixels of one image go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placement {
@@ -156,6 +164,14 @@ mod tests {
     #[track_caller]
     fn check(placement: Placement, expect: [u8; 9]) {
         assert_eq!(painted(&placement, &[1, 2, 3, 4, 5, 6, 7, 8, 9], 3), expect);
+    }
+
+    #[test]
+    fn what_counts_in_pixels_grows_with_the_image() {
+        let augment = Augment { crop_padding: 2, cutout: 3, flip: true, ..Augment::NONE };
+        assert_eq!(augment.scaled(16, 16), augment);
+        assert_eq!(augment.scaled(16, 32), Augment { crop_padding: 4, cutout: 6, ..augment });
+        assert_eq!(augment.scaled(16, 8), Augment { crop_padding: 1, cutout: 2, ..augment });
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Chosen {
             ("space", serde_json::to_string(&self.plan.config.space)?),
             ("arch", lab.space.format(&self.arch)),
             ("dataset", lab.dataset.clone()),
-            ("resolution", self.plan.config.data.resolution.to_string()),
+            ("resolution", self.plan.config.data.resolution().to_string()),
             ("mean", serde_json::to_string(&lab.normalization.mean)?),
             ("std", serde_json::to_string(&lab.normalization.std)?),
         ];

@@ -37,7 +37,7 @@ impl Inputs {
                 files.push(file);
                 let of = Subject {
                     space: config.space.clone(),
-                    resolution: config.data.resolution,
+                    resolution: config.data.resolution(),
                     kernels: config.kernels,
                 };
                 Some(latency_table::read(file, &of, space)?)

@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use data::{Augment, Batch, Batches, Dataset, Gallery, Normalization};
 use space::{Accuracy, Arch, LatencyTable, SearchSpace, Seed, Test};
-use supernet::{Statistics, Supernet};
+use supernet::Supernet;
 use weights::Weights;
 
-use crate::config::{EvaluationStatistics, NormalizationConfig, RunConfig, TruthConfig};
+use crate::config::{RunConfig, TruthConfig};
+use crate::exams::{self, Exams, Paper, RECALIBRATION, take};
 use crate::inputs::Inputs;
 use crate::run_dir::RunDir;
 use crate::shrinking::Shrinking;
+use crate::sides::{Side, Sides};
 use crate::spaces::{self, Compute, Opened, Task};
 
 /// Space, images, and the way to make a supernet of untrained weights.
@@ -31,12 +33,12 @@ pub(crate) struct Lab {
     pub(crate) latency: Option<LatencyTable>,
     /// SHA-256 of the other files that the configuration names.
     pub(crate) inputs_digest: String,
-    evaluation: Vec<Batch>,
+    /// What architectures are scored on.
+    pub(crate) exams: Exams,
     /// Training images as they are.
     plain: Batches,
     /// Batches of these that statistics are taken of.
     n_recalibration: usize,
-    recalibration: Option<Vec<Batch>>,
     /// Where networks trained alone are the truth.
     test: Option<Batches>,
     untrained: Box<dyn Fn() -> Box<dyn Supernet>>,
@@ -52,32 +54,33 @@ impl Lab {
     ) -> Result<Self> {
         let seed = Seed::new(config.seed);
         let dataset = dataset(config, archives)?;
-        let resolution = config.data.resolution;
-        let (train, valid, norm) = sides(config, &dataset.train, seed)?;
-        let (train, valid) = (Arc::new(train), Arc::new(valid));
-        let task =
-            Task { image_channels: train.shape()[0], resolution, classes: dataset.classes.len() };
+        let sides = Sides::of(&config.data, &dataset.train, seed)?;
+        for Side { resolution, .. } in sides.each() {
+            spaces::check_resolution(&config.space, *resolution)?;
+        }
+        let norm = sides.normalization(&config.data.normalization)?;
+        let Side { resolution, train, .. } = sides.first();
+        let (resolution, image_channels) = (*resolution, train.shape()[0]);
+        let task = Task { image_channels, resolution, classes: dataset.classes.len() };
         let RunConfig { kernels, keeps, .. } = *config;
         let compute = Compute { device: device.clone(), kernels, keeps };
         let Opened { space, untrained } =
             spaces::open(&config.space, task, &compute, seed.child("weights"))?;
 
-        let t = &config.training;
-        let training = Batches::new(train.clone(), &norm, config.data.augment, t.batch_size)?;
-        let e = &config.evaluation;
+        let (t, e) = (&config.training, &config.evaluation);
+        let training = Batches::new(train.clone(), &norm, config.data.augment, t.batch_size)?
+            .or_at(sides.train_at_others(&config.data));
         let plain =
             |images: &Arc<Gallery>, size| Batches::new(images.clone(), &norm, Augment::NONE, size);
-        let evaluation = plain(&valid, e.batch_size)?;
-        let plain_train = plain(&train, e.batch_size)?;
-        let n_recalibration = e.recalibration_batches;
-        let probes = plain(&train, config.split.probe_batch_size)?;
-        let n_evaluation = e.images / e.batch_size;
-        let recalibration = match e.statistics {
-            EvaluationStatistics::OfBatch => None,
-            EvaluationStatistics::Recalibrated => {
-                Some(take(&plain_train, n_recalibration, seed.child(RECALIBRATION))?)
-            }
+        let plain_train = plain(train, e.batch_size)?;
+        let probes = plain(train, config.split.probe_batch_size)?;
+        let n_late = t.fine_tune.late_checkpoints as usize;
+        let paper = |Side { train, valid, .. }: &Side| {
+            let [train, valid] = [plain(train, e.batch_size)?, plain(valid, e.batch_size)?];
+            Paper::draw(&train, &valid, e, n_late, seed)
         };
+        let papers = sides.each().iter().map(paper).collect::<Result<_>>()?;
+        let at_once = if *device == Device::flex() { exams::ON_PROCESSOR } else { 1 };
         let test = match config.ranking.truth {
             TruthConfig::Unknown | TruthConfig::Table(_) => None,
             TruthConfig::TrainedAlone(_) => {
@@ -96,14 +99,13 @@ impl Lab {
             data_digest: dataset.digest,
             training,
             probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
-            evaluation: take(&evaluation, n_evaluation, seed.child("data/evaluation"))?,
+            exams: Exams::new(papers, at_once),
             normalization: norm,
             shrinking,
             latency,
             inputs_digest,
             plain: plain_train,
-            n_recalibration,
-            recalibration,
+            n_recalibration: e.recalibration_batches,
             test,
             untrained,
             published,
@@ -130,11 +132,6 @@ impl Lab {
         take(&self.plain, self.n_recalibration, self.seed.child(RECALIBRATION))
     }
 
-    /// Validation accuracy and loss of an architecture with the weights of a supernet.
-    pub(crate) fn evaluate(&self, supernet: &dyn Supernet, arch: &Arch) -> supernet::Evaluation {
-        supernet.evaluate(arch, &self.evaluation, self.statistics())
-    }
-
     /// Accuracy on all whole batches of test images, to be reported.
     pub(crate) fn test_accuracy(
         &self,
@@ -146,12 +143,12 @@ impl Lab {
         let steps: Vec<usize> = (0..test.n_steps()).collect();
         let (mut n_right, mut n_images) = (0.0, 0);
         // As many at once as validation images.
-        for steps in steps.chunks(self.evaluation.len()) {
+        for steps in steps.chunks(self.exams.n_batches()) {
             let batches = steps.iter().map(|&step| test.batch(&order, step));
             let batches: Vec<Batch> = batches.collect::<Result<_, _>>()?;
             // Not all of one size where pictures are unreadable.
             let n: usize = batches.iter().map(|batch| batch.labels.len()).sum();
-            let evaluation = supernet.evaluate(arch, &batches, self.statistics());
+            let evaluation = supernet.evaluate(arch, &batches, self.exams.statistics());
             n_right += evaluation.accuracy.fraction() * n as f64;
             n_images += n;
         }
@@ -172,41 +169,10 @@ impl Lab {
         let unreadable = self.training.images().unreadable();
         if unreadable.is_empty() { Ok(()) } else { dir.write_json(UNREADABLE, &unreadable) }
     }
-
-    fn statistics(&self) -> Statistics<'_> {
-        match &self.recalibration {
-            Some(batches) => Statistics::Recalibrated(batches),
-            None => Statistics::OfBatch,
-        }
-    }
-}
-
-/// Training and validation images at the resolution of the run, and their normalization.
-fn sides(
-    config: &RunConfig,
-    images: &Gallery,
-    seed: Seed,
-) -> Result<(Gallery, Gallery, Normalization)> {
-    let data = &config.data;
-    let images = images.at(data.resolution)?;
-    let (train, valid) = data::split(&images, data.valid_images, seed.child("data/split"))?;
-    let norm = match &data.normalization {
-        NormalizationConfig::Measured => Normalization::of(&train)?,
-        NormalizationConfig::Given(given) => given.clone(),
-    };
-    let (wanted, given) = (train.shape()[0], norm.mean.len());
-    ensure!(
-        wanted == given,
-        "`data.normalization.given` is of {given} channels, the images have {wanted}"
-    );
-    Ok((train, valid, norm))
 }
 
 /// The file of a run directory that numbers the pictures found unreadable.
 const UNREADABLE: &str = "unreadable.json";
-
-/// The name of the stream that chooses batches for statistics.
-const RECALIBRATION: &str = "data/recalibration";
 
 /// The images of a run, as they are.
 pub(crate) fn dataset(config: &RunConfig, archives: Option<&Path>) -> Result<Dataset> {
@@ -219,14 +185,4 @@ fn cache() -> PathBuf {
     let home = || Some(PathBuf::from(folder("HOME")?).join(".cache"));
     let cache = folder("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
     cache.unwrap_or_else(std::env::temp_dir).join("nas-lid")
-}
-
-/// The first `n` batches of a shuffle.
-fn take(batches: &Batches, n: usize, seed: Seed) -> Result<Vec<Batch>> {
-    if batches.n_steps() < n {
-        let (have, size) = (batches.images().len(), batches.batch_size());
-        bail!("{n} batches of {size} images are wanted, but there are {have} images");
-    }
-    let order = batches.epoch(seed, 0);
-    Ok((0..n).map(|step| batches.batch(&order, step)).collect::<Result<_, _>>()?)
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use space::{Accuracy, Arch, Mask, Valid, sample_connected};
+use space::{Accuracy, Arch, Mask, sample_connected};
 use supernet::{Evaluation, Supernet};
 
 use crate::config::AcrossLeaves;
+use crate::exams;
 use crate::job;
 use crate::lab::Lab;
 use crate::method::{Arm, Grown};
@@ -129,13 +130,8 @@ impl<'a> MeasuredScores<'a> {
             return Ok(*score);
         }
         let (_, late) = &self.leaves[self.leaf_of(arch)?];
-        let each: Vec<Evaluation> =
-            late.iter().map(|supernet| self.lab.evaluate(supernet.as_ref(), arch)).collect();
-        let n = each.len() as f64;
-        let accuracy = each.iter().map(|score| score.accuracy.fraction()).sum::<f64>() / n;
-        let loss = each.iter().map(|score| score.loss).sum::<f64>() / n;
-        let score =
-            Evaluation { accuracy: Accuracy::<Valid>::from_fraction(accuracy.min(1.0)), loss };
+        let late: Vec<&dyn Supernet> = late.iter().map(Box::as_ref).collect();
+        let score = exams::mean(&self.lab.exams.of(&late, arch));
         self.scores.insert(arch.clone(), score);
         self.unwritten += 1;
         if WRITE_EVERY <= self.unwritten {

@@ -64,6 +64,18 @@ impl Compute {
     }
 }
 
+/// Whether networks of the space can see images of a side.
+pub(crate) fn check_resolution(config: &SpaceConfig, resolution: usize) -> Result<()> {
+    match config {
+        SpaceConfig::Nb201(_) => ensure!(
+            resolution.is_multiple_of(4),
+            "nb201 halves the images twice, but their resolution is {resolution}"
+        ),
+        SpaceConfig::Proxyless(_) | SpaceConfig::Ofa(_) => {}
+    }
+    Ok(())
+}
+
 /// The space of a configuration, and the weights of its networks drawn from `seed`.
 pub(crate) fn open(
     config: &SpaceConfig,
@@ -71,15 +83,9 @@ pub(crate) fn open(
     compute: &Compute,
     seed: Seed,
 ) -> Result<Opened> {
+    check_resolution(config, task.resolution)?;
     Ok(match config {
-        SpaceConfig::Nb201(sizes) => {
-            let resolution = task.resolution;
-            ensure!(
-                resolution.is_multiple_of(4),
-                "nb201 halves the images twice, but their resolution is {resolution}"
-            );
-            opened(nb201(sizes, task), Nb201Network::init, compute, seed)
-        }
+        SpaceConfig::Nb201(sizes) => opened(nb201(sizes, task), Nb201Network::init, compute, seed),
         SpaceConfig::Proxyless(sizes) => {
             opened(proxyless(sizes, task), ProxylessNetwork::init, compute, seed)
         }

@@ -42,7 +42,7 @@ fn run(folder: &Path, out: &Path, most_unreadable: &str) -> Output {
     command.arg("--out").arg(out);
     for set in [
         &source,
-        "data.resolution=12",
+        "data.resolutions=[12]",
         "data.valid-images=24",
         "data.augment.crop-area=0.5",
         "data.augment.jitter.brightness=0.2",

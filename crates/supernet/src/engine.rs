@@ -23,7 +23,7 @@ use crate::{
 use crate::{latency, published};
 
 /// A network of one space that can run along any of its paths: parts in a row, and a head.
-pub trait Network: Module + 'static {
+pub trait Network: Module + Sync + 'static {
     /// How many parts follow one another before the head.
     fn n_parts(&self) -> usize;
 

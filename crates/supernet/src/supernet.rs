@@ -94,7 +94,7 @@ pub struct Evaluation {
 pub type TapSink<'a> = dyn FnMut(Range<usize>, usize, &Features<'_>) + 'a;
 
 /// Weights shared by every architecture of a space.
-pub trait Supernet: Send {
+pub trait Supernet: Send + Sync {
     /// One step of gradient descent along one path; tensors of which no part is on it do not move.
     ///
     /// Returns the loss before the step, in nats.

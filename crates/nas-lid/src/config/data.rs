@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::check::{Fault, MOST, above_zero, count, not_negative, share, upper_share, whole_share};
 use crate::spaces::MOST_CHANNELS;
 
+/// Most resolutions that the one of a step is drawn from.
+const MOST_RESOLUTIONS: usize = 100;
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct DataConfig {
     pub(crate) source: Source,
-    pub(crate) resolution: usize,
+    pub(crate) resolutions: Vec<usize>,
     pub(crate) valid_images: usize,
     pub(crate) normalization: NormalizationConfig,
     pub(crate) augment: Augment,
@@ -26,12 +29,20 @@ pub(crate) enum NormalizationConfig {
 }
 
 impl DataConfig {
+    /// That of costs, probes and tests: the first.
+    pub(crate) fn resolution(&self) -> usize {
+        self.resolutions[0]
+    }
+
     pub(super) fn check(&self) -> Result<(), Fault> {
         if let Source::Pictures(PictureFolder { center, most_unreadable, .. }) = self.source {
             upper_share("data.source.pictures.center", center)?;
             share("data.source.pictures.most-unreadable", most_unreadable)?;
         }
-        count("data.resolution", self.resolution, MOST_CHANNELS)?;
+        count("data.resolutions", self.resolutions.len(), MOST_RESOLUTIONS)?;
+        for &resolution in &self.resolutions {
+            count("data.resolutions", resolution, MOST_CHANNELS)?;
+        }
         count("data.valid-images", self.valid_images, MOST)?;
         self.normalization.check()?;
         let keys = ["data.augment.crop-area", "data.augment.jitter", "data.augment.erasing"];

@@ -10,11 +10,11 @@ mod raw;
 use std::fs;
 use std::path::Path;
 
-pub(crate) use self::data::NormalizationConfig;
+pub(crate) use self::data::{DataConfig, NormalizationConfig};
 use anyhow::{Context, Result, anyhow, bail};
 pub(crate) use raw::{
-    AcrossLeaves, AloneConfig, EvaluationStatistics, FirstWeights, LatencyConfig, Method,
-    RunConfig, SearchConfig, SpaceConfig, TruthConfig,
+    AcrossLeaves, AloneConfig, EvaluationConfig, EvaluationStatistics, FirstWeights, LatencyConfig,
+    Method, RunConfig, SearchConfig, SpaceConfig, TruthConfig,
 };
 use serde::de::DeserializeOwned;
 

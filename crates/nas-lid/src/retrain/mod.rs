@@ -73,7 +73,7 @@ impl<'a> Retraining<'a> {
         name: &str,
     ) -> Result<Self> {
         let lab = &chosen.lab;
-        let resolution = chosen.plan.config.data.resolution;
+        let resolution = chosen.plan.config.data.resolution();
         let images = Arc::new(dataset.train.at(resolution)?);
         let of =
             |augment| Batches::new(images.clone(), &lab.normalization, augment, config.batch_size);
