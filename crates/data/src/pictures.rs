@@ -69,13 +69,13 @@ impl PictureFolder {
 
 /// Labeled pictures of any size on disk; each is decoded when it is shown.
 ///
-/// Gray pictures are shown with three channels alike. Cloning shares the files.
+/// Gray pictures are shown with three channels alike. Cloning shares all of it.
 #[derive(Clone, Debug)]
 pub struct Pictures {
     files: Arc<Files>,
     /// Places in the files.
-    rows: Vec<usize>,
-    labels: Vec<u16>,
+    rows: Arc<[usize]>,
+    labels: Arc<[u16]>,
     resolution: usize,
 }
 
@@ -103,7 +103,7 @@ impl Pictures {
         let rows = (0..addresses.len()).collect();
         let unreadable = Mutex::default();
         let files = Arc::new(Files { folder, addresses, unreadable, pool });
-        Ok(Self { files, rows, labels, resolution: USUAL_RESOLUTION })
+        Ok(Self { files, rows, labels: labels.into(), resolution: USUAL_RESOLUTION })
     }
 
     /// The class of each picture.

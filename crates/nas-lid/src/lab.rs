@@ -10,7 +10,7 @@ use space::{Accuracy, Arch, LatencyTable, SearchSpace, Seed, Test};
 use supernet::Supernet;
 use weights::Weights;
 
-use crate::config::{RunConfig, TruthConfig};
+use crate::config::{RunConfig, ScoredResolutions, TruthConfig};
 use crate::exams::{self, Exams, Paper, RECALIBRATION, take};
 use crate::inputs::Inputs;
 use crate::run_dir::RunDir;
@@ -79,7 +79,11 @@ impl Lab {
             let [train, valid] = [plain(train, e.batch_size)?, plain(valid, e.batch_size)?];
             Paper::draw(&train, &valid, e, n_late, seed)
         };
-        let papers = sides.each().iter().map(paper).collect::<Result<_>>()?;
+        let scored = match e.resolutions {
+            ScoredResolutions::First => &sides.each()[..1],
+            ScoredResolutions::All => sides.each(),
+        };
+        let papers = scored.iter().map(paper).collect::<Result<_>>()?;
         let at_once = if *device == Device::flex() { exams::ON_PROCESSOR } else { 1 };
         let test = match config.ranking.truth {
             TruthConfig::Unknown | TruthConfig::Table(_) => None,

@@ -48,7 +48,12 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     let set = |assignment: &str| smoke(&out).args(["--set", assignment]).output().unwrap();
     refused(&set("training.momentum=2"), 1, "`training.momentum` must lie in [0, 1)");
     refused(&set("training.no-such-key=2"), 1, "there is no key `training.no-such-key`");
-    refused(&set("data.resolutions=[2]"), 1, "nb201 halves the images twice");
+    let refused_resolutions = |list: &str, reason: &str| {
+        refused(&set(&format!("data.resolutions={list}")), 1, reason);
+    };
+    refused_resolutions("[]", "`data.resolutions` must have 1 to 100 entries, got 0");
+    refused_resolutions("[8, 2]", "nb201 halves the images twice, but their resolution is 2");
+    refused_resolutions("[8, 3]", "images of 8 × 8 pixels do not average to 3 × 3");
     refused(&set("data.source=cifar10"), 1, "cifar10");
     refused(&set("seed=99999999999999999999"), 1, "--set seed=99999999999999999999: ");
     let limit = "`search.max-parameters` is 10, but no architecture has fewer than ";

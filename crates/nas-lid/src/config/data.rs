@@ -39,7 +39,11 @@ impl DataConfig {
             upper_share("data.source.pictures.center", center)?;
             share("data.source.pictures.most-unreadable", most_unreadable)?;
         }
-        count("data.resolutions", self.resolutions.len(), MOST_RESOLUTIONS)?;
+        let n = self.resolutions.len();
+        if !(1..=MOST_RESOLUTIONS).contains(&n) {
+            let fault = format!("must have 1 to {MOST_RESOLUTIONS} entries, got {n}");
+            return Err(("data.resolutions", fault));
+        }
         for &resolution in &self.resolutions {
             count("data.resolutions", resolution, MOST_CHANNELS)?;
         }

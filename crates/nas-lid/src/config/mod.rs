@@ -14,7 +14,7 @@ pub(crate) use self::data::{DataConfig, NormalizationConfig};
 use anyhow::{Context, Result, anyhow, bail};
 pub(crate) use raw::{
     AcrossLeaves, AloneConfig, EvaluationConfig, EvaluationStatistics, FirstWeights, LatencyConfig,
-    Method, RunConfig, SearchConfig, SpaceConfig, TruthConfig,
+    Method, RunConfig, ScoredResolutions, SearchConfig, SpaceConfig, TruthConfig,
 };
 use serde::de::DeserializeOwned;
 

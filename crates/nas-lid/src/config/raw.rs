@@ -108,9 +108,18 @@ impl FineTuneConfig {
 pub(crate) struct EvaluationConfig {
     pub(crate) images: usize,
     pub(crate) batch_size: usize,
+    pub(crate) resolutions: ScoredResolutions,
     pub(crate) statistics: EvaluationStatistics,
     pub(crate) recalibration_batches: usize,
     pub(crate) across_leaves: AcrossLeaves,
+}
+
+/// The resolutions that scores are means over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ScoredResolutions {
+    First,
+    All,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
