@@ -1,30 +1,34 @@
 //! What architectures are scored on.
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
-use data::{Batch, Batches};
+use burn::tensor::Device;
+use data::{Augment, Batch, Batches, Normalization};
 use rayon::prelude::*;
 use space::{Accuracy, Arch, Seed};
 use supernet::{Evaluation, Statistics, Supernet};
 
-use crate::config::{EvaluationConfig, EvaluationStatistics};
+use crate::config::{EvaluationConfig, EvaluationStatistics, RunConfig, ScoredResolutions};
+use crate::sides::{Side, Sides};
 
 /// The validation images of every late checkpoint at every resolution.
 pub(crate) struct Exams {
     /// At each resolution; the first is that of test images, too.
     papers: Vec<Paper>,
     /// Supernets that are examined at the same time.
-    pub(crate) at_once: usize,
+    at_once: usize,
 }
 
 /// Supernets that the processor examines at the same time: where one leaves a core without work, for its
 /// operations are small, the other has some. More take more memory.
-pub(crate) const ON_PROCESSOR: usize = 2;
+const ON_PROCESSOR: usize = 2;
 
 /// The name of the stream that chooses batches for statistics.
 pub(crate) const RECALIBRATION: &str = "data/recalibration";
 
 /// Images of one resolution.
-pub(crate) struct Paper {
+struct Paper {
     batches: Vec<Batch>,
     /// Batches that one checkpoint is scored on.
     n_each: usize,
@@ -35,7 +39,7 @@ pub(crate) struct Paper {
 impl Paper {
     /// Draws validation images, for each of `n_late` checkpoints others as long as there are some, and training images
     /// where statistics are measured on them.
-    pub(crate) fn draw(
+    fn draw(
         train: &Batches,
         valid: &Batches,
         config: &EvaluationConfig,
@@ -69,14 +73,29 @@ impl Paper {
 }
 
 impl Exams {
-    /// Exams on these papers, of so many supernets at the same time.
-    ///
-    /// # Panics
-    ///
-    /// If there is no paper.
-    pub(crate) fn new(papers: Vec<Paper>, at_once: usize) -> Self {
-        assert!(!papers.is_empty(), "nothing to score on");
-        Self { papers, at_once }
+    /// Draws the images of a run.
+    pub(crate) fn draw(
+        sides: &Sides,
+        normalization: &Normalization,
+        config: &RunConfig,
+        device: &Device,
+    ) -> Result<Self> {
+        let (evaluation, seed) = (&config.evaluation, Seed::new(config.seed));
+        let n_late = config.training.fine_tune.late_checkpoints as usize;
+        let paper = |Side { train, valid, .. }: &Side| {
+            let plain = |images: &Arc<_>| {
+                let n = evaluation.batch_size;
+                Batches::new(Arc::clone(images), normalization, Augment::NONE, n)
+            };
+            Paper::draw(&plain(train)?, &plain(valid)?, evaluation, n_late, seed)
+        };
+        let scored = match evaluation.resolutions {
+            ScoredResolutions::First => &sides.each()[..1],
+            ScoredResolutions::All => sides.each(),
+        };
+        let papers = scored.iter().map(paper).collect::<Result<_>>()?;
+        let at_once = if *device == Device::flex() { ON_PROCESSOR } else { 1 };
+        Ok(Self { papers, at_once })
     }
 
     /// Validation accuracy and loss of an architecture with the weights of each late checkpoint: the mean over the

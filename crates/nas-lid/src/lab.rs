@@ -10,8 +10,8 @@ use space::{Accuracy, Arch, LatencyTable, SearchSpace, Seed, Test};
 use supernet::Supernet;
 use weights::Weights;
 
-use crate::config::{RunConfig, ScoredResolutions, TruthConfig};
-use crate::exams::{self, Exams, Paper, RECALIBRATION, take};
+use crate::config::{RunConfig, TruthConfig};
+use crate::exams::{Exams, RECALIBRATION, take};
 use crate::inputs::Inputs;
 use crate::run_dir::RunDir;
 use crate::shrinking::Shrinking;
@@ -74,17 +74,6 @@ impl Lab {
             |images: &Arc<Gallery>, size| Batches::new(images.clone(), &norm, Augment::NONE, size);
         let plain_train = plain(train, e.batch_size)?;
         let probes = plain(train, config.split.probe_batch_size)?;
-        let n_late = t.fine_tune.late_checkpoints as usize;
-        let paper = |Side { train, valid, .. }: &Side| {
-            let [train, valid] = [plain(train, e.batch_size)?, plain(valid, e.batch_size)?];
-            Paper::draw(&train, &valid, e, n_late, seed)
-        };
-        let scored = match e.resolutions {
-            ScoredResolutions::First => &sides.each()[..1],
-            ScoredResolutions::All => sides.each(),
-        };
-        let papers = scored.iter().map(paper).collect::<Result<_>>()?;
-        let at_once = if *device == Device::flex() { exams::ON_PROCESSOR } else { 1 };
         let test = match config.ranking.truth {
             TruthConfig::Unknown | TruthConfig::Table(_) => None,
             TruthConfig::TrainedAlone(_) => {
@@ -103,7 +92,7 @@ impl Lab {
             data_digest: dataset.digest,
             training,
             probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
-            exams: Exams::new(papers, at_once),
+            exams: Exams::draw(&sides, &norm, config, device)?,
             normalization: norm,
             shrinking,
             latency,
