@@ -9,10 +9,10 @@ use data::Batch;
 use nb201::{Nb201, Nb201Config, Nb201Network, canonical};
 use space::{Arch, SearchSpace, Seed};
 use supernet::{
-    Engine, Features, Keeps, Lookahead, Optimizer, Statistics, StepOptions, Supernet, Taps,
+    Engine, Features, Kept, Lookahead, Optimizer, Statistics, StepOptions, Supernet, Taps,
 };
 
-/// Channels, cells a stage, side of the images: the networks of the benchmark, and the `cpu` profile.
+/// Channels, cells a stage, side of the images: the networks of the benchmark, and most steps of the `cpu` profile.
 const SIZES: [(usize, usize, usize); 2] = [(16, 5, 32), (8, 1, 16)];
 
 const N_IMAGES: usize = 64;
@@ -85,8 +85,8 @@ fn passes(criterion: &mut Criterion) {
         group.bench_function("step", |bencher| {
             bencher.iter(|| supernet.train_step(black_box(&batch), &arch, &STEP));
         });
-        let mut supernet = supernet.keeping(Keeps::PartInputs);
-        group.bench_function("step,keeps=part-inputs", |bencher| {
+        let mut supernet = supernet.keeping(Kept::PartInputs);
+        group.bench_function("step,kept=part-inputs", |bencher| {
             bencher.iter(|| supernet.train_step(black_box(&batch), &arch, &STEP));
         });
         group.finish();

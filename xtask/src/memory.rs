@@ -93,10 +93,10 @@ pub(crate) fn run(root: &Path, program: &Path) -> Result<ExitCode> {
 }
 
 /// Bytes above rest of a training step on the mixed path with so many images, by what it keeps.
-pub(crate) fn of_step(root: &Path, program: &Path, n_images: usize, keeps: &str) -> Result<u64> {
+pub(crate) fn of_step(root: &Path, program: &Path, n_images: usize, kept: &str) -> Result<u64> {
     let path = PATHS.iter().find_map(|&(name, arch)| arch.filter(|_| name == MIXED));
     let n_images = n_images.to_string();
-    let args = ["step", "--batch-size", &n_images, "--keeps", keeps].into_iter().chain(path);
+    let args = ["step", "--batch-size", &n_images, "--kept", kept].into_iter().chain(path);
     cost(root, program, args)?.peak_bytes.context(UNKNOWN)
 }
 

@@ -85,14 +85,14 @@ fn memory_table(root: &Path, python: &Path) -> Result<String> {
     let program = program::build(root, Backends::Cpu)?;
     let theirs: BTreeMap<String, u64> = printed(root, python, "memory.py")?;
     let mut text = String::from(
-        "| memory of a step | ours keeps | ours, MiB | peer | peer, MiB | ours of the peer's |\n\
+        "| memory of a step | kept | ours, MiB | peer | peer, MiB | ours of the peer's |\n\
          | --- | --- | --- | --- | --- | --- |\n",
     );
-    for keeps in ["activations", "part-inputs"] {
-        let ours = memory::of_step(root, &program, N_IMAGES, keeps)?;
+    for kept in ["activations", "part-inputs"] {
+        let ours = memory::of_step(root, &program, N_IMAGES, kept)?;
         for (layout, bytes) in &theirs {
             text += &format!(
-                "| C=16,N=5,side=32 | {keeps} | {:.0} | PyTorch, {layout} | {:.0} | {:.2} |\n",
+                "| C=16,N=5,side=32 | {kept} | {:.0} | PyTorch, {layout} | {:.0} | {:.2} |\n",
                 mebi(ours),
                 mebi(*bytes),
                 ours as f64 / *bytes as f64

@@ -29,7 +29,8 @@ pub struct Augment {
     pub crop_area: f64,
     /// Random changes of color.
     pub jitter: Jitter,
-    /// Black pixels added on each side before a random crop of the old size; 0 is no crop.
+    /// Black pixels added on each side before a random crop of the old size; 0 is no crop. Where there are several
+    /// resolutions, this and `cutout` are of the first, and grow with the image.
     pub crop_padding: usize,
     /// Whether every second image, at random, is mirrored left to right.
     pub flip: bool,

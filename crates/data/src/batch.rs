@@ -120,10 +120,12 @@ impl Batches {
     ///
     /// # Panics
     ///
-    /// If there are other images among them.
+    /// If some have other labels or channels.
     #[must_use]
     pub fn or_at(mut self, others: impl IntoIterator<Item = Arc<Gallery>>) -> Self {
         for other in others {
+            let [[n_channels, ..], [n, ..]] = [other.shape(), self.images().shape()];
+            assert_eq!(n_channels, n, "channels at another resolution");
             assert_eq!(other.labels(), self.images().labels(), "labels at another resolution");
             self.images.push(other);
         }
@@ -175,7 +177,10 @@ impl Batches {
         let seed = epoch.step_seed(step);
         let images = match &self.images[..] {
             [only] => only,
-            several => several.choose(&mut seed.child("resolution").rng()).unwrap_or(self.images()),
+            several => {
+                let drawn = several.choose(&mut seed.child("resolution").rng());
+                drawn.expect("there are several")
+            }
         };
         let batch = self.of_rows(images, rows, Some(seed))?;
         if batch.labels.is_empty() {
@@ -184,7 +189,7 @@ impl Batches {
         Ok(batch)
     }
 
-    /// The images in `rows` as they are and in their order, in batches of `batch_size`; the last
+    /// The images in `rows` as they are, at the first resolution, and in their order, in batches of `batch_size`; the last
     /// may be smaller.
     ///
     /// Imported trees are sorted by class, so the first batches need not represent the rest.

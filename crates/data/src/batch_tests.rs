@@ -106,15 +106,6 @@ fn a_resolution_is_drawn_for_every_batch() {
 }
 
 #[test]
-#[should_panic(expected = "labels at another resolution")]
-fn other_images_are_no_other_resolution() {
-    let [large, _] = at_two_resolutions();
-    let normalization = Normalization::of(&large).unwrap();
-    let batches = Batches::new(large, &normalization, Augment::NONE, 4).unwrap();
-    let _ = batches.or_at([images(39)]);
-}
-
-#[test]
 fn augmentation_depends_on_the_step_even_for_the_same_image() {
     let images = Arc::new(Images::new([1, 8, 8], (0..64).collect(), vec![0]).into());
     let normalization = Normalization::of(&images).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use burn::tensor::Device;
 use data::{Augment, Batch, Batches, Normalization};
 use rayon::prelude::*;
@@ -10,12 +10,12 @@ use space::{Accuracy, Arch, Seed};
 use supernet::{Evaluation, Statistics, Supernet};
 
 use crate::config::{EvaluationConfig, EvaluationStatistics, RunConfig, ScoredResolutions};
-use crate::sides::{Side, Sides};
+use crate::scales::{Scale, Scales};
 
-/// The validation images of every late checkpoint at every resolution.
+/// The validation images of every late checkpoint.
 pub(crate) struct Exams {
-    /// At each resolution; the first is that of test images, too.
-    papers: Vec<Paper>,
+    /// At each resolution that is scored; the first is that of test images, too.
+    exams: Vec<Exam>,
     /// Supernets that are examined at the same time.
     at_once: usize,
 }
@@ -24,11 +24,14 @@ pub(crate) struct Exams {
 /// operations are small, the other has some. More take more memory.
 const ON_PROCESSOR: usize = 2;
 
+/// Most memory for validation images.
+const MOST_BYTES: u64 = 16 << 30;
+
 /// The name of the stream that chooses batches for statistics.
 pub(crate) const RECALIBRATION: &str = "data/recalibration";
 
 /// Images of one resolution.
-struct Paper {
+struct Exam {
     batches: Vec<Batch>,
     /// Batches that one checkpoint is scored on.
     n_each: usize,
@@ -36,7 +39,7 @@ struct Paper {
     recalibration: Option<Vec<Batch>>,
 }
 
-impl Paper {
+impl Exam {
     /// Draws validation images, for each of `n_late` checkpoints others as long as there are some, and training images
     /// where statistics are measured on them.
     fn draw(
@@ -58,7 +61,7 @@ impl Paper {
         Ok(Self { batches, n_each, recalibration })
     }
 
-    /// The images of a checkpoint, by its place among the late ones.
+    /// The images of a checkpoint, by how many late ones come after it.
     fn of_checkpoint(&self, number: usize) -> &[Batch] {
         let n_checkpoints = self.batches.len() / self.n_each;
         &self.batches[number % n_checkpoints * self.n_each..][..self.n_each]
@@ -75,38 +78,40 @@ impl Paper {
 impl Exams {
     /// Draws the images of a run.
     pub(crate) fn draw(
-        sides: &Sides,
+        scales: &Scales,
         normalization: &Normalization,
         config: &RunConfig,
         device: &Device,
     ) -> Result<Self> {
         let (evaluation, seed) = (&config.evaluation, Seed::new(config.seed));
         let n_late = config.training.fine_tune.late_checkpoints as usize;
-        let paper = |Side { train, valid, .. }: &Side| {
+        let exam = |Scale { train, valid, .. }: &Scale| {
             let plain = |images: &Arc<_>| {
                 let n = evaluation.batch_size;
                 Batches::new(Arc::clone(images), normalization, Augment::NONE, n)
             };
-            Paper::draw(&plain(train)?, &plain(valid)?, evaluation, n_late, seed)
+            Exam::draw(&plain(train)?, &plain(valid)?, evaluation, n_late, seed)
         };
-        let scored = match evaluation.resolutions {
-            ScoredResolutions::First => &sides.each()[..1],
-            ScoredResolutions::All => sides.each(),
+        let scored = match evaluation.scored_resolutions {
+            ScoredResolutions::First => &scales.each()[..1],
+            ScoredResolutions::All => scales.each(),
         };
-        let papers = scored.iter().map(paper).collect::<Result<_>>()?;
+        check_size(scored, evaluation.images * n_late)?;
+        let exams = scored.iter().map(exam).collect::<Result<_>>()?;
         let at_once = if *device == Device::flex() { ON_PROCESSOR } else { 1 };
-        Ok(Self { papers, at_once })
+        Ok(Self { exams, at_once })
     }
 
-    /// Validation accuracy and loss of an architecture with the weights of each late checkpoint: the mean over the
-    /// resolutions.
+    /// Validation accuracy and loss of an architecture with the weights of each late checkpoint, the last one last: the
+    /// mean over the resolutions.
     pub(crate) fn of(&self, late: &[&dyn Supernet], arch: &Arch) -> Vec<Evaluation> {
-        let numbered: Vec<_> = late.iter().enumerate().collect();
+        // From the end: trainings of other lengths see the same images as near to theirs.
+        let numbered: Vec<_> = (0..late.len()).rev().zip(late).collect();
         let examine = |&(number, supernet): &(usize, &&dyn Supernet)| {
-            let of_paper = |paper: &Paper| {
-                supernet.evaluate(arch, paper.of_checkpoint(number), paper.statistics())
+            let at_resolution = |exam: &Exam| {
+                supernet.evaluate(arch, exam.of_checkpoint(number), exam.statistics())
             };
-            mean(&self.papers.iter().map(of_paper).collect::<Vec<_>>())
+            mean(&self.exams.iter().map(at_resolution).collect::<Vec<_>>())
         };
         let at_once = |some: &[_]| some.par_iter().map(examine).collect::<Vec<_>>();
         numbered.chunks(self.at_once).flat_map(at_once).collect()
@@ -114,13 +119,30 @@ impl Exams {
 
     /// Batches of images that a checkpoint is scored on at a time.
     pub(crate) fn n_batches(&self) -> usize {
-        self.papers[0].n_each
+        self.exams[0].n_each
     }
 
     /// Those of batch norm at the first resolution.
     pub(crate) fn statistics(&self) -> Statistics<'_> {
-        self.papers[0].statistics()
+        self.exams[0].statistics()
     }
+}
+
+/// So many images of each scale at most are kept in memory.
+fn check_size(scales: &[Scale], n_images: usize) -> Result<()> {
+    let bytes = |Scale { valid, .. }: &Scale| {
+        let n_numbers = valid.shape().iter().product::<usize>() * n_images.min(valid.len());
+        (n_numbers * size_of::<f32>()) as u64
+    };
+    let bytes = scales.iter().map(bytes).sum::<u64>();
+    ensure!(
+        bytes <= MOST_BYTES,
+        "`evaluation.images`: those of all late checkpoints at all scored resolutions take {} GiB of memory, at \
+         most {} are allowed",
+        bytes >> 30,
+        MOST_BYTES >> 30
+    );
+    Ok(())
 }
 
 /// The mean accuracy and loss.
@@ -143,15 +165,48 @@ pub(crate) fn take(batches: &Batches, n: usize, seed: Seed) -> Result<Vec<Batch>
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use data::{Gallery, Images};
+    use rand::RngExt;
+    use space::OpId;
+
     use super::*;
+    use crate::config::Plan;
+    use crate::spaces::{self, Compute, Task};
+
+    /// Scales of the images at each resolution that is scored, and the labels of their first batches.
+    fn drawn(resolutions: &str) -> Vec<(usize, Vec<i32>)> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/nb201-smoke.toml");
+        let scored = format!("evaluation.scored-resolutions={resolutions}");
+        let sizes = ["evaluation.batch-size=4", "evaluation.images=4", "data.valid-images=8"];
+        let overrides: Vec<String> = sizes.into_iter().map(str::to_owned).chain([scored]).collect();
+        let config = Plan::read(&file, &overrides).unwrap().config;
+        let (pixels, labels) = ((0..64 * 20).map(|p| (p % 256) as u8), (0..20).map(|i| i % 10));
+        let images: Gallery = Images::new([1, 8, 8], pixels.collect(), labels.collect()).into();
+        let scales = Scales::of(&config.data, &images, Seed::new(1)).unwrap();
+        let normalization = Normalization { mean: vec![0.5], std: vec![0.2] };
+        let exams = Exams::draw(&scales, &normalization, &config, &Device::flex()).unwrap();
+        let first = |exam: &Exam| (exam.batches[0].shape[2], exam.batches[0].labels.clone());
+        exams.exams.iter().map(first).collect()
+    }
+
+    #[test]
+    fn the_same_images_are_seen_at_every_resolution_that_is_scored() {
+        let all = drawn("all");
+        let (scales, labels): (Vec<usize>, Vec<Vec<i32>>) = all.into_iter().unzip();
+        assert_eq!(scales, [8, 4]);
+        assert_eq!(labels[0], labels[1]);
+        assert_eq!(drawn("first"), [(8, labels[0].clone())]);
+    }
 
     /// Labels of the images that each of five checkpoints is scored on, two batches of one image each.
     fn seen(n_images: i32) -> Vec<Vec<i32>> {
         let batch = |label| Batch { images: vec![0.0], labels: vec![label], shape: [1, 1, 1, 1] };
         let batches = (0..n_images).map(batch).collect();
-        let paper = Paper { batches, n_each: 2, recalibration: None };
+        let exam = Exam { batches, n_each: 2, recalibration: None };
         let labels = |number| {
-            paper.of_checkpoint(number).iter().map(|batch: &Batch| batch.labels[0]).collect()
+            exam.of_checkpoint(number).iter().map(|batch: &Batch| batch.labels[0]).collect()
         };
         (0..5).map(labels).collect()
     }
@@ -161,6 +216,33 @@ mod tests {
         assert_eq!(seen(10), [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]);
         assert_eq!(seen(4), [[0, 1], [2, 3], [0, 1], [2, 3], [0, 1]]);
         assert_eq!(seen(2), [[0, 1]; 5]);
+    }
+
+    #[test]
+    fn each_checkpoint_is_scored_on_its_own_images() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/nb201-smoke.toml");
+        let config = Plan::read(&file, &[]).unwrap().config;
+        let task = Task { image_channels: 1, resolution: 8, classes: 10 };
+        let compute = Compute::fast(&Device::flex());
+        let late = [1, 2, 3].map(|seed| {
+            (spaces::open(&config.space, task, &compute, Seed::new(seed)).unwrap().untrained)()
+        });
+        let noise = |seed| {
+            let mut rng = Seed::new(seed).rng();
+            let images = (0..20 * 64).map(|_| rng.random()).collect();
+            Batch { images, labels: (0..20).map(|i| i % 10).collect(), shape: [20, 1, 8, 8] }
+        };
+        let exam = Exam { batches: [4, 5, 6].map(noise).into(), n_each: 1, recalibration: None };
+        let arch = Arch::new([2, 3, 2, 4, 3, 1].map(OpId).into());
+        // The last checkpoint takes the first images.
+        let alone: Vec<Evaluation> = late
+            .iter()
+            .zip(exam.batches.chunks_exact(1).rev())
+            .map(|(supernet, batch)| supernet.evaluate(&arch, batch, Statistics::OfBatch))
+            .collect();
+        let exams = Exams { exams: vec![exam], at_once: 2 };
+        assert_eq!(exams.of(&late.each_ref().map(Box::as_ref), &arch), alone);
+        assert_ne!(alone[0].loss.to_bits(), alone[1].loss.to_bits());
     }
 
     #[test]

@@ -177,6 +177,10 @@ impl Job<'_> {
         let n_first = n_steps.min(2);
         let first = steps(n_first)?.seconds() / n_first as f64;
         let n = ((MEASURED_SECONDS / first) as usize).clamp(4, 200).min(n_steps);
+        if 1 < config.data.resolutions.len() {
+            // The same steps: none that counts is the first of its resolution.
+            steps(n)?;
+        }
         let profile = steps(n)?;
         let mut rng = lab.seed.child("dry-run/scores").rng();
         let clock = Instant::now();

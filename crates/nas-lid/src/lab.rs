@@ -14,8 +14,8 @@ use crate::config::{RunConfig, TruthConfig};
 use crate::exams::{Exams, RECALIBRATION, take};
 use crate::inputs::Inputs;
 use crate::run_dir::RunDir;
+use crate::scales::{Scale, Scales};
 use crate::shrinking::Shrinking;
-use crate::sides::{Side, Sides};
 use crate::spaces::{self, Compute, Opened, Task};
 
 /// Space, images, and the way to make a supernet of untrained weights.
@@ -54,22 +54,22 @@ impl Lab {
     ) -> Result<Self> {
         let seed = Seed::new(config.seed);
         let dataset = dataset(config, archives)?;
-        let sides = Sides::of(&config.data, &dataset.train, seed)?;
-        for Side { resolution, .. } in sides.each() {
+        let scales = Scales::of(&config.data, &dataset.train, seed)?;
+        for Scale { resolution, .. } in scales.each() {
             spaces::check_resolution(&config.space, *resolution)?;
         }
-        let norm = sides.normalization(&config.data.normalization)?;
-        let Side { resolution, train, .. } = sides.first();
+        let norm = scales.normalization(&config.data.normalization)?;
+        let Scale { resolution, train, .. } = scales.first();
         let (resolution, image_channels) = (*resolution, train.shape()[0]);
         let task = Task { image_channels, resolution, classes: dataset.classes.len() };
-        let RunConfig { kernels, keeps, .. } = *config;
-        let compute = Compute { device: device.clone(), kernels, keeps };
+        let RunConfig { kernels, kept, .. } = *config;
+        let compute = Compute { device: device.clone(), kernels, kept };
         let Opened { space, untrained } =
             spaces::open(&config.space, task, &compute, seed.child("weights"))?;
 
         let (t, e) = (&config.training, &config.evaluation);
         let training = Batches::new(train.clone(), &norm, config.data.augment, t.batch_size)?
-            .or_at(sides.train_at_others(&config.data));
+            .or_at(scales.train_at_others(&config.data));
         let plain =
             |images: &Arc<Gallery>, size| Batches::new(images.clone(), &norm, Augment::NONE, size);
         let plain_train = plain(train, e.batch_size)?;
@@ -92,7 +92,7 @@ impl Lab {
             data_digest: dataset.digest,
             training,
             probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
-            exams: Exams::draw(&sides, &norm, config, device)?,
+            exams: Exams::draw(&scales, &norm, config, device)?,
             normalization: norm,
             shrinking,
             latency,
@@ -157,7 +157,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Keeps which pictures have been found unreadable, if any.
+    /// Kept which pictures have been found unreadable, if any.
     pub(crate) fn keep_unreadable(&self, dir: &RunDir) -> Result<()> {
         let unreadable = self.training.images().unreadable();
         if unreadable.is_empty() { Ok(()) } else { dir.write_json(UNREADABLE, &unreadable) }

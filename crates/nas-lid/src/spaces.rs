@@ -9,7 +9,7 @@ use ofa::{Ofa, OfaConfig, OfaError, OfaNetwork};
 use proxyless::{Proxyless, ProxylessConfig, ProxylessNetwork};
 use rand_chacha::ChaCha8Rng;
 use space::{SearchSpace, Seed};
-use supernet::{Engine, Keeps, Kernels, Network, Supernet};
+use supernet::{Engine, Kept, Kernels, Network, Supernet};
 
 use crate::config::SpaceConfig;
 
@@ -54,13 +54,13 @@ pub(crate) fn space(config: &SpaceConfig, task: Task) -> Result<Box<dyn SearchSp
 pub(crate) struct Compute {
     pub(crate) device: Device,
     pub(crate) kernels: Kernels,
-    pub(crate) keeps: Keeps,
+    pub(crate) kept: Kept,
 }
 
 impl Compute {
     /// As fast as the device can.
     pub(crate) fn fast(device: &Device) -> Self {
-        Self { device: device.clone(), kernels: Kernels::Fused, keeps: Keeps::Activations }
+        Self { device: device.clone(), kernels: Kernels::Fused, kept: Kept::Activations }
     }
 }
 
@@ -111,10 +111,10 @@ fn opened<S: SearchSpace + Clone + 'static, N: Network>(
     compute: &Compute,
     seed: Seed,
 ) -> Opened {
-    let (of_network, Compute { device, kernels, keeps }) = (space.clone(), compute.clone());
+    let (of_network, Compute { device, kernels, kept }) = (space.clone(), compute.clone());
     let untrained = move || -> Box<dyn Supernet> {
         let network = init(&of_network, &device.clone().autodiff(), &mut seed.rng());
-        Box::new(Engine::new(network, &device).by(kernels).keeping(keeps))
+        Box::new(Engine::new(network, &device).by(kernels).keeping(kept))
     };
     Opened { space: Box::new(space), untrained: Box::new(untrained) }
 }
@@ -211,10 +211,15 @@ mod tests {
     #[test]
     fn parts_that_are_computed_again_train_to_the_same_bits() {
         for space in ["nb201", "proxyless", "ofa"] {
-            let [kept, again] = [Keeps::Activations, Keeps::PartInputs]
-                .map(|keeps| curve(space, 0.02, &Compute { keeps, ..fast() }));
-            assert_eq!(bits(&kept), bits(&again), "{space}: {kept:?} {again:?}");
+            let [whole, again] = [Kept::Activations, Kept::PartInputs]
+                .map(|kept| curve(space, 0.02, &Compute { kept, ..fast() }));
+            assert_eq!(bits(&whole), bits(&again), "{space}: {whole:?} {again:?}");
         }
+        let [whole, again] = [Kept::Activations, Kept::PartInputs].map(|kept| {
+            let compute = Compute { kept, kernels: Kernels::Stock, ..fast() };
+            curve("nb201", 0.02, &compute)
+        });
+        assert_eq!(bits(&whole), bits(&again), "stock: {whole:?} {again:?}");
     }
 
     #[test]

@@ -82,6 +82,18 @@ fn killed_anywhere_a_run_ends_with_the_same_bytes() {
     let weights = |name: &&PathBuf| name.starts_with("checkpoints");
     assert!(10 < files(&undisturbed).keys().filter(weights).count());
 
+    // What is kept between forward and backward changes nothing else.
+    let again = folder.path().join("again");
+    succeeds(&smoke(&again).args(["--set", "kept=part-inputs"]).output().unwrap());
+    let [kept, again] = [&undisturbed, &again].map(|out| {
+        let mut files = files(out);
+        for name in ["config.toml", "manifest.json"] {
+            assert!(files.remove(Path::new(name)).is_some(), "{name}");
+        }
+        files
+    });
+    assert!(kept == again, "other files by `kept = \"part-inputs\"`");
+
     let disturbed = folder.path().join("disturbed");
     for share in [0.1, 0.25, 0.5, 0.3] {
         let mut child =

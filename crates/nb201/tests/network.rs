@@ -5,7 +5,7 @@ use data::Batch;
 use nb201::{Nb201, Nb201Config, Nb201Network, live_edges};
 use space::{Arch, EdgeId, OpId, SearchSpace, Seed};
 use supernet::{
-    Engine, Keeps, Lookahead, Network, Optimizer, Pass, StepOptions, Supernet, Taps, parameters,
+    Engine, Kept, Lookahead, Network, Optimizer, Pass, StepOptions, Supernet, Taps, parameters,
 };
 
 const CLASSES: usize = 10;
@@ -144,7 +144,7 @@ fn every_kind_of_path_can_be_trained() {
         label_smoothing: 0.0,
         averaging: None,
     };
-    let mut engines = [Keeps::Activations, Keeps::PartInputs].map(engine);
+    let mut engines = [Kept::Activations, Kept::PartInputs].map(engine);
     for ops in [[0; 6], [2, 2, 2, 0, 0, 0], [3, 4, 1, 2, 4, 2]] {
         let mut losses = |engine: &mut Engine<_>| -> Vec<f64> {
             (0..8).map(|_| engine.train_step(&batch(), &arch(ops), &options).unwrap()).collect()

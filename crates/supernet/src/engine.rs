@@ -13,11 +13,11 @@ use tracing::trace_span;
 use weights::Weights;
 
 use crate::checkpoint::{self, Trained, to_host};
-use crate::gradient::{Along, Backward};
+use crate::gradient::{Backward, RoundTrip};
 use crate::loss::{Teacher, cross_entropy, loss, on_device};
 use crate::optimizer::{self, State};
 use crate::{
-    Evaluation, Features, Imported, Keeps, Kernels, Lesson, Moments, Pass, Statistics, StepOptions,
+    Evaluation, Features, Imported, Kept, Kernels, Lesson, Moments, Pass, Statistics, StepOptions,
     Supernet, SupernetError, TapSink, Taps,
 };
 use crate::{latency, published};
@@ -82,14 +82,14 @@ pub struct Engine<N> {
     trained: Trained<N>,
     device: Device,
     kernels: Kernels,
-    keeps: Keeps,
+    kept: Kept,
 }
 
 impl<N: Network> Engine<N> {
     /// Takes a network whose parameters live on `device.autodiff()`.
     pub fn new(network: N, device: &Device) -> Self {
         let trained = Trained { network, state: State::new(), average: None };
-        Self { trained, device: device.clone(), kernels: Kernels::Fused, keeps: Keeps::Activations }
+        Self { trained, device: device.clone(), kernels: Kernels::Fused, kept: Kept::Activations }
     }
 
     /// The same, and it computes by these kernels.
@@ -98,15 +98,15 @@ impl<N: Network> Engine<N> {
         Self { kernels, ..self }
     }
 
-    /// The same, and its training keeps this between forward and backward.
+    /// The same, and its gradients keep this between forward and backward.
     #[must_use]
-    pub fn keeping(self, keeps: Keeps) -> Self {
-        Self { keeps, ..self }
+    pub fn keeping(self, kept: Kept) -> Self {
+        Self { kept, ..self }
     }
 
     /// Another network in the place of this one, untrained.
     fn with(&self, network: N) -> Self {
-        Self::new(network, &self.device).by(self.kernels).keeping(self.keeps)
+        Self::new(network, &self.device).by(self.kernels).keeping(self.kept)
     }
 
     /// The network with the weights as they are.
@@ -127,9 +127,9 @@ impl<N: Network> Engine<N> {
             Some(depth) => pass.leaving_out(depth),
             None => pass,
         };
-        let along = Along { network: self.network(), arch, pass };
+        let trip = RoundTrip { network: self.network(), arch, pass };
         let loss = |logits| loss(lesson, teacher, logits, label_smoothing);
-        along.there_and_back(images(lesson.batch, &self.device), loss, self.keeps)
+        trip.run(images(lesson.batch, &self.device), loss, self.kept)
     }
 
     /// Makes passes whose norms take these statistics.

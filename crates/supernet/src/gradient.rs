@@ -7,21 +7,23 @@ use space::Arch;
 use crate::optimizer::{self, Sum};
 use crate::{Network, Pass, SupernetError};
 
-/// What training keeps of its way forward until its way back.
+/// What a gradient keeps of its way forward until its way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Keeps {
-    /// Every activation that the way back needs.
+pub enum Kept {
+    /// The activations that the way back needs, but for those that are as fast to compute again.
     Activations,
     /// What enters each part of the network: on the way back the part is computed again, so that the activations of
-    /// one are in memory at a time (Chen et al. 2016). The same bits, for the time of one more way forward.
+    /// one are in memory at a time (Chen et al. 2016), for the time of one more way forward. On the processor the
+    /// same bits.
     PartInputs,
 }
 
-/// A network, one of its paths, and the statistics and the blocks left out on the way along it.
-pub(crate) struct Along<'a, N> {
+/// A way forward along one path of a network, and back.
+pub(crate) struct RoundTrip<'a, N> {
     pub(crate) network: &'a N,
     pub(crate) arch: &'a Arch,
+    /// By the statistics of the batch.
     pub(crate) pass: Pass<'static>,
 }
 
@@ -34,7 +36,7 @@ pub(crate) struct Backward {
     pub(crate) logits: Tensor<2>,
 }
 
-impl<N: Network> Along<'_, N> {
+impl<N: Network> RoundTrip<'_, N> {
     /// Goes forward, and back from the loss of the logits.
     ///
     /// # Shapes
@@ -44,15 +46,15 @@ impl<N: Network> Along<'_, N> {
     /// # Errors
     ///
     /// If the loss is not finite.
-    pub(crate) fn there_and_back(
+    pub(crate) fn run(
         self,
         images: Tensor<4>,
         loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
-        keeps: Keeps,
+        kept: Kept,
     ) -> Result<Backward, SupernetError> {
-        match keeps {
-            Keeps::Activations => self.keeping_activations(images, loss),
-            Keeps::PartInputs => self.keeping_part_inputs(images, loss),
+        match kept {
+            Kept::Activations => self.keeping_activations(images, loss),
+            Kept::PartInputs => self.keeping_part_inputs(images, loss),
         }
     }
 

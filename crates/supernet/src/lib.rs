@@ -43,7 +43,7 @@ pub use engine::{Engine, Network};
 pub use error::SupernetError;
 pub use features::Features;
 pub use flex_ops::{Groups, Lookahead, PROFILE};
-pub use gradient::Keeps;
+pub use gradient::Kept;
 pub use linear::{Linear, prefix};
 pub use optimizer::Optimizer;
 pub use pass::{Kernels, Moments, Pass};

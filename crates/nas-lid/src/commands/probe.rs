@@ -16,7 +16,7 @@ use search::{
 };
 use serde_json::json;
 use space::{EdgeId, SearchSpace, Seed};
-use supernet::{Engine, Keeps, Lookahead, Optimizer, StepOptions, Supernet, Taps};
+use supernet::{Engine, Lookahead, Optimizer, StepOptions, Supernet, Taps};
 
 use super::MOST_IMAGES;
 use crate::memory::Peak;
@@ -40,9 +40,9 @@ pub(crate) struct Options {
     /// Images in the batch; more than the 20 neighbors
     #[arg(long, default_value_t = 128)]
     batch_size: usize,
-    /// What a step keeps from forward to backward
+    /// What a gradient keeps from forward to backward
     #[arg(long, value_enum, default_value = "activations")]
-    keeps: Kept,
+    kept: Kept,
     /// cpu or cuda:N; memory is measured on the CPU only
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -59,16 +59,16 @@ enum Kind {
     Step,
 }
 
-/// What a step keeps.
+/// What a gradient keeps.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Kept {
-    /// All that backward needs
+    /// What backward needs
     Activations,
     /// What enters each cell, which backward computes again
     PartInputs,
 }
 
-impl From<Kept> for Keeps {
+impl From<Kept> for supernet::Kept {
     fn from(kept: Kept) -> Self {
         match kept {
             Kept::Activations => Self::Activations,
@@ -130,7 +130,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let seed = Seed::new(1);
     let network =
         Nb201Network::init(&space, &device.clone().autodiff(), &mut seed.child("weights").rng());
-    let supernet = Engine::new(network, &device).keeping(options.keeps.into());
+    let supernet = Engine::new(network, &device).keeping(options.kept.into());
     let batch = noise(batch_size, seed.child("images"));
     let work = Work { options, space: &space, supernet: &supernet, seed };
     // The first of its kind pays for threads and code that stay.

@@ -9,7 +9,7 @@ use partition::{Objective, Sizes};
 use proxyless::ProxylessConfig;
 use search::{CutOptions, EdgeScore, Evolution, LidOptions};
 use serde::{Deserialize, Serialize};
-use supernet::{Keeps, Kernels, Sampling};
+use supernet::{Kept, Kernels, Sampling};
 
 use super::data::DataConfig;
 use crate::shrinking::Stage;
@@ -20,7 +20,7 @@ use crate::shrinking::Stage;
 pub(crate) struct RunConfig {
     pub(crate) seed: u64,
     pub(crate) kernels: Kernels,
-    pub(crate) keeps: Keeps,
+    pub(crate) kept: Kept,
     pub(crate) space: SpaceConfig,
     pub(crate) data: DataConfig,
     pub(crate) training: TrainingConfig,
@@ -108,7 +108,7 @@ impl FineTuneConfig {
 pub(crate) struct EvaluationConfig {
     pub(crate) images: usize,
     pub(crate) batch_size: usize,
-    pub(crate) resolutions: ScoredResolutions,
+    pub(crate) scored_resolutions: ScoredResolutions,
     pub(crate) statistics: EvaluationStatistics,
     pub(crate) recalibration_batches: usize,
     pub(crate) across_leaves: AcrossLeaves,

@@ -1,5 +1,6 @@
 //! A small network of two edges, images and steps for it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -20,6 +21,11 @@ pub(crate) struct Chain {
     stem: ConvNorm,
     edges: Vec<Vec<ConvNorm>>,
     head: Linear,
+}
+
+thread_local! {
+    /// Parts that the networks of this thread have run.
+    pub(crate) static N_RUNS: Cell<usize> = const { Cell::new(0) };
 }
 
 pub(crate) const CHANNELS: usize = 5;
@@ -61,6 +67,7 @@ impl Network for Chain {
         arch: &Arch,
         pass: &mut Pass<'_>,
     ) -> Tensor<4> {
+        N_RUNS.set(N_RUNS.get() + 1);
         let Some(edge) = part.checked_sub(1) else { return self.stem.forward(x, pass) };
         let x = match self.edges[edge].get(arch.op(EdgeId(edge)).0) {
             Some(conv) => conv.forward(x, pass),

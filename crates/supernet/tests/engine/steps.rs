@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use data::Batch;
 use space::{Arch, EdgeId};
-use supernet::{Keeps, Lesson, Lookahead, Optimizer, StepOptions, Supernet};
+use supernet::{Kept, Lesson, Lookahead, Optimizer, StepOptions, Supernet};
 
-use crate::chain::{STEP, arch, batch, engine, tensors};
+use crate::chain::{N_RUNS, STEP, arch, batch, engine, tensors};
 
 #[test]
 fn parameters_off_the_path_do_not_move() {
@@ -68,11 +68,23 @@ fn parts_that_are_computed_again_give_the_same_weights() {
         }
         tensors(&engine, folder.path())
     };
-    let [kept, again] = [Keeps::Activations, Keeps::PartInputs].map(after);
+    let [kept, again] = [Kept::Activations, Kept::PartInputs].map(after);
     assert_eq!(kept, again);
-    let [kept, again] = [Keeps::Activations, Keeps::PartInputs]
+    let [kept, again] = [Kept::Activations, Kept::PartInputs]
         .map(|keeps| engine().keeping(keeps).shared_gradient(&arch([1, 2]), &batch(1), EdgeId(0)));
     assert_eq!(kept.unwrap(), again.unwrap());
+}
+
+#[test]
+fn parts_are_computed_again_where_their_inputs_are_kept() {
+    let n_runs = |engine: &mut dyn Supernet| {
+        N_RUNS.set(0);
+        engine.train_step(&batch(1), &arch([0, 1]), &STEP).unwrap();
+        N_RUNS.get()
+    };
+    let mut again = engine().keeping(Kept::PartInputs);
+    let mut fork = again.fork();
+    assert_eq!([n_runs(&mut engine()), n_runs(&mut again), n_runs(fork.as_mut())], [3, 6, 6]);
 }
 
 #[test]

@@ -9,46 +9,46 @@ use space::Seed;
 use crate::config::{DataConfig, NormalizationConfig};
 
 /// Training and validation images at one resolution.
-pub(crate) struct Side {
+pub(crate) struct Scale {
     pub(crate) resolution: usize,
     pub(crate) train: Arc<Gallery>,
     pub(crate) valid: Arc<Gallery>,
 }
 
 /// The same images at each of the different resolutions, in the order of the configuration.
-pub(crate) struct Sides(Vec<Side>);
+pub(crate) struct Scales(Vec<Scale>);
 
-impl Sides {
+impl Scales {
     /// Sets validation images aside, the same at every resolution.
     pub(crate) fn of(config: &DataConfig, images: &Gallery, seed: Seed) -> Result<Self> {
-        let mut sides: Vec<Side> = Vec::new();
+        let (train, valid) = data::split(images, config.valid_images, seed.child("data/split"))?;
+        let mut scales: Vec<Scale> = Vec::new();
         for &resolution in &config.resolutions {
-            if sides.iter().all(|side| side.resolution != resolution) {
-                let images = images.at(resolution)?;
-                let seed = seed.child("data/split");
-                let (train, valid) = data::split(&images, config.valid_images, seed)?;
-                sides.push(Side { resolution, train: train.into(), valid: valid.into() });
+            if scales.iter().all(|scale| scale.resolution != resolution) {
+                let [train, valid] = [train.at(resolution)?.into(), valid.at(resolution)?.into()];
+                scales.push(Scale { resolution, train, valid });
             }
         }
-        Ok(Self(sides))
+        Ok(Self(scales))
     }
 
     /// At each of the different resolutions.
-    pub(crate) fn each(&self) -> &[Side] {
+    pub(crate) fn each(&self) -> &[Scale] {
         &self.0
     }
 
     /// At the resolution of costs, probes and tests.
-    pub(crate) fn first(&self) -> &Side {
+    pub(crate) fn first(&self) -> &Scale {
         &self.0[0]
     }
 
     /// Training images at the others, as often as the configuration names them.
     pub(crate) fn train_at_others(&self, config: &DataConfig) -> Vec<Arc<Gallery>> {
         let at = |resolution: &usize| {
-            self.0.iter().find(|side| side.resolution == *resolution).map(|side| side.train.clone())
+            let scale = self.0.iter().find(|scale| scale.resolution == *resolution);
+            Arc::clone(&scale.expect("each resolution of the configuration has one").train)
         };
-        config.resolutions[1..].iter().filter_map(at).collect()
+        config.resolutions[1..].iter().map(at).collect()
     }
 
     /// Mean and spread of the channels.
