@@ -96,7 +96,7 @@ impl Exams {
             ScoredResolutions::First => &scales.each()[..1],
             ScoredResolutions::All => scales.each(),
         };
-        check_size(scored, evaluation.images * n_late)?;
+        check_size(scored, evaluation.images * n_late, MOST_BYTES)?;
         let exams = scored.iter().map(exam).collect::<Result<_>>()?;
         let at_once = if *device == Device::flex() { ON_PROCESSOR } else { 1 };
         Ok(Self { exams, at_once })
@@ -128,19 +128,19 @@ impl Exams {
     }
 }
 
-/// So many images of each scale at most are kept in memory.
-fn check_size(scales: &[Scale], n_images: usize) -> Result<()> {
+/// Whether so many images of each scale fit into memory.
+fn check_size(scales: &[Scale], n_images: usize, most_bytes: u64) -> Result<()> {
     let bytes = |Scale { valid, .. }: &Scale| {
         let n_numbers = valid.shape().iter().product::<usize>() * n_images.min(valid.len());
         (n_numbers * size_of::<f32>()) as u64
     };
     let bytes = scales.iter().map(bytes).sum::<u64>();
     ensure!(
-        bytes <= MOST_BYTES,
-        "`evaluation.images`: those of all late checkpoints at all scored resolutions take {} GiB of memory, at \
-         most {} are allowed",
-        bytes >> 30,
-        MOST_BYTES >> 30
+        bytes <= most_bytes,
+        "`evaluation.images`: those of all late checkpoints at all scored resolutions take {} MiB of memory, but may take \
+         {}",
+        bytes.div_ceil(1 << 20),
+        most_bytes >> 20
     );
     Ok(())
 }
@@ -175,27 +175,42 @@ mod tests {
     use crate::config::Plan;
     use crate::spaces::{self, Compute, Task};
 
-    /// Scales of the images at each resolution that is scored, and the labels of their first batches.
-    fn drawn(resolutions: &str) -> Vec<(usize, Vec<i32>)> {
+    fn config(scored: &str) -> RunConfig {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/nb201-smoke.toml");
-        let scored = format!("evaluation.scored-resolutions={resolutions}");
+        let scored = format!("evaluation.scored-resolutions={scored}");
         let sizes = ["evaluation.batch-size=4", "evaluation.images=4", "data.valid-images=8"];
         let overrides: Vec<String> = sizes.into_iter().map(str::to_owned).chain([scored]).collect();
-        let config = Plan::read(&file, &overrides).unwrap().config;
+        Plan::read(&file, &overrides).expect("the values fit together").config
+    }
+
+    /// 20 images of 8 × 8 pixels, 8 of them to validate on, and the same of 4 × 4.
+    fn scales() -> Scales {
         let (pixels, labels) = ((0..64 * 20).map(|p| (p % 256) as u8), (0..20).map(|i| i % 10));
         let images: Gallery = Images::new([1, 8, 8], pixels.collect(), labels.collect()).into();
-        let scales = Scales::of(&config.data, &images, Seed::new(1)).unwrap();
+        Scales::of(&config("all").data, &images, Seed::new(1)).expect("there are enough")
+    }
+
+    /// Height of the images at each resolution that is scored, and the labels of their first batches.
+    fn drawn(scored: &str) -> Vec<(usize, Vec<i32>)> {
         let normalization = Normalization { mean: vec![0.5], std: vec![0.2] };
-        let exams = Exams::draw(&scales, &normalization, &config, &Device::flex()).unwrap();
+        let exams = Exams::draw(&scales(), &normalization, &config(scored), &Device::flex());
         let first = |exam: &Exam| (exam.batches[0].shape[2], exam.batches[0].labels.clone());
-        exams.exams.iter().map(first).collect()
+        exams.expect("there are enough").exams.iter().map(first).collect()
+    }
+
+    #[test]
+    fn exams_beyond_memory_are_refused() {
+        // 8 images of 64 and of 16 numbers of 4 bytes, however many are asked for.
+        let (scales, bytes) = (scales(), 8 * (64 + 16) * 4);
+        assert!(check_size(scales.each(), 100, bytes).is_ok());
+        let refused = check_size(scales.each(), 100, bytes - 1).unwrap_err().to_string();
+        assert!(refused.starts_with("`evaluation.images`: "), "{refused}");
     }
 
     #[test]
     fn the_same_images_are_seen_at_every_resolution_that_is_scored() {
-        let all = drawn("all");
-        let (scales, labels): (Vec<usize>, Vec<Vec<i32>>) = all.into_iter().unzip();
-        assert_eq!(scales, [8, 4]);
+        let (heights, labels): (Vec<usize>, Vec<_>) = drawn("all").into_iter().unzip();
+        assert_eq!(heights, [8, 4]);
         assert_eq!(labels[0], labels[1]);
         assert_eq!(drawn("first"), [(8, labels[0].clone())]);
     }
@@ -220,8 +235,7 @@ mod tests {
 
     #[test]
     fn each_checkpoint_is_scored_on_its_own_images() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/nb201-smoke.toml");
-        let config = Plan::read(&file, &[]).unwrap().config;
+        let config = config("first");
         let task = Task { image_channels: 1, resolution: 8, classes: 10 };
         let compute = Compute::fast(&Device::flex());
         let late = [1, 2, 3].map(|seed| {
