@@ -12,7 +12,7 @@ use supernet::{
     Engine, Features, Kept, Lookahead, Optimizer, Statistics, StepOptions, Supernet, Taps,
 };
 
-/// Channels, cells a stage, side of the images: the networks of the benchmark, and most steps of the `cpu` profile.
+/// Channels, cells a stage, side of the images: the networks of the benchmark, and the `cpu` profile.
 const SIZES: [(usize, usize, usize); 2] = [(16, 5, 32), (8, 1, 16)];
 
 const N_IMAGES: usize = 64;
