@@ -1,5 +1,6 @@
 //! Training and validation images at every resolution of a run.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
@@ -21,7 +22,12 @@ pub(crate) struct Scales(Vec<Scale>);
 impl Scales {
     /// Sets validation images aside, the same at every resolution.
     pub(crate) fn of(config: &DataConfig, images: &Gallery, seed: Seed) -> Result<Self> {
-        let (train, valid) = data::split(images, config.valid_images, seed.child("data/split"))?;
+        let first = config.resolution();
+        let is_only = config.resolutions.iter().all(|resolution| *resolution == first);
+        // Small images first where there are no others: large ones would be in memory twice.
+        let images = if is_only { Cow::Owned(images.at(first)?) } else { Cow::Borrowed(images) };
+        let (train, valid) = data::split(&images, config.valid_images, seed.child("data/split"))?;
+        drop(images);
         let mut scales: Vec<Scale> = Vec::new();
         for &resolution in &config.resolutions {
             if scales.iter().all(|scale| scale.resolution != resolution) {
