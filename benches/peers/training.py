@@ -112,7 +112,7 @@ def main():
                 work = work_of(c, n_cells, side, N_IMAGES, layout)
                 # Its fastest memory format.
                 found[key] = min(found.get(key, float("inf")), seconds(work))
-        # It kept all activations, whatever we do.
+        # It keeps all activations, whatever ours keeps.
         step = f"C={c},N={n_cells},side={side}/step"
         found[step + ",kept=part-inputs"] = found[step]
     print(json.dumps(found))

@@ -189,8 +189,8 @@ impl Batches {
         Ok(batch)
     }
 
-    /// The images in `rows` as they are, at the first resolution, and in their order, in batches of `batch_size`; the last
-    /// may be smaller.
+    /// The images in `rows` as they are, at the first resolution, in their order and in batches of
+    /// `batch_size`; the last may be smaller.
     ///
     /// Imported trees are sorted by class, so the first batches need not represent the rest.
     ///

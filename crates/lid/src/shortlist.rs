@@ -13,7 +13,7 @@ struct Entry {
     col: u32,
 }
 
-/// Kept every point that may be among the `k` nearest, and few others.
+/// Keeps every point that may be among the `k` nearest, and few others.
 pub(crate) struct Shortlist {
     k: usize,
     /// At least `k` points are as near as this.
@@ -56,7 +56,7 @@ impl Shortlist {
         self.is_crowded
     }
 
-    /// Kept the `k` nearest by the squared distances of all that are listed.
+    /// Keeps the `k` nearest by the squared distances of all that are listed.
     pub(crate) fn measure(&mut self, squares: impl FnOnce(&[usize]) -> Vec<f64>) {
         let cols: Vec<usize> = self.entries.iter().map(|entry| entry.col as usize).collect();
         let mut measured: Vec<Neighbor> = squares(&cols)

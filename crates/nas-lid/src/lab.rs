@@ -157,7 +157,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Kept which pictures have been found unreadable, if any.
+    /// Keeps which pictures have been found unreadable, if any.
     pub(crate) fn keep_unreadable(&self, dir: &RunDir) -> Result<()> {
         let unreadable = self.training.images().unreadable();
         if unreadable.is_empty() { Ok(()) } else { dir.write_json(UNREADABLE, &unreadable) }

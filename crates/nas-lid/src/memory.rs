@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// Kept freed memory for the next step instead of giving it back to the kernel.
+/// Keeps freed memory for the next step instead of giving it back to the kernel.
 ///
 /// glibc maps and unmaps large buffers on every training step otherwise; other systems are left
 /// as they are.

@@ -251,7 +251,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Kept statistics of the batch if this pass records.
+    /// Keeps statistics of the batch if this pass records.
     pub(crate) fn observe(&mut self, norm: &Norm, mean: Tensor<1>, variance: Tensor<1>) {
         if let Source::Recording(moments) = &mut self.source {
             moments.push(Moments { places: norm.places(), mean, variance });

@@ -185,7 +185,7 @@ pub trait Supernet: Send + Sync {
     /// All weights and kept statistics under the names of the published PyTorch network.
     fn export(&self) -> Weights;
 
-    /// Kept at every norm of `arch` the average statistics over these batches.
+    /// Keeps at every norm of `arch` the average statistics over these batches.
     ///
     /// # Panics
     ///
