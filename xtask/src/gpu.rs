@@ -1,7 +1,8 @@
-//! `cargo xtask gpu`: how to use a GPU, and whether the code for it compiles.
+//! `cargo xtask gpu`: how to use a GPU, whether the code for it compiles, and whether a card that is here computes
+//! what the processor does.
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -22,7 +23,37 @@ pub(crate) fn run(root: &Path) -> Result<ExitCode> {
     let status = type_check(root).status().context("failed to start cargo")?;
     ensure!(status.success(), "the `cuda` feature does not compile");
     println!("It does.");
+    if is_present() {
+        println!("Testing the card …");
+        process::complete(&mut tests(root))?;
+    } else {
+        println!("There is no card to test it on (`nvidia-smi -L` names none).");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether this machine has a card, by what its driver says.
+pub(crate) fn is_present() -> bool {
+    let mut driver = Command::new("nvidia-smi");
+    driver.arg("-L").stdout(Stdio::null()).stderr(Stdio::null());
+    driver.status().is_ok_and(|status| status.success())
+}
+
+/// The tests that need a card, by their names.
+fn tests(root: &Path) -> Command {
+    let mut command = process::cargo(root);
+    command.args([
+        "test",
+        "--release",
+        "-p",
+        "nas-lid",
+        "--features",
+        "cuda",
+        "--",
+        "--ignored",
+        "card",
+    ]);
+    command
 }
 
 /// Compiles the `cuda` feature without linking.
@@ -30,6 +61,6 @@ pub(crate) fn run(root: &Path) -> Result<ExitCode> {
 /// `DOCS_RS` tells the build scripts of burn's dependencies to do without CUDA and LLVM.
 pub(crate) fn type_check(root: &Path) -> Command {
     let mut command = process::cargo(root);
-    command.args(["check", "-p", "nas-lid", "--features", "cuda"]).env("DOCS_RS", "1");
+    command.args(["check", "-p", "nas-lid", "--tests", "--features", "cuda"]).env("DOCS_RS", "1");
     command
 }

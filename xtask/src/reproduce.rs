@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use crate::claims::{self, Verdict};
 use crate::data::{self, CIFAR10_BINARY, CIFAR10_IMAGES, DataSet, FOLDER_VARIABLE, NB201_TABLE};
 use crate::program::{self, Backends};
-use crate::{memory, process};
+use crate::{gpu, memory, process};
 
 /// ImageNet's class folders in the folder of data, `train/<class>` and `val/<class>`.
 const IMAGENET: &str = "imagenet";
@@ -120,7 +120,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
                 && (&options.data, &options.out) == (&None, &None)
                 && options.extra.is_empty();
             ensure!(takes_none, "memory takes no options");
-            memory::run(root, &program::build(root, Backends::Cpu)?)
+            let (backends, devices): (_, &[&str]) = if gpu::is_present() {
+                (Backends::Cuda, &["cpu", "cuda:0"])
+            } else {
+                (Backends::Cpu, &["cpu"])
+            };
+            memory::run(root, &program::build(root, backends)?, devices)
         }
         Experiment::Nb201 | Experiment::Proxyless | Experiment::Ofa => {
             let plan = plan(root, options)?;

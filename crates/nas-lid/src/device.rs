@@ -21,11 +21,24 @@ pub(crate) fn open(name: &str) -> Result<Device> {
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<Device> {
     use burn::tensor::DeviceType;
+    keep_code();
     let n = Device::enumerate(DeviceType::Cuda).into_vec().len();
     if n <= index {
         bail!("no CUDA device {index}: this machine has {n}");
     }
     Ok(Device::cuda(index))
+}
+
+/// Keeps the code that is made for a card, and what was found out about the fastest, in the user's cache: a start
+/// without takes minutes. A `cubecl.toml` says the rest, if there is one.
+#[cfg(feature = "cuda")]
+fn keep_code() {
+    use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
+    let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
+    config.compilation.cache = true;
+    config.environment.path = CacheConfig::Global;
+    // Not where a device was opened before.
+    CubeClRuntimeConfig::try_set(config);
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -51,7 +51,7 @@ struct Share {
 pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let config = &plan.config;
     let device = device::open(&options.device)?;
-    let peak = Peak::start();
+    let peak = Peak::start(&device);
     let lab = Lab::open(config, options.archives.as_deref(), &device)?;
     let truth = Truth::open(config, options.archives.as_deref())?;
     check_limits(&lab, &config.search)?;

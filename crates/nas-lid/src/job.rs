@@ -79,6 +79,10 @@ pub(crate) fn load(
 /// How long a dry run trains and scores at most, unless a few steps take longer.
 const MEASURED_SECONDS: f64 = 2.0;
 
+/// Steps and scores in which a card has met nearly every operation at every size, and made code for it.
+const STEPS_OF_ALL_KINDS: usize = 60;
+const SCORES_OF_ALL_KINDS: usize = 12;
+
 impl Job<'_> {
     /// Trains from the weights of `start`, or from where this job stopped before.
     pub(crate) fn run(
@@ -172,8 +176,11 @@ impl Job<'_> {
             let (loss, profile) = Profile::of(steps);
             loss.map(|_| profile)
         };
-        // The first also start threads and fill the allocator; they say how many more are quick.
         let n_steps = lab.training.n_steps();
+        if lab.is_on_card() {
+            steps(n_steps.min(STEPS_OF_ALL_KINDS))?;
+        }
+        // The first also start threads and fill the allocator; they say how many more are quick.
         let n_first = n_steps.min(2);
         let first = steps(n_first)?.seconds() / n_first as f64;
         let n = ((MEASURED_SECONDS / first) as usize).clamp(4, 200).min(n_steps);
@@ -182,16 +189,9 @@ impl Job<'_> {
             steps(n)?;
         }
         let profile = steps(n)?;
-        let mut rng = lab.seed.child("dry-run/scores").rng();
-        let clock = Instant::now();
-        let n_late = config.training.fine_tune.late_checkpoints as usize;
-        let late = vec![&*supernet; n_late];
-        let n_archs = n.div_ceil(n_late);
-        for _ in 0..n_archs {
-            lab.exams.of(&late, &sample_connected(lab.space.as_ref(), mask, &mut rng));
-        }
-        let score_seconds = clock.elapsed().as_secs_f64() / (n_archs * n_late) as f64;
-        Ok(Measured { step_seconds: profile.seconds() / n as f64, profile, score_seconds })
+        let step_seconds = profile.seconds() / n as f64;
+        let score_seconds = score_seconds(lab, config, supernet, mask);
+        Ok(Measured { step_seconds, profile, score_seconds })
     }
 
     fn training<'a>(&'a self, lab: &'a Lab, config: &RunConfig, mask: &'a Mask) -> Training<'a> {
@@ -219,4 +219,23 @@ impl Job<'_> {
             seed: lab.seed.child(&self.name),
         }
     }
+}
+
+/// How long it takes to score an architecture on one checkpoint.
+fn score_seconds(lab: &Lab, config: &RunConfig, supernet: &dyn Supernet, mask: &Mask) -> f64 {
+    let mut rng = lab.seed.child("dry-run/scores").rng();
+    let n_late = config.training.fine_tune.late_checkpoints as usize;
+    let late = vec![supernet; n_late];
+    let mut scores = |n_archs| {
+        let clock = Instant::now();
+        for _ in 0..n_archs {
+            lab.exams.of(&late, &sample_connected(lab.space.as_ref(), mask, &mut rng));
+        }
+        clock.elapsed().as_secs_f64() / (n_archs * n_late) as f64
+    };
+    if lab.is_on_card() {
+        scores(SCORES_OF_ALL_KINDS);
+    }
+    let n = ((MEASURED_SECONDS / scores(1)) as usize).clamp(4, 200);
+    scores(n.div_ceil(n_late))
 }

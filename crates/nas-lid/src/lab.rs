@@ -35,6 +35,8 @@ pub(crate) struct Lab {
     pub(crate) inputs_digest: String,
     /// What architectures are scored on.
     pub(crate) exams: Exams,
+    /// Where networks are trained and scored.
+    pub(crate) device: Device,
     /// Training images as they are.
     plain: Batches,
     /// Batches of these that statistics are taken of.
@@ -93,6 +95,7 @@ impl Lab {
             training,
             probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
             exams: Exams::draw(&scales, &norm, config, device)?,
+            device: device.clone(),
             normalization: norm,
             shrinking,
             latency,
@@ -103,6 +106,11 @@ impl Lab {
             untrained,
             published,
         })
+    }
+
+    /// Whether work is done on a card, which makes code for each size that it meets.
+    pub(crate) fn is_on_card(&self) -> bool {
+        self.device != Device::flex()
     }
 
     /// A supernet with weights that are drawn; the same every time.

@@ -2,6 +2,8 @@
 //!
 //! *Floor 5. Spaces and search meet here and nowhere else.*
 
+#[cfg(test)]
+mod card_tests;
 mod chosen;
 mod commands;
 mod config;

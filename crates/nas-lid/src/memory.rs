@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use burn::tensor::Device;
+
 /// Keeps freed memory for the next step instead of giving it back to the kernel.
 ///
 /// glibc maps and unmaps large buffers on every training step otherwise; other systems are left
@@ -28,22 +30,40 @@ fn release_freed_memory() {
 }
 
 /// A measurement that has begun.
-pub(crate) struct Peak {
-    rest: Option<u64>,
+pub(crate) enum Peak {
+    /// Of what the process holds; none where the system does not tell.
+    Process { rest: Option<u64> },
+    /// Of what the pool of a card holds, which gives nothing back while the work goes on.
+    Pool { device: Device, rest: u64 },
 }
 
 impl Peak {
-    /// Begins at what the process holds now, freed memory returned first.
-    pub(crate) fn start() -> Self {
+    /// Begins at what is held now, freed memory returned first: on a card by its pool, else by the process.
+    pub(crate) fn start(device: &Device) -> Self {
+        if reserved(device).is_some() {
+            device.memory_cleanup();
+        }
+        if let Some(rest) = reserved(device) {
+            return Self::Pool { device: device.clone(), rest };
+        }
         release_freed_memory();
         let reset = fs::write("/proc/self/clear_refs", "5").is_ok();
-        Self { rest: if reset { status("VmRSS") } else { None } }
+        Self::Process { rest: if reset { status("VmRSS") } else { None } }
     }
 
-    /// Bytes above the beginning at the highest point, where the system tells.
+    /// Bytes above the beginning at the highest point, where it can be known.
     pub(crate) fn bytes_above_rest(self) -> Option<u64> {
-        Some(status("VmHWM")?.saturating_sub(self.rest?))
+        match self {
+            Self::Process { rest } => Some(status("VmHWM")?.saturating_sub(rest?)),
+            Self::Pool { device, rest } => Some(reserved(&device)?.saturating_sub(rest)),
+        }
     }
+}
+
+/// Bytes that the pool of a card holds once all work is done; none for the processor.
+fn reserved(device: &Device) -> Option<u64> {
+    device.sync().ok()?;
+    Some(device.memory_pool_usage()?.bytes_reserved)
 }
 
 /// A size in `/proc/self/status`, in bytes.

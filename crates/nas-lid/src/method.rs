@@ -149,7 +149,7 @@ impl Arm<'_> {
             }
             let supernet = self.warmed_up(&tree, &id)?;
             let clock = Instant::now();
-            let peak = Peak::start();
+            let peak = Peak::start(&self.lab.device);
             let label = format!("{}/{id}/split", self.method.name());
             let mut progress: Option<Progress> = None;
             let evidence = criterion.evidence(

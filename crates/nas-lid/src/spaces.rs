@@ -120,7 +120,7 @@ fn opened<S: SearchSpace + Clone + 'static, N: Network>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::path::Path;
 
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::config::Plan;
 
-    fn small(space: &str, resolution: usize, compute: &Compute) -> Opened {
+    pub(crate) fn small(space: &str, resolution: usize, compute: &Compute) -> Opened {
         let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
         let plan = Plan::read(&configs.join(format!("{space}-smoke.toml")), &[]).unwrap();
         let task = Task { image_channels: 1, resolution, classes: 3 };
@@ -144,7 +144,7 @@ mod tests {
         Compute::fast(&Device::flex())
     }
 
-    fn random_batch(n: usize, side: usize, rng: &mut ChaCha8Rng) -> Batch {
+    pub(crate) fn random_batch(n: usize, side: usize, rng: &mut ChaCha8Rng) -> Batch {
         let images = (0..n * side * side).map(|_| rng.random()).collect();
         let labels = (0..n).map(|image| image as i32 % 3).collect();
         Batch { images, labels, shape: [n, 1, side, side] }
@@ -152,7 +152,7 @@ mod tests {
 
     /// Losses of a few steps, each with a path, a batch and blocks left out of its own, and then of an
     /// evaluation.
-    fn curve(space: &str, lr: f64, compute: &Compute) -> Vec<f64> {
+    pub(crate) fn curve(space: &str, lr: f64, compute: &Compute) -> Vec<f64> {
         let Opened { space, untrained } = small(space, 32, compute);
         let mut supernet = untrained();
         let mut rng = Seed::new(3).rng();

@@ -130,6 +130,29 @@ fn killed_anywhere_a_run_ends_with_the_same_bytes() {
     is_ranked_later(&disturbed, folder.path());
 }
 
+/// Not with the same bytes: on a card a sum's order may differ from one time to the next.
+#[test]
+#[ignore = "needs an NVIDIA card: cargo xtask gpu"]
+fn on_a_card_a_killed_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let run = || {
+        let mut command = smoke(&out);
+        command.args(["--device", "cuda:0"]);
+        command
+    };
+    let mut child = run().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !out.join("split-tree.json").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run has ended");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeeds(&run().output().unwrap());
+    leaves_are_compared(&std::fs::read_to_string(out.join("scores.csv")).unwrap());
+    assert!(std::fs::read_to_string(out.join("report.md")).unwrap().contains("cuda:0"));
+}
+
 /// A table of accuracies that comes later adds ranks, and is not lost or changed after that.
 #[track_caller]
 fn is_ranked_later(run: &Path, folder: &Path) {

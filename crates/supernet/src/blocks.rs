@@ -2,14 +2,13 @@
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::activation::{hard_swish, relu, relu6};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, assert_shape};
 use flex_ops::{After, Before, Groups, Options, Stage};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Pass;
 use crate::linear::{prefix, uniform};
+use crate::stock_conv::StockConv;
 
 /// Whether a norm has a trainable scale and shift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,13 +181,9 @@ impl Conv {
     }
 
     fn forward_stock(&self, weight: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
-        let padding = weight.dims()[2] / 2;
-        let groups = match self.groups {
-            Groups::One => 1,
-            Groups::Depthwise => x.dims()[1],
-        };
-        let stride = [self.stride, self.stride];
-        conv2d(x, weight, None, ConvOptions::new(stride, [padding, padding], [1, 1], groups))
+        let [_, n_in, ..] = x.dims();
+        let kernel = weight.dims()[2];
+        StockConv { stride: self.stride, kernel, groups: self.groups, n_in }.forward(x, weight)
     }
 }
 

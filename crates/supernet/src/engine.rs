@@ -13,7 +13,7 @@ use tracing::trace_span;
 use weights::Weights;
 
 use crate::checkpoint::{self, Trained, to_host};
-use crate::gradient::{Backward, RoundTrip};
+use crate::gradient::{self, Backward, RoundTrip};
 use crate::loss::{Teacher, cross_entropy, loss, on_device};
 use crate::optimizer::{self, State};
 use crate::{
@@ -114,14 +114,14 @@ impl<N: Network> Engine<N> {
         &self.trained.network
     }
 
-    /// The loss along one path and its gradient, and the logits; an error if the loss is no number.
+    /// The loss along one path and its gradient, and the logits.
     fn backward(
         &self,
         lesson: &Lesson<'_>,
         teacher: Option<&Teacher>,
         arch: &Arch,
         label_smoothing: f64,
-    ) -> Result<Backward, SupernetError> {
+    ) -> Backward {
         let pass = Pass::of_batch().by(self.kernels);
         let pass = match lesson.stochastic_depth {
             Some(depth) => pass.leaving_out(depth),
@@ -164,7 +164,7 @@ impl<N: Network> Supernet for Engine<N> {
         archs: &[Arch],
         options: &StepOptions,
     ) -> Result<f64, SupernetError> {
-        let (mut sum, mut total) = (optimizer::Sum::new(), 0.0);
+        let (mut sum, mut losses) = (optimizer::Sum::new(), Vec::new());
         let mut teacher = lesson.teacher.map(|(answers, share)| {
             let shape = [lesson.batch.labels.len(), answers.len() / lesson.batch.labels.len()];
             let data = TensorData::new(answers.to_vec(), shape);
@@ -172,15 +172,16 @@ impl<N: Network> Supernet for Engine<N> {
         });
         for (number, arch) in archs.iter().enumerate() {
             let Backward { loss, gradients, logits } =
-                self.backward(lesson, teacher.as_ref(), arch, options.label_smoothing)?;
+                self.backward(lesson, teacher.as_ref(), arch, options.label_smoothing);
             let _span = trace_span!(target: PROFILE, "optimizer").entered();
             optimizer::merge(&mut sum, gradients);
-            total += loss;
+            losses.push(loss);
             if number == 0 && 0.0 < lesson.distillation {
                 let (probabilities, share) = (softmax(logits, 1), lesson.distillation);
                 teacher = Some(Teacher { probabilities, share });
             }
         }
+        let losses = gradient::numbers(losses, archs)?;
         let _span = trace_span!(target: PROFILE, "optimizer").entered();
         let (trained, kernels) = (&mut self.trained, self.kernels);
         let network = trained.network.clone();
@@ -190,22 +191,26 @@ impl<N: Network> Supernet for Engine<N> {
             let average = trained.average.take().unwrap_or_else(|| trained.network.clone());
             trained.average = Some(optimizer::blend(average, keep, &trained.network));
         }
-        Ok(total / archs.len() as f64)
+        Ok(losses.iter().sum::<f64>() / losses.len() as f64)
     }
 
     fn evaluate(&self, arch: &Arch, batches: &[Batch], statistics: Statistics<'_>) -> Evaluation {
         assert!(!batches.is_empty(), "nothing to evaluate on");
         let network = self.network().valid();
         let pass = self.passes(arch, statistics);
-        let (mut n, mut n_right, mut loss) = (0, 0, 0.0);
-        for batch in batches {
+        let examine = |batch: &Batch| {
             let logits = network.forward(images(batch, &self.device), arch, &mut pass());
             let labels = on_device(&batch.labels, &self.device);
             let [b, _] = logits.dims();
             let right = logits.clone().argmax(1).reshape([b]).equal(labels.clone());
-            n_right += right.int().sum().into_scalar::<i64>() as usize;
-            let mean: f32 = cross_entropy(logits, labels, 0.0).into_scalar();
-            loss += f64::from(mean) * b as f64;
+            (b, right.int().sum(), cross_entropy(logits, labels, 0.0))
+        };
+        // All are on their way before the first is waited for.
+        let examined: Vec<_> = batches.iter().map(examine).collect();
+        let (mut n, mut n_right, mut loss) = (0, 0, 0.0);
+        for (b, right, mean) in examined {
+            n_right += right.into_scalar::<i64>() as usize;
+            loss += f64::from(mean.into_scalar::<f32>()) * b as f64;
             n += b;
         }
         Evaluation { accuracy: Accuracy::from_counts(n_right, n), loss: loss / n as f64 }
@@ -242,7 +247,9 @@ impl<N: Network> Supernet for Engine<N> {
         batch: &Batch,
         edge: EdgeId,
     ) -> Result<BTreeMap<String, Vec<f32>>, SupernetError> {
-        let Backward { gradients, .. } = self.backward(&Lesson::plain(batch), None, arch, 0.0)?;
+        let Backward { loss, gradients, .. } =
+            self.backward(&Lesson::plain(batch), None, arch, 0.0);
+        gradient::numbers(vec![loss], std::slice::from_ref(arch))?;
         let shared = |name: &str| N::edge_of(name) != Some(edge);
         let mut collect = Collect { path: Vec::new(), gradients, shared, found: BTreeMap::new() };
         self.network().visit(&mut collect);

@@ -4,6 +4,7 @@ use burn::tensor::{Gradients, Tensor};
 use serde::{Deserialize, Serialize};
 use space::Arch;
 
+use crate::checkpoint::to_host;
 use crate::optimizer::{self, Sum};
 use crate::{Network, Pass, SupernetError};
 
@@ -29,7 +30,8 @@ pub(crate) struct RoundTrip<'a, N> {
 
 /// What a way forward and back gives.
 pub(crate) struct Backward {
-    pub(crate) loss: f64,
+    /// Without a graph, `[1]`; where it lies, since to wait for it here would hold up what follows on a card.
+    pub(crate) loss: Tensor<1>,
     /// Of the parameters on the path.
     pub(crate) gradients: Sum,
     /// Without a graph, `[b, classes]`.
@@ -42,16 +44,12 @@ impl<N: Network> RoundTrip<'_, N> {
     /// # Shapes
     ///
     /// - `images`: `[b, c, h, w]`, without a graph
-    ///
-    /// # Errors
-    ///
-    /// If the loss is not finite.
     pub(crate) fn run(
         self,
         images: Tensor<4>,
         loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
         kept: Kept,
-    ) -> Result<Backward, SupernetError> {
+    ) -> Backward {
         match kept {
             Kept::Activations => self.keeping_activations(images, loss),
             Kept::PartInputs => self.keeping_part_inputs(images, loss),
@@ -62,21 +60,21 @@ impl<N: Network> RoundTrip<'_, N> {
         mut self,
         images: Tensor<4>,
         loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
-    ) -> Result<Backward, SupernetError> {
+    ) -> Backward {
         let Self { network, arch, pass } = &mut self;
         let logits = network.forward(Tensor::from_inner(images), arch, pass);
         let value = logits.clone().inner();
-        let (loss, found) = back(loss(logits), arch)?;
+        let (loss, found) = back(loss(logits));
         let mut gradients = Sum::new();
         optimizer::add(&mut gradients, *network, found);
-        Ok(Backward { loss, gradients, logits: value })
+        Backward { loss, gradients, logits: value }
     }
 
     fn keeping_part_inputs(
         mut self,
         images: Tensor<4>,
         loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
-    ) -> Result<Backward, SupernetError> {
+    ) -> Backward {
         let Self { network, arch, pass } = &mut self;
         let (n_parts, without_graph) = (network.n_parts(), network.valid());
         let mut x = images;
@@ -90,7 +88,7 @@ impl<N: Network> RoundTrip<'_, N> {
         let x = Tensor::from_inner(x).require_grad();
         let logits = network.forward_head(x.clone(), pass);
         let value = logits.clone().inner();
-        let (loss, mut found) = back(loss(logits), arch)?;
+        let (loss, mut found) = back(loss(logits));
         let mut slope = x.grad_remove(&mut found);
         let mut gradients = Sum::new();
         optimizer::add(&mut gradients, *network, found);
@@ -103,17 +101,23 @@ impl<N: Network> RoundTrip<'_, N> {
             slope = x.grad_remove(&mut found);
             optimizer::add(&mut gradients, *network, found);
         }
-        Ok(Backward { loss, gradients, logits: value })
+        Backward { loss, gradients, logits: value }
     }
 }
 
-/// The loss and its gradients; an error if it is no number.
-fn back(loss: Tensor<1>, arch: &Arch) -> Result<(f64, Gradients), SupernetError> {
-    let number = f64::from(loss.clone().inner().into_scalar::<f32>());
-    if !number.is_finite() {
-        return Err(SupernetError::Loss { loss: number, arch: arch.to_string() });
-    }
-    Ok((number, loss.backward()))
+/// The loss without its graph, and its gradients.
+fn back(loss: Tensor<1>) -> (Tensor<1>, Gradients) {
+    (loss.clone().inner(), loss.backward())
+}
+
+/// The losses along some paths as numbers; an error if one is none.
+pub(crate) fn numbers(losses: Vec<Tensor<1>>, archs: &[Arch]) -> Result<Vec<f64>, SupernetError> {
+    let losses = to_host(Tensor::cat(losses, 0)).into_iter().map(f64::from);
+    let check = |(loss, arch): (f64, &Arch)| {
+        let fault = || SupernetError::Loss { loss, arch: arch.to_string() };
+        loss.is_finite().then_some(loss).ok_or_else(fault)
+    };
+    losses.zip(archs).map(check).collect()
 }
 
 /// The gradients of whatever the output was made of, from its own.

@@ -32,7 +32,10 @@ mod optimizer;
 mod pass;
 mod pool;
 mod published;
+#[cfg(any(test, feature = "cuda"))]
+mod shared_sums;
 mod squeeze_excite;
+mod stock_conv;
 mod supernet;
 mod training;
 

@@ -8,8 +8,9 @@ use super::{Complaint, Member};
 /// The only crates whose errors are for people, not for callers.
 const MAY_USE_ANYHOW: [&str; 2] = ["nas-lid", "xtask"];
 
-/// The only crates that choose burn's backend.
-const MAY_NAME_BACKENDS: [&str; 2] = ["nas-lid", "benches"];
+/// The only crates that name burn's backends: those that choose one, and `supernet`, which has a convolution of its own
+/// where `nas-lid` has chosen cards.
+const MAY_NAME_BACKENDS: [&str; 3] = ["nas-lid", "benches", "supernet"];
 
 /// burn's features that choose a backend other than the CPU one of the workspace table.
 const BACKENDS: [&str; 10] =
@@ -43,7 +44,7 @@ fn check_backends(member: &Member, sections: &Sections) -> Vec<Complaint> {
     let entries = sections.features.iter().chain(&sections.dependencies);
     let named = entries.filter_map(|entry| Some((entry.line, backend_of(entry)?)));
     let complaint = |(line, backend)| {
-        let allowed = MAY_NAME_BACKENDS.join(" and ");
+        let allowed = MAY_NAME_BACKENDS.join(", ");
         member.complaint(line, format!("backend `{backend}` is named outside {allowed}"))
     };
     named.map(complaint).collect()
@@ -111,11 +112,12 @@ mod tests {
     #[test]
     fn backends_are_for_programs() {
         let text = "[features]\n# Adds a device.\ncuda = [\"burn/cuda\", \"burn/fusion\"]\n";
-        let expected = "Cargo.toml:3: backend `burn/cuda` is named outside nas-lid and benches\n";
-        check_one("supernet", text, expected);
+        let expected =
+            "Cargo.toml:3: backend `burn/cuda` is named outside nas-lid, benches, supernet\n";
+        check_one("search", text, expected);
         check_one("nas-lid", text, "");
         let text = "[dependencies]\nburn = { workspace = true, features = [\"wgpu\"] }\n";
-        let expected = "Cargo.toml:2: backend `wgpu` is named outside nas-lid and benches\n";
-        check_one("supernet", text, expected);
+        let expected = "Cargo.toml:2: backend `wgpu` is named outside nas-lid, benches, supernet\n";
+        check_one("search", text, expected);
     }
 }

@@ -1,9 +1,11 @@
 //! `nas-lid probe`: what it takes to measure one architecture, or to decide one split, by a criterion, and
 //! to train a step.
 
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use burn::tensor::Device;
 use clap::ValueEnum;
 use data::Batch;
 use lid::{Aggregate, Estimator};
@@ -43,7 +45,10 @@ pub(crate) struct Options {
     /// What a gradient keeps from forward to backward
     #[arg(long, value_enum, default_value = "activations")]
     kept: Kept,
-    /// cpu or cuda:N; memory is measured on the CPU only
+    /// Times the work is done; that of the fastest is told
+    #[arg(long, default_value_t = NonZeroUsize::MIN)]
+    repeats: NonZeroUsize,
+    /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
 }
@@ -133,15 +138,19 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let supernet = Engine::new(network, &device).keeping(options.kept.into());
     let batch = noise(batch_size, seed.child("images"));
     let work = Work { options, space: &space, supernet: &supernet, seed };
-    // The first of its kind pays for threads and code that stay.
+    // The first of its kind pays for threads and code that stay; a card makes code for each size.
     let small = noise(least, seed.child("images"));
-    work.run(&small)?;
+    work.run(if device == Device::flex() { &small } else { &batch })?;
 
-    let peak = Peak::start();
-    let clock = Instant::now();
-    work.run(&batch)?;
-    let seconds = clock.elapsed().as_secs_f64();
-    let bytes = peak.bytes_above_rest().filter(|_| options.device == "cpu");
+    let peak = Peak::start(&device);
+    let mut seconds = f64::INFINITY;
+    for _ in 0..options.repeats.get() {
+        let clock = Instant::now();
+        work.run(&batch)?;
+        device.sync()?;
+        seconds = seconds.min(clock.elapsed().as_secs_f64());
+    }
+    let bytes = peak.bytes_above_rest();
     crate::print(match format {
         Format::Json => format!("{}\n", json!({ "seconds": seconds, "peak_bytes": bytes })),
         Format::Text => {
