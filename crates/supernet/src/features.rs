@@ -85,8 +85,8 @@ const fn n_refined(k: usize) -> usize {
 /// tensor cores a product is of factors rounded to 11 bits.
 const ROUNDING: f32 = 1.0 / 512.0;
 
-/// Numbers that the differences of some points to their candidates may take, 64 MiB.
-const REFINED_AT_ONCE: usize = 1 << 24;
+/// Numbers that the differences of some points to their candidates may take, 16 MiB.
+const REFINED_AT_ONCE: usize = 1 << 22;
 
 /// Beyond every square, for the distance of a point to itself.
 const NEVER: f32 = 1e30;
@@ -116,24 +116,25 @@ fn nearest_on_device(values: &Tensor<2>, k: usize) -> Option<(Vec<f64>, Vec<usiz
     let c = n_refined(k).min(n - 1);
     let Candidates { rows, farthest, doubt } = candidates(&points, c);
 
-    let (mut distances, mut indices) = (Vec::with_capacity(n * k), Vec::with_capacity(n * k));
     let at_once = (REFINED_AT_ONCE / (c * d)).clamp(1, n);
-    for start in (0..n).step_by(at_once) {
+    let some = |start| {
         let rows = rows.clone().narrow(0, start, at_once.min(n - start));
-        let squares = refined(&points, start, rows.clone());
-        let (nearest, at) = (-squares).topk_with_indices(k, 1);
-        let nearest: Vec<f32> = to_host(-nearest);
-        let is_certain = |(squares, farthest): (&[f32], &f32)| {
-            let last = squares.iter().copied().fold(0.0, f32::max);
-            c == n - 1 || last <= farthest - doubt
-        };
-        if !nearest.chunks_exact(k).zip(&farthest[start..]).all(is_certain) {
-            return None;
-        }
-        distances.extend(nearest.iter().map(|square| f64::from(*square).sqrt() * f64::from(unit)));
-        indices.extend(rows.gather(1, at).into_data().iter::<i64>().map(|row| row as usize));
+        let (negated, at) = (-refined(&points, start, rows.clone())).topk_with_indices(k, 1);
+        (negated, rows.gather(1, at))
+    };
+    // None is waited for before all are on their way.
+    let (negated, indices): (Vec<_>, Vec<_>) = (0..n).step_by(at_once).map(some).unzip();
+    let squares: Vec<f32> = to_host(-Tensor::cat(negated, 0));
+    let is_certain = |(squares, farthest): (&[f32], &f32)| {
+        let last = squares.iter().copied().fold(0.0, f32::max);
+        c == n - 1 || last <= farthest - doubt
+    };
+    if !squares.chunks_exact(k).zip(&farthest).all(is_certain) {
+        return None;
     }
-    Some((distances, indices))
+    let distances = squares.iter().map(|square| f64::from(*square).sqrt() * f64::from(unit));
+    let indices = Tensor::cat(indices, 0).into_data();
+    Some((distances.collect(), indices.iter::<i64>().map(|row| row as usize).collect()))
 }
 
 /// The points that seem nearest by squares of distances that a matrix product gives.
