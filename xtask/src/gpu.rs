@@ -14,7 +14,8 @@ To train on an NVIDIA GPU:
     cargo build --release -p nas-lid --features cuda
     target/release/nas-lid run configs/nb201-paper.toml --out runs/nb201-paper --device cuda:0
 
-The build downloads LLVM once; an NVIDIA driver is needed only to run.
+The build downloads LLVM once; an NVIDIA driver is needed only to run. Code for the card is made when it is first
+needed and kept in ~/.cache/cubecl. Runs on a card do not repeat to the last bit.
 ";
 
 pub(crate) fn run(root: &Path) -> Result<ExitCode> {
