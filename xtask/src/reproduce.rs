@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use crate::claims::{self, Verdict};
 use crate::data::{self, CIFAR10_BINARY, CIFAR10_IMAGES, DataSet, FOLDER_VARIABLE, NB201_TABLE};
 use crate::program::{self, Backends};
-use crate::{gpu, memory, process};
+use crate::{memory, process};
 
 /// ImageNet's class folders in the folder of data, `train/<class>` and `val/<class>`.
 const IMAGENET: &str = "imagenet";
@@ -116,16 +116,15 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     );
     match options.experiment {
         Experiment::Memory => {
-            let takes_none = options.seeds == 1
-                && (&options.data, &options.out) == (&None, &None)
-                && options.extra.is_empty();
-            ensure!(takes_none, "memory takes no options");
-            let (backends, devices): (_, &[&str]) = if gpu::is_present() {
-                (Backends::Cuda, &["cpu", "cuda:0"])
-            } else {
-                (Backends::Cpu, &["cpu"])
+            let takes_none = options.seeds == 1 && (&options.data, &options.out) == (&None, &None);
+            let device = match options.extra.as_slice() {
+                [] => Some("cpu"),
+                [flag, device] if flag == "--device" => device.to_str(),
+                _ => None,
             };
-            memory::run(root, &program::build(root, backends)?, devices)
+            let device = device.filter(|_| takes_none);
+            let device = device.context("memory takes no options but `-- --device cuda:0`")?;
+            memory::run(root, &program::build(root, Backends::of(&options.extra))?, device)
         }
         Experiment::Nb201 | Experiment::Proxyless | Experiment::Ofa => {
             let plan = plan(root, options)?;
@@ -337,7 +336,9 @@ mod tests {
         // What else is there goes on, to the configuration that this folder lacks.
         let missing = refused(Experiment::Nb201, &["--set", "split.groups=[2, 2]"]);
         assert!(missing.ends_with("nb201-smoke.toml"), "{missing}");
-        assert_eq!(refused(Experiment::Memory, &[]), "memory takes no options");
+        let of_memory = "memory takes no options but `-- --device cuda:0`";
+        assert_eq!(refused(Experiment::Memory, &[]), of_memory);
+        assert_eq!(refused(Experiment::Memory, &["--device"]), of_memory);
     }
 
     fn options(experiment: Experiment, profile: Profile, data: &Path) -> Options {

@@ -1,4 +1,4 @@
-//! What a card computes, against the processor.
+//! What a card computes, against the processor: `cargo xtask gpu`.
 //!
 //! For convolutions and products a card may round factors to 11 bits, so that both agree to some digits alone.
 
@@ -29,7 +29,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let length = |numbers: &[f64]| numbers.iter().map(|x| x * x).sum::<f64>().sqrt();
     let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
-    length(&differences) / length(a)
+    length(&differences) / length(a).max(f64::MIN_POSITIVE)
 }
 
 #[track_caller]
@@ -48,7 +48,6 @@ fn check_training(space: &str, lr: f64, tolerance: f64) {
 }
 
 #[test]
-#[ignore = "needs an NVIDIA card: cargo xtask gpu"]
 fn losses_are_those_of_the_processor() {
     check_training("nb201", 0.02, 1e-2);
     check_training("proxyless", 2e-4, 1e-2);
@@ -58,8 +57,15 @@ fn losses_are_those_of_the_processor() {
 /// In the place of the dimension of an image that has none.
 const NONE: f64 = -1.0;
 
-/// Dimensions and gradients of a few architectures.
-fn profiles(space: &str, compute: &Compute) -> (Vec<f64>, Vec<f64>) {
+/// What architectures are compared by.
+struct Profiles {
+    dimensions: Vec<f64>,
+    /// Of each architecture, by the name of the parameter.
+    gradients: Vec<BTreeMap<String, Vec<f32>>>,
+}
+
+/// Those of a few architectures.
+fn profiles(space: &str, compute: &Compute) -> Profiles {
     let options = LidOptions {
         neighbors: 20,
         estimator: Estimator::Mle,
@@ -73,27 +79,33 @@ fn profiles(space: &str, compute: &Compute) -> (Vec<f64>, Vec<f64>) {
     let archs = [0; 4].map(|_| sample_connected(space.as_ref(), &mask, &mut rng));
     let batch = random_batch(64, 16, &mut rng);
     let lids = tap_lids(supernet.as_ref(), &archs, &batch, &options).expect("features vary");
-    let lids = lids.iter().flat_map(TapLids::values).flatten();
+    let dimensions = lids.iter().flat_map(TapLids::values).flatten();
     let edge = mask.edges().next().expect("a space has edges");
-    let gradient = |arch| -> BTreeMap<String, Vec<f32>> {
-        supernet.shared_gradient(arch, &batch, edge).expect("the loss is finite")
-    };
-    let gradients = archs.iter().flat_map(|arch| gradient(arch).into_values().flatten());
-    (lids.map(|lid| lid.unwrap_or(NONE)).collect(), gradients.map(f64::from).collect())
-}
-
-#[test]
-#[ignore = "needs an NVIDIA card: cargo xtask gpu"]
-fn profiles_are_those_of_the_processor() {
-    for space in ["nb201", "proxyless", "ofa"] {
-        let (here, there) = (profiles(space, &processor()), profiles(space, &card()));
-        check_near(&format!("{space}, dimensions"), &here.0, &there.0, 1e-2);
-        check_near(&format!("{space}, gradients"), &here.1, &there.1, 5e-2);
+    let gradient = |arch| supernet.shared_gradient(arch, &batch, edge).expect("a finite loss");
+    Profiles {
+        dimensions: dimensions.map(|lid| lid.unwrap_or(NONE)).collect(),
+        gradients: archs.iter().map(gradient).collect(),
     }
 }
 
 #[test]
-#[ignore = "needs an NVIDIA card: cargo xtask gpu"]
+fn profiles_are_those_of_the_processor() {
+    for space in ["nb201", "proxyless", "ofa"] {
+        let (here, there) = (profiles(space, &processor()), profiles(space, &card()));
+        check_near(&format!("{space}, dimensions"), &here.dimensions, &there.dimensions, 1e-2);
+        for (here, there) in here.gradients.iter().zip(&there.gradients) {
+            assert!(here.keys().eq(there.keys()), "{space}");
+            let numbers = |of: &[f32]| of.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+            for (name, here) in here {
+                let (here, there) = (numbers(here), numbers(&there[name]));
+                // In deep chains a last digit moves some activations across a kink, and gradients by some hundredths.
+                check_near(&format!("{space}, {name}"), &here, &there, 0.1);
+            }
+        }
+    }
+}
+
+#[test]
 fn neighbors_are_those_of_the_processor() {
     let device = card().device;
     let (n, k) = (128, 20);

@@ -18,6 +18,11 @@ pub(crate) fn open(name: &str) -> Result<Device> {
     }
 }
 
+/// Whether it is a card, which makes code for each size that it meets.
+pub(crate) fn is_card(device: &Device) -> bool {
+    *device != Device::flex()
+}
+
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<Device> {
     use burn::tensor::DeviceType;
@@ -29,14 +34,15 @@ fn cuda(index: usize) -> Result<Device> {
     Ok(Device::cuda(index))
 }
 
-/// Keeps the code that is made for a card, and what was found out about the fastest, in the user's cache: a start
-/// without takes minutes. A `cubecl.toml` says the rest, if there is one.
+/// Keeps the code that is made for a card in the user's cache, unless a `cubecl.toml` says where.
 #[cfg(feature = "cuda")]
 fn keep_code() {
     use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
     let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
     config.compilation.cache = true;
-    config.environment.path = CacheConfig::Global;
+    if matches!(config.environment.path, CacheConfig::Target) {
+        config.environment.path = CacheConfig::Directory(crate::cache::folder().join("cubecl"));
+    }
     // Not where a device was opened before.
     CubeClRuntimeConfig::try_set(config);
 }

@@ -10,6 +10,7 @@ use space::{Accuracy, Arch, Seed};
 use supernet::{Evaluation, Statistics, Supernet};
 
 use crate::config::{EvaluationConfig, EvaluationStatistics, RunConfig, ScoredResolutions};
+use crate::device;
 use crate::scales::{Scale, Scales};
 
 /// The validation images of every late checkpoint.
@@ -98,7 +99,7 @@ impl Exams {
         };
         check_size(scored, evaluation.images * n_late, MOST_BYTES)?;
         let exams = scored.iter().map(exam).collect::<Result<_>>()?;
-        let at_once = if *device == Device::flex() { ON_PROCESSOR } else { 1 };
+        let at_once = if device::is_card(device) { 1 } else { ON_PROCESSOR };
         Ok(Self { exams, at_once })
     }
 

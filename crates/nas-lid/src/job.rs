@@ -10,6 +10,7 @@ use space::{Mask, sample_connected};
 use supernet::{Lookahead, Optimizer, Schedule, StepOptions, Supernet, Training, first_steps};
 
 use crate::config::RunConfig;
+use crate::device;
 use crate::lab::Lab;
 use crate::profile::Profile;
 use crate::progress::Progress;
@@ -76,10 +77,10 @@ pub(crate) fn load(
     Ok(note.epoch)
 }
 
-/// How long a dry run trains and scores at most, unless a few steps take longer.
+/// How long a dry run trains and scores at most, unless a few steps take longer, once a card has made its code.
 const MEASURED_SECONDS: f64 = 2.0;
 
-/// Steps and scores in which a card has met nearly every operation at every size, and made code for it.
+/// Steps and scores in which a card meets most operations at most sizes, and makes code for them.
 const STEPS_OF_ALL_KINDS: usize = 60;
 const SCORES_OF_ALL_KINDS: usize = 12;
 
@@ -177,7 +178,7 @@ impl Job<'_> {
             loss.map(|_| profile)
         };
         let n_steps = lab.training.n_steps();
-        if lab.is_on_card() {
+        if device::is_card(&lab.device) {
             steps(n_steps.min(STEPS_OF_ALL_KINDS))?;
         }
         // The first also start threads and fill the allocator; they say how many more are quick.
@@ -233,7 +234,7 @@ fn score_seconds(lab: &Lab, config: &RunConfig, supernet: &dyn Supernet, mask: &
         }
         clock.elapsed().as_secs_f64() / (n_archs * n_late) as f64
     };
-    if lab.is_on_card() {
+    if device::is_card(&lab.device) {
         scores(SCORES_OF_ALL_KINDS);
     }
     let n = ((MEASURED_SECONDS / scores(1)) as usize).clamp(4, 200);

@@ -1,6 +1,6 @@
 //! Where space, images and device meet: everything the stages of a run work with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -10,6 +10,7 @@ use space::{Accuracy, Arch, LatencyTable, SearchSpace, Seed, Test};
 use supernet::Supernet;
 use weights::Weights;
 
+use crate::cache;
 use crate::config::{RunConfig, TruthConfig};
 use crate::exams::{Exams, RECALIBRATION, take};
 use crate::inputs::Inputs;
@@ -108,11 +109,6 @@ impl Lab {
         })
     }
 
-    /// Whether work is done on a card, which makes code for each size that it meets.
-    pub(crate) fn is_on_card(&self) -> bool {
-        self.device != Device::flex()
-    }
-
     /// A supernet with weights that are drawn; the same every time.
     pub(crate) fn untrained(&self) -> Box<dyn Supernet> {
         (self.untrained)()
@@ -177,13 +173,5 @@ const UNREADABLE: &str = "unreadable.json";
 
 /// The images of a run, as they are.
 pub(crate) fn dataset(config: &RunConfig, archives: Option<&Path>) -> Result<Dataset> {
-    Ok(Dataset::load(&config.data.source, archives, &cache())?)
-}
-
-/// Where imported images are kept: the user's cache, never the folder that holds the archives.
-fn cache() -> PathBuf {
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let home = || Some(PathBuf::from(folder("HOME")?).join(".cache"));
-    let cache = folder("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
-    cache.unwrap_or_else(std::env::temp_dir).join("nas-lid")
+    Ok(Dataset::load(&config.data.source, archives, &cache::folder())?)
 }

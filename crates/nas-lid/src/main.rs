@@ -2,7 +2,8 @@
 //!
 //! *Floor 5. Spaces and search meet here and nowhere else.*
 
-#[cfg(test)]
+mod cache;
+#[cfg(all(test, feature = "cuda"))]
 mod card_tests;
 mod chosen;
 mod commands;

@@ -33,7 +33,8 @@ fn release_freed_memory() {
 pub(crate) enum Peak {
     /// Of what the process holds; none where the system does not tell.
     Process { rest: Option<u64> },
-    /// Of what the pool of a card holds, which gives nothing back while the work goes on.
+    /// Of what the pool of a card holds, in whole pages: of those that work took it gives back but such as became too
+    /// small for what came later.
     Pool { device: Device, rest: u64 },
 }
 

@@ -131,8 +131,8 @@ fn killed_anywhere_a_run_ends_with_the_same_bytes() {
 }
 
 /// Not with the same bytes: on a card a sum's order may differ from one time to the next.
+#[cfg(feature = "cuda")]
 #[test]
-#[ignore = "needs an NVIDIA card: cargo xtask gpu"]
 fn on_a_card_a_killed_run_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
@@ -148,7 +148,11 @@ fn on_a_card_a_killed_run_goes_on() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    let warmed_up = out.join("checkpoints/shared/0/warm-up.safetensors");
+    let written = || std::fs::metadata(&warmed_up).unwrap().modified().unwrap();
+    let before = written();
     succeeds(&run().output().unwrap());
+    assert_eq!(written(), before, "what was trained is trained again");
     leaves_are_compared(&std::fs::read_to_string(out.join("scores.csv")).unwrap());
     assert!(std::fs::read_to_string(out.join("report.md")).unwrap().contains("cuda:0"));
 }

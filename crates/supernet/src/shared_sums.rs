@@ -28,6 +28,9 @@ type Tracked<B> = <Autodiff<B> as BackendTypes>::FloatTensorPrimitive;
 /// Sums that are worked out at once keep a card busy if they are as many.
 const ENOUGH_SUMS: usize = 1 << 18;
 
+/// More take too much memory.
+const MOST_SUMS: usize = 1 << 24;
+
 /// [`StockConv::forward`] on an autodiff device of a card.
 #[cfg(feature = "cuda")]
 pub(crate) fn on_card(x: Tensor<4>, weight: Tensor<4>, conv: StockConv) -> Tensor<4> {
@@ -129,10 +132,13 @@ fn of_weights<B: Backend>(
     B::float_slice(sums, &whole)
 }
 
-/// Into how many groups so many images are divided: the fewest of equal size that give enough sums.
+/// Into how many groups so many images are divided: the fewest of equal size that give enough sums, and not too many.
 fn n_groups(n_images: usize, n_weights: usize) -> usize {
-    let is_enough = |n: &usize| n_images.is_multiple_of(*n) && ENOUGH_SUMS <= n * n_weights;
-    (1..n_images).find(is_enough).unwrap_or(n_images)
+    let fits = |n: &usize| n_images.is_multiple_of(*n) && n * n_weights <= MOST_SUMS;
+    let is_enough = |n: &usize| ENOUGH_SUMS <= n * n_weights;
+    let fitting: Vec<usize> = (1..=n_images).filter(fits).collect();
+    let enough = fitting.iter().copied().find(is_enough);
+    enough.or(fitting.last().copied()).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -201,5 +207,6 @@ mod tests {
         assert_eq!(n_groups(96, 1 << 20), 1);
         assert_eq!(n_groups(7, 1 << 17), 7);
         assert_eq!(n_groups(1, 9), 1);
+        assert_eq!((n_groups(257, 1 << 17), n_groups(4, 1 << 25)), (1, 1));
     }
 }

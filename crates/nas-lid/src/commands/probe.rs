@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use burn::tensor::Device;
 use clap::ValueEnum;
 use data::Batch;
 use lid::{Aggregate, Estimator};
@@ -140,7 +139,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let work = Work { options, space: &space, supernet: &supernet, seed };
     // The first of its kind pays for threads and code that stay; a card makes code for each size.
     let small = noise(least, seed.child("images"));
-    work.run(if device == Device::flex() { &small } else { &batch })?;
+    work.run(if device::is_card(&device) { &batch } else { &small })?;
 
     let peak = Peak::start(&device);
     let mut seconds = f64::INFINITY;

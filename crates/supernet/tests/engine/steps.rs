@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use data::Batch;
 use space::{Arch, EdgeId};
 use supernet::{Kept, Lesson, Lookahead, Optimizer, StepOptions, Supernet};
+use weights::Weights;
 
 use crate::chain::{N_RUNS, STEP, arch, batch, engine, tensors};
 
@@ -213,4 +214,28 @@ fn a_loss_that_is_no_number_stops_the_step() {
     let error = engine.train_step(&broken, &arch([0, 1]), &STEP).unwrap_err();
     assert_eq!(error.to_string(), "the loss is NaN on path 0-1");
     assert_eq!(tensors(&engine, folder.path()), before);
+}
+
+#[test]
+fn of_several_paths_the_one_whose_loss_is_no_number_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broken.safetensors");
+    let mut engine = engine();
+    engine.save(&file, "").unwrap();
+    let mut weights = Weights::read(&file).unwrap();
+    let names = weights.tensors.keys().filter(|name| name.contains("edges.1.1."));
+    let broken = names.min().unwrap().clone();
+    weights.tensors.get_mut(&broken).unwrap().values[0] = f32::NAN;
+    weights.write(&file).unwrap();
+    engine.load(&file).unwrap();
+    let others = |engine: &_| {
+        let mut all = tensors(engine, folder.path());
+        assert!(all.remove(&broken).unwrap().values[0].is_nan());
+        all
+    };
+    let before = others(&engine);
+    let paths = [arch([0, 0]), arch([0, 1])];
+    let error = engine.train_together(&Lesson::plain(&batch(1)), &paths, &STEP).unwrap_err();
+    assert_eq!(error.to_string(), "the loss is NaN on path 0-1");
+    assert_eq!(others(&engine), before);
 }
