@@ -46,11 +46,12 @@ fn tests(root: &Path) -> Command {
     command
 }
 
-/// Compiles the `cuda` feature without linking.
+/// Compiles the `cuda` feature and its tests without linking, and lints them.
 ///
 /// `DOCS_RS` tells the build scripts of burn's dependencies to do without CUDA and LLVM.
 pub(crate) fn type_check(root: &Path) -> Command {
     let mut command = process::cargo(root);
-    command.args(["check", "-p", "nas-lid", "--tests", "--features", "cuda"]).env("DOCS_RS", "1");
+    let arguments = "clippy -p nas-lid --tests --features cuda -- -D warnings";
+    command.args(arguments.split(' ')).env("DOCS_RS", "1");
     command
 }
