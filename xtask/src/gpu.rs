@@ -39,10 +39,11 @@ fn is_present() -> bool {
     listed.is_ok_and(|output| output.stdout.starts_with(b"GPU "))
 }
 
-/// The tests that need a card, by their names.
+/// The tests that need a card, by their names; they print how near it comes.
 fn tests(root: &Path) -> Command {
     let mut command = process::cargo(root);
-    command.args(["test", "--release", "-p", "nas-lid", "--features", "cuda", "card"]);
+    let arguments = "test --release -p nas-lid --features cuda card -- --nocapture";
+    command.args(arguments.split(' '));
     command
 }
 
