@@ -71,8 +71,10 @@ impl fmt::Display for Experiment {
 enum Profile {
     /// In a minute, on the embedded digits.
     Smoke,
-    /// What a processor can do in an hour.
+    /// What a processor can do: in half an hour on nb201, in an hour on the others.
     Cpu,
+    /// More of that on nb201, in an hour.
+    Hour,
     /// The setting of the paper, for a GPU.
     Paper,
 }
@@ -82,6 +84,7 @@ impl fmt::Display for Profile {
         f.write_str(match self {
             Self::Smoke => "smoke",
             Self::Cpu => "cpu",
+            Self::Hour => "hour",
             Self::Paper => "paper",
         })
     }
@@ -214,7 +217,7 @@ fn plan(root: &Path, options: &Options) -> Result<Plan> {
             );
             Images::AsConfigured
         }
-        (Profile::Cpu | Profile::Paper, _) => {
+        (Profile::Cpu | Profile::Hour | Profile::Paper, _) => {
             if options.experiment == Experiment::Nb201 {
                 note_missing_table(&folder);
             }
