@@ -1,7 +1,20 @@
 //! A vector of two registers of AVX2.
 
-use crate::portable::Portable;
 use crate::vector::{LANES, Lanes};
+
+/// Lanes of one register.
+const HALF: usize = LANES / 2;
+
+/// All bits of as many integers as there are lanes, and none of as many after them.
+const ONES_AND_ZEROS: [i32; 2 * LANES] = {
+    let mut masks = [0; 2 * LANES];
+    let mut lane = 0;
+    while lane < LANES {
+        masks[lane] = -1;
+        lane += 1;
+    }
+    masks
+};
 
 /// Made only inside of [`Isa::run`](crate::Isa::run), where AVX2 and FMA have been found: every
 /// intrinsic below may be called.
@@ -43,15 +56,51 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn load_part(values: &[f32]) -> Self {
-        let Portable(lanes) = Portable::load_part(values);
-        Self::load(&lanes)
+        use std::arch::x86_64::{_mm256_loadu_si256, _mm256_maskload_ps};
+        let n = values.len().min(LANES);
+        let masks = &ONES_AND_ZEROS[LANES - n..][..LANES];
+        let (start, masks) = (values.as_ptr(), masks.as_ptr());
+        // SAFETY: see the type; the masks are as long as two registers, and of the numbers no more is read than the
+        // slice holds.
+        unsafe {
+            let low = _mm256_maskload_ps(start, _mm256_loadu_si256(masks.cast()));
+            let masks = _mm256_loadu_si256(masks.add(HALF).cast());
+            Self([low, _mm256_maskload_ps(start.wrapping_add(HALF), masks)])
+        }
     }
 
     #[inline(always)]
     fn store_part(self, to: &mut [f32]) {
-        let mut lanes = [0.0; LANES];
-        self.store(&mut lanes);
-        Portable(lanes).store_part(to);
+        use std::arch::x86_64::{
+            _mm_castps_si128, _mm_movehl_ps, _mm_store_ss, _mm_storel_epi64, _mm_storeu_ps,
+            _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_storeu_ps,
+        };
+        if let Some(whole) = to.as_mut_array() {
+            return self.store(whole);
+        }
+        // In parts of 8, 4, 2 and 1, for a store under a mask is slow on many processors.
+        let (n, mut to) = (to.len().min(LANES), to.as_mut_ptr());
+        let [low, high] = self.0;
+        // SAFETY: see the type; the parts are as long as the slice together.
+        unsafe {
+            let mut rest = low;
+            if n & 8 != 0 {
+                _mm256_storeu_ps(to, low);
+                (rest, to) = (high, to.add(8));
+            }
+            let mut rest_4 = _mm256_castps256_ps128(rest);
+            if n & 4 != 0 {
+                _mm_storeu_ps(to, rest_4);
+                (rest_4, to) = (_mm256_extractf128_ps::<1>(rest), to.add(4));
+            }
+            if n & 2 != 0 {
+                _mm_storel_epi64(to.cast(), _mm_castps_si128(rest_4));
+                (rest_4, to) = (_mm_movehl_ps(rest_4, rest_4), to.add(2));
+            }
+            if n & 1 != 0 {
+                _mm_store_ss(to, rest_4);
+            }
+        }
     }
 
     #[inline(always)]
@@ -85,17 +134,53 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn keep(self, lanes: u16) -> Self {
-        self.through_portable(|lanes_of| lanes_of.keep(lanes))
+        use std::arch::x86_64::{
+            _mm256_and_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
+            _mm256_set1_epi32, _mm256_setr_epi32,
+        };
+        let [low, high] = self.0;
+        // SAFETY: see the type.
+        unsafe {
+            let bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let kept = |half, lanes: i32| {
+                let masks =
+                    _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(lanes), bit), bit);
+                _mm256_and_ps(half, _mm256_castsi256_ps(masks))
+            };
+            Self([kept(low, i32::from(lanes)), kept(high, i32::from(lanes >> HALF))])
+        }
     }
 
     #[inline(always)]
     fn up(self) -> Self {
-        self.through_portable(Portable::up)
+        use std::arch::x86_64::{
+            _mm256_blend_ps, _mm256_permutevar8x32_ps, _mm256_setr_epi32, _mm256_setzero_ps,
+        };
+        let [low, high] = self.0;
+        // SAFETY: see the type.
+        unsafe {
+            let order = _mm256_setr_epi32(7, 0, 1, 2, 3, 4, 5, 6);
+            let low = _mm256_permutevar8x32_ps(low, order);
+            let high = _mm256_permutevar8x32_ps(high, order);
+            let zeros = _mm256_setzero_ps();
+            Self([_mm256_blend_ps::<0x01>(low, zeros), _mm256_blend_ps::<0x01>(high, low)])
+        }
     }
 
     #[inline(always)]
     fn down(self) -> Self {
-        self.through_portable(Portable::down)
+        use std::arch::x86_64::{
+            _mm256_blend_ps, _mm256_permutevar8x32_ps, _mm256_setr_epi32, _mm256_setzero_ps,
+        };
+        let [low, high] = self.0;
+        // SAFETY: see the type.
+        unsafe {
+            let order = _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 0);
+            let low = _mm256_permutevar8x32_ps(low, order);
+            let high = _mm256_permutevar8x32_ps(high, order);
+            let zeros = _mm256_setzero_ps();
+            Self([_mm256_blend_ps::<0x80>(low, high), _mm256_blend_ps::<0x80>(high, zeros)])
+        }
     }
 
     #[inline(always)]
@@ -119,11 +204,18 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn transpose(vectors: [Self; LANES]) -> [Self; LANES] {
         let mut transposed = vectors;
-        // A loop, because closures are not compiled for the instruction set.
-        for (to, Portable(lanes)) in
-            transposed.iter_mut().zip(Portable::transpose(Self::portable(vectors)))
-        {
-            *to = Self::load(&lanes);
+        // Loops, because closures that are given to `map` are not compiled for the instruction set.
+        for half in 0..2 {
+            for other in 0..2 {
+                let mut block = [vectors[0].0[0]; HALF];
+                for (row, vector) in block.iter_mut().zip(&vectors[other * HALF..]) {
+                    *row = vector.0[half];
+                }
+                let columns = transposed[half * HALF..].iter_mut();
+                for (vector, column) in columns.zip(Self::transpose_block(block)) {
+                    vector.0[other] = column;
+                }
+            }
         }
         transposed
     }
@@ -207,20 +299,37 @@ impl Avx2 {
         }
     }
 
+    /// Register i of lanes j from register j of lanes i.
     #[inline(always)]
-    fn through_portable(self, work: impl FnOnce(Portable) -> Portable) -> Self {
-        let mut lanes = [0.0; LANES];
-        self.store(&mut lanes);
-        let Portable(lanes) = work(Portable(lanes));
-        Self::load(&lanes)
-    }
-
-    #[inline(always)]
-    fn portable(vectors: [Self; LANES]) -> [Portable; LANES] {
-        let mut portable = [Portable([0.0; LANES]); LANES];
-        for (Portable(lanes), vector) in portable.iter_mut().zip(vectors) {
-            vector.store(lanes);
+    fn transpose_block(
+        rows: [std::arch::x86_64::__m256; HALF],
+    ) -> [std::arch::x86_64::__m256; HALF] {
+        use std::arch::x86_64::{
+            _mm256_castpd_ps, _mm256_castps_pd, _mm256_permute2f128_ps, _mm256_unpackhi_pd,
+            _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
+        };
+        let mut v = rows;
+        // SAFETY: see the type.
+        unsafe {
+            // Pairs of one column from two rows, then fours from four: afterwards half h of register 4g + j holds
+            // column 4h + j of rows 4g to 4g + 3.
+            for g in [0, 4] {
+                let low = |a, b| _mm256_castps_pd(_mm256_unpacklo_ps(a, b));
+                let high = |a, b| _mm256_castps_pd(_mm256_unpackhi_ps(a, b));
+                let (a, b) = (low(v[g], v[g + 1]), low(v[g + 2], v[g + 3]));
+                let (c, d) = (high(v[g], v[g + 1]), high(v[g + 2], v[g + 3]));
+                v[g] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+                v[g + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
+                v[g + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(c, d));
+                v[g + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(c, d));
+            }
+            // Halves change places.
+            for j in 0..4 {
+                let (a, b) = (v[j], v[j + 4]);
+                v[j] = _mm256_permute2f128_ps::<0x20>(a, b);
+                v[j + 4] = _mm256_permute2f128_ps::<0x31>(a, b);
+            }
         }
-        portable
+        v
     }
 }
