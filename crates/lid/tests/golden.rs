@@ -149,3 +149,21 @@ fn tle_of_scikit_dimension() {
     let first = [3.560047605881651, 6.495177922034958, 6.49587076585235, 3.4641106603290006];
     check_tle(&hash(3, 200, 5), 5, 10, first, 5.173947894031001);
 }
+
+#[test]
+fn tle_leaves_out_neighbors_that_mirror_each_other() {
+    // (1, 5) and (−1, −5) mirror each other through the first point. Expected: the formula of the paper in numpy, such
+    // pairs left out; whatever rounding makes of them at other scales.
+    let cross: [f32; 10] = [0.0, 0.0, 1.0, 0.25, -0.5, 1.0, 1.0, 5.0, -1.0, -5.0];
+    let expected = [1.64305, 1.69796, 1.50625, 1.30154, 1.3982];
+    for scale in [1.0, 0.1, 0.3, 3.0, 1e-9] {
+        let values = cross.map(|value| value * scale);
+        let points = Points::new(&values, 2).expect("finite");
+        let neighbors = Neighbors::nearest(points, 4).expect("five points");
+        let lid = lid::tle(points, &neighbors, Degenerate::Error).expect("no row is degenerate");
+        for (found, expected) in lid.per_point().iter().zip(expected) {
+            let found = found.expect("no row is skipped");
+            assert!((found - expected).abs() < 2e-5, "{found} for {expected} at {scale}");
+        }
+    }
+}
