@@ -222,7 +222,7 @@ mod tests {
                 n_read += 1;
             }
         }
-        assert_eq!(n_read, 12);
+        assert_eq!(n_read, 13);
     }
 
     /// Numbers that may be as large as they like: more than there is of what they count does no harm.
