@@ -1,6 +1,7 @@
 //! The best cut, by trying every partition.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,13 +29,26 @@ pub enum Sizes {
 }
 
 impl Sizes {
-    /// Least and greatest size of a group.
-    fn limits(self, n: usize, n_groups: usize) -> (usize, usize) {
-        match self {
-            Self::Any => (1, n),
-            Self::Balanced => (n / n_groups, n.div_ceil(n_groups)),
-            Self::Min2 => (2, n),
+    /// What each of `n_groups` groups may hold of `n` vertices; `None` if they make no such groups.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use partition::Sizes;
+    ///
+    /// assert_eq!(Sizes::Balanced.of_groups(5, 2), Some(2..=3));
+    /// assert_eq!(Sizes::Min2.of_groups(5, 3), None);
+    /// ```
+    pub fn of_groups(self, n: usize, n_groups: usize) -> Option<RangeInclusive<usize>> {
+        if !(1..=n).contains(&n_groups) {
+            return None;
         }
+        let range = match self {
+            Self::Any => 1..=n,
+            Self::Balanced => n / n_groups..=n.div_ceil(n_groups),
+            Self::Min2 => 2..=n,
+        };
+        (n_groups.saturating_mul(*range.start()) <= n).then_some(range)
     }
 }
 
@@ -202,12 +216,9 @@ struct Strings {
 
 impl Strings {
     fn new(n: usize, n_groups: usize, sizes: Sizes) -> Result<Self, PartitionError> {
-        let none = PartitionError::NoPartition { n, n_groups, sizes };
-        if n_groups == 0 || n < n_groups {
-            return Err(none);
-        }
-        let (least, greatest) = sizes.limits(n, n_groups);
-        if n < n_groups * least { Err(none) } else { Ok(Self { n, n_groups, least, greatest }) }
+        let range = sizes.of_groups(n, n_groups);
+        let range = range.ok_or(PartitionError::NoPartition { n, n_groups, sizes })?;
+        Ok(Self { n, n_groups, least: *range.start(), greatest: *range.end() })
     }
 
     /// Visits every string in lexicographic order.

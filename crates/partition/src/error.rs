@@ -60,6 +60,12 @@ pub enum PartitionError {
         /// The entry below the diagonal.
         mirrored: f64,
     },
+    /// A vertex without any similarity, which the spectrum of the graph cannot place.
+    #[error("vertex {vertex} is similar to no other")]
+    Isolated {
+        /// The vertex.
+        vertex: usize,
+    },
     /// A similarity below zero, where the objective allows none.
     #[error(
         "similarity at row {row}, column {col} is {value}: a cut of a graph needs non-negative ones"

@@ -75,10 +75,8 @@ pub fn spectral_cut(similarity: &Similarity) -> Result<Cut, PartitionError> {
         degrees[row] += value;
         degrees[col] += value;
     }
-    let undefined =
-        PartitionError::Undefined { objective: Objective::NormalizedCut, n, n_groups: 2 };
-    if degrees.iter().any(|&degree| degree <= 0.0) {
-        return Err(undefined);
+    if let Some(vertex) = degrees.iter().position(|&degree| degree <= 0.0) {
+        return Err(PartitionError::Isolated { vertex });
     }
     let laplacian = DMatrix::from_fn(n, n, |row, col| {
         // Roots before the product, which would overflow first.
@@ -104,6 +102,8 @@ pub fn spectral_cut(similarity: &Similarity) -> Result<Cut, PartitionError> {
             best = Some((score, is_first.clone()));
         }
     }
+    let undefined =
+        PartitionError::Undefined { objective: Objective::NormalizedCut, n, n_groups: 2 };
     let (score, is_first) = best.ok_or(undefined)?;
     Ok(Cut { score, maximizers: vec![two_groups(&is_first)?] })
 }
@@ -201,6 +201,6 @@ mod tests {
         assert_eq!(min_cut(&negative), Err(expected.clone()));
         assert_eq!(spectral_cut(&negative), Err(expected));
         let lonely = similarity(3, &[0.5, 0.0, 0.0]);
-        assert!(matches!(spectral_cut(&lonely), Err(PartitionError::Undefined { .. })));
+        assert_eq!(spectral_cut(&lonely), Err(PartitionError::Isolated { vertex: 2 }));
     }
 }

@@ -38,7 +38,9 @@ pub use crate::groups::Partition;
 pub use crate::large::{min_cut, spectral_cut};
 pub use crate::measure::Measure;
 pub use crate::published::{PublishedCut, min_cut_as_published};
-pub use crate::score::{gap, inter_sum, intra_sum, mean_intra, separability, silhouette};
+pub use crate::score::{
+    gap, inter_sum, intra_sum, mean_inter, mean_intra, separability, silhouette,
+};
 pub use crate::similarity::Similarity;
 
 mod cut;

@@ -149,9 +149,16 @@ fn largest(numbers: impl Iterator<Item = f64>) -> f64 {
 
 /// Ranks from 0, equal numbers sharing the mean of theirs.
 fn ranks(numbers: &[f64]) -> Vec<f64> {
-    let below = |x: f64| numbers.iter().filter(|&&y| y < x).count() as f64;
-    let equal = |x: f64| numbers.iter().filter(|&&y| y <= x && x <= y).count() as f64;
-    numbers.iter().map(|&x| below(x) + (equal(x) - 1.0) / 2.0).collect()
+    let mut order: Vec<usize> = (0..numbers.len()).collect();
+    order.sort_unstable_by(|&a, &b| numbers[a].total_cmp(&numbers[b]));
+    let (mut ranks, mut below) = (vec![0.0; numbers.len()], 0);
+    for equals in order.chunk_by(|&a, &b| numbers[b] <= numbers[a]) {
+        for &at in equals {
+            ranks[at] = below as f64 + (equals.len() - 1) as f64 / 2.0;
+        }
+        below += equals.len();
+    }
+    ranks
 }
 
 #[cfg(test)]

@@ -73,6 +73,15 @@ pub fn mean_intra(similarity: &Similarity, partition: &Partition) -> Option<f64>
     Sums::checked(similarity, partition).mean_intra()
 }
 
+/// Mean of S_ij over the pairs i < j of two groups; `None` if there is one group only.
+///
+/// # Panics
+///
+/// If similarity and partition differ in the number of vertices.
+pub fn mean_inter(similarity: &Similarity, partition: &Partition) -> Option<f64> {
+    Sums::checked(similarity, partition).mean_inter()
+}
+
 /// Mean similarity inside groups less mean similarity between groups.
 ///
 /// Unlike the sums it can be compared between graphs: it is what chooses the edge to split. `None` if

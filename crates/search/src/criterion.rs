@@ -22,8 +22,8 @@ pub trait Criterion {
     ///
     /// # Errors
     ///
-    /// If the options do not fit the space, the features or gradients are not finite, or in no batch
-    /// the operations of an edge can be compared.
+    /// If the options do not fit the space, the features or gradients are not finite, or no edge has operations that
+    /// can be compared in any batch.
     ///
     /// # Panics
     ///

@@ -1,8 +1,10 @@
 //! How the operations of an edge are divided, and what the division is worth.
 
+use std::ops::RangeInclusive;
+
 use partition::{
-    MAX_VERTICES, Objective, Partition, PartitionError, Similarity, Sizes, best, gap, inter_sum,
-    intra_sum,
+    MAX_VERTICES, Objective, Partition, PartitionError, Similarity, Sizes, best, gap, intra_sum,
+    mean_inter,
 };
 use serde::{Deserialize, Serialize};
 use space::{EdgeId, Mask, SearchSpace};
@@ -56,7 +58,7 @@ impl CutOptions {
         assert_eq!(n_edges, expected, "edges of the mask and of {}", space.name());
 
         let whole = |edge: &EdgeId| mask.ops(*edge).len() == full.ops(*edge).len();
-        let divisible = |edge: &EdgeId| self.least_ops() <= mask.ops(*edge).len();
+        let divisible = |edge: &EdgeId| self.sizes_of(mask.ops(*edge).len()).is_some();
         let counts = |edge: &EdgeId| !context::is_inert(space, mask, *edge);
         let edges: Vec<EdgeId> =
             mask.edges().filter(whole).filter(divisible).filter(counts).collect();
@@ -90,43 +92,22 @@ impl CutOptions {
         Ok((partition, score))
     }
 
-    /// Whether groups of these sizes are allowed.
-    pub(crate) fn allows(&self, sizes: &[usize]) -> bool {
-        let least = sizes.iter().copied().min().unwrap_or(0);
-        let greatest = sizes.iter().copied().max().unwrap_or(0);
-        match self.sizes {
-            Sizes::Any => 1 <= least,
-            Sizes::Balanced => 1 <= least && greatest <= least + 1,
-            Sizes::Min2 => 2 <= least,
-        }
-    }
-
-    fn least_ops(&self) -> usize {
-        match self.sizes {
-            Sizes::Any | Sizes::Balanced => self.n_groups,
-            Sizes::Min2 => self.n_groups.saturating_mul(2),
-        }
+    /// How many of `n` operations a group may hold; `None` if they cannot be divided.
+    pub(crate) fn sizes_of(&self, n: usize) -> Option<RangeInclusive<usize>> {
+        self.sizes.of_groups(n, self.n_groups)
     }
 }
 
 impl EdgeScore {
     fn of(self, similarity: &Similarity, partition: &Partition) -> f64 {
+        let between = || mean_inter(similarity, partition).expect("there are two groups at least");
         match self {
-            Self::Gap => gap(similarity, partition)
-                .unwrap_or_else(|| 1.0 - mean_inter(similarity, partition)),
+            Self::Gap => gap(similarity, partition).unwrap_or_else(|| 1.0 - between()),
             Self::IntraSum => intra_sum(similarity, partition),
             // Not a negation: that would tell 0 from −0.
-            Self::InterSum => 0.0 - mean_inter(similarity, partition),
+            Self::InterSum => 0.0 - between(),
         }
     }
-}
-
-/// Mean similarity between groups, of which there are at least two.
-fn mean_inter(similarity: &Similarity, partition: &Partition) -> f64 {
-    let within = |group: &Vec<usize>| group.len() * (group.len() - 1) / 2;
-    let n = similarity.n();
-    let n_inter = n * (n - 1) / 2 - partition.groups().iter().map(within).sum::<usize>();
-    inter_sum(similarity, partition) / n_inter as f64
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ impl Evolution {
 
 impl Constraints {
     /// Whether an architecture is connected and cheap enough.
-    pub(crate) fn admit(&self, space: &dyn SearchSpace, arch: &Arch) -> bool {
+    pub fn admit(&self, space: &dyn SearchSpace, arch: &Arch) -> bool {
         if !space.is_connected(arch) {
             return false;
         }
