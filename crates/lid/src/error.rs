@@ -82,6 +82,14 @@ pub enum LidError {
     /// A share that leaves nothing, or is none.
     #[error("the share {0} of discarded ratios is outside [0, 1)")]
     BadShare(f64),
+    /// So large a share of so few ratios is all of them.
+    #[error("a share of {share} leaves none of {n} ratios")]
+    NothingLeft {
+        /// The share to be left out.
+        share: f64,
+        /// Points that have a ratio.
+        n: usize,
+    },
     /// No estimator has that name.
     #[error("no estimator is called {0:?}; there are mle, mle-unbiased, mom, two-nn and two-nn-ml")]
     UnknownEstimator(String),

@@ -24,7 +24,7 @@ pub enum Fit {
 ///
 /// # Errors
 ///
-/// [`LidError::BadShare`] unless `discarded` is in `[0, 1)` and leaves a ratio, and those of
+/// [`LidError::BadShare`] unless `discarded` is in `[0, 1)`, [`LidError::NothingLeft`] if it leaves no ratio, and those of
 /// [`estimate`](crate::estimate).
 ///
 /// # Examples
@@ -79,7 +79,8 @@ pub fn two_nn(
     // A share of 0.1 of 70 is 7, though the product is rounded up to more.
     let n_discarded = ((discarded * n as f64 - 1e-9).ceil() as usize).max(least);
     let kept = n.saturating_sub(n_discarded);
-    let largest = ratios[..kept].last().ok_or(LidError::BadShare(discarded))?;
+    let nothing = LidError::NothingLeft { share: discarded, n };
+    let largest = ratios[..kept].last().ok_or(nothing)?;
     if *largest <= EQUIDISTANT {
         return Err(match (degenerate, equidistant) {
             (Degenerate::Error, Some(row)) => {
@@ -137,7 +138,7 @@ mod tests {
         }
         for degenerate in [Degenerate::Skip, Degenerate::Error] {
             let nothing = two_nn(&ratios(), Fit::Linear, 0.99, degenerate);
-            assert_eq!(nothing, Err(LidError::BadShare(0.99)));
+            assert_eq!(nothing, Err(LidError::NothingLeft { share: 0.99, n: 4 }));
         }
     }
 
