@@ -3,6 +3,8 @@
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 
+use crate::misuse::Misuse;
+
 /// The processor (`cpu`) or a card (`cuda:0`).
 pub(crate) fn open(name: &str) -> Result<Device> {
     match name.strip_prefix("cuda") {
@@ -11,10 +13,10 @@ pub(crate) fn open(name: &str) -> Result<Device> {
             let index = rest.strip_prefix(':').unwrap_or("0");
             match index.parse() {
                 Ok(index) => cuda(index),
-                Err(_) => bail!("device `{name}`: `{index}` is no number"),
+                Err(_) => bail!(Misuse(format!("device `{name}`: `{index}` is no number"))),
             }
         }
-        _ => bail!("unknown device `{name}`, expected cpu or cuda:N"),
+        _ => bail!(Misuse(format!("unknown device `{name}`, expected cpu or cuda:N"))),
     }
 }
 

@@ -71,17 +71,21 @@ impl Lab {
             spaces::open(&config.space, task, &compute, seed.child("weights"))?;
 
         let (t, e) = (&config.training, &config.evaluation);
-        let training = Batches::new(train.clone(), &norm, config.data.augment, t.batch_size)?
+        let training = Batches::new(train.clone(), &norm, config.data.augment, t.batch_size)
+            .context("`training.batch-size`")?
             .or_at(scales.train_at_others(&config.data));
         let plain =
             |images: &Arc<Gallery>, size| Batches::new(images.clone(), &norm, Augment::NONE, size);
-        let plain_train = plain(train, e.batch_size)?;
-        let probes = plain(train, config.split.probe_batch_size)?;
+        let plain_train = plain(train, e.batch_size).context("`evaluation.batch-size`")?;
+        let probes =
+            plain(train, config.split.probe_batch_size).context("`split.probe-batch-size`")?;
         let test = match config.ranking.truth {
             TruthConfig::Unknown | TruthConfig::Table(_) => None,
             TruthConfig::TrainedAlone(_) => {
                 let test = Arc::new(dataset.test.at(resolution)?);
-                Some(plain(&test, e.batch_size)?)
+                // As many batches, but no larger than they need be: hardly an image is left over.
+                let n = test.len();
+                Some(plain(&test, n / n.div_ceil(e.batch_size))?)
             }
         };
         let Inputs { published, latency, sha256: inputs_digest } =
@@ -129,7 +133,7 @@ impl Lab {
         take(&self.plain, self.n_recalibration, self.seed.child(RECALIBRATION))
     }
 
-    /// Accuracy on all whole batches of test images, to be reported.
+    /// Accuracy on the test images, to be reported.
     pub(crate) fn test_accuracy(
         &self,
         supernet: &dyn Supernet,

@@ -21,6 +21,7 @@ mod mask_file;
 mod matrix;
 mod memory;
 mod method;
+mod misuse;
 mod profile;
 mod progress;
 mod retrain;
@@ -35,6 +36,7 @@ mod space_options;
 mod spaces;
 mod summary;
 mod truth;
+mod unique;
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
@@ -45,6 +47,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::config::Plan;
+use crate::misuse::Misuse;
 use crate::run::RunOptions;
 
 /// Neural architecture search with supernets split by local intrinsic dimension.
@@ -154,7 +157,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Misuse>() { ExitCode::from(Misuse::CODE) } else { ExitCode::FAILURE }
         }
     }
 }

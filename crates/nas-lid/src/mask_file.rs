@@ -1,17 +1,18 @@
 //! Architectures as published: JSON objects that say of each edge which operations are allowed.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result, bail};
 use space::{Arch, OpId, SearchSpace};
+
+use crate::unique::Unique;
 
 /// The architecture of a mask that allows one operation on each edge: `{"s0_c0": [false, true, …], …}`.
 ///
 /// Keys that continue that of an edge by `_sub…` are left out: published masks repeat in them what the
 /// parts of its operations are.
 pub(crate) fn parse(space: &dyn SearchSpace, text: &str) -> Result<Arch> {
-    let mut mask: BTreeMap<String, Vec<bool>> =
-        serde_json::from_str(text).context("no object of lists of truth values")?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let Unique(mut mask) = serde_json::from_str::<Unique<Vec<bool>>>(text)
+        .context("no object of lists of truth values")?;
     let edges: Vec<_> =
         space.full_mask().edges().map(|edge| (edge, space.mask_key(edge))).collect();
     mask.retain(|key, _| {
@@ -68,6 +69,8 @@ mod tests {
         };
         refused("[]", "no object of lists of truth values: ");
         refused(&MASK.replace("1_3", "1_4"), "no key `1_3`");
+        let twice = "no object of lists of truth values: the key `2_3` is there twice";
+        refused(&MASK.replace("1_3", "2_3"), twice);
         refused(&MASK.replace("2_3_sub", "2_4_sub"), "unknown key `2_4_subConv`");
         refused(&MASK.replace("true, false, false]", "true, false]"), "`0_1` has 4 entries, exp");
         refused(&MASK.replacen("true", "false", 1), "`0_1` allows no operation");

@@ -113,8 +113,9 @@ impl Arm<'_> {
         while grown.levels < self.config.split.levels() {
             let Some(criterion) = self.criterion(grown.levels) else { break };
             if 0 < grown.levels {
-                for leaf in grown.tree.leaves() {
-                    self.warm_up(&grown.tree, leaf, grown.levels)?;
+                let is_new = |leaf: &&SplitTree<_>| depth(&leaf.id) == grown.levels;
+                for leaf in grown.tree.leaves().into_iter().filter(is_new) {
+                    self.warm_up(&grown.tree, leaf)?;
                 }
             }
             self.split_leaves(&mut grown, criterion.as_ref())?;
@@ -182,26 +183,19 @@ impl Arm<'_> {
         Ok(())
     }
 
-    fn warm_up(
-        &self,
-        tree: &SplitTree<Evidence>,
-        leaf: &SplitTree<Evidence>,
-        level: usize,
-    ) -> Result<()> {
-        if depth(&leaf.id) != level {
-            return Ok(());
-        }
+    /// Trains a node below the root from the weights of its parent.
+    fn warm_up(&self, tree: &SplitTree<Evidence>, node: &SplitTree<Evidence>) -> Result<()> {
         let warm_up = &self.config.training.warm_up;
         let job = Job {
-            name: self.job(&leaf.id, "warm-up"),
-            mask: &leaf.mask,
+            name: self.job(&node.id, "warm-up"),
+            mask: &node.mask,
             shrinking: &Shrinking::NONE,
-            epochs: warm_up.epochs[level],
+            epochs: warm_up.epochs[depth(&node.id)],
             first_lr: warm_up.first_lr,
             last_lr: warm_up.last_lr,
             keep: Vec::new(),
         };
-        let parent = leaf.id.parent().context("a leaf below level 0 has a parent")?;
+        let parent = node.id.parent().context("a node below the root has a parent")?;
         job.run(self.lab, self.config, self.dir, self.warmed_up(tree, &parent)?.as_ref())
     }
 
@@ -285,14 +279,18 @@ impl Arm<'_> {
         format!("{}/{node}/{phase}", self.method.name())
     }
 
-    /// The weights of a node after its warm-up; those of another mask or epoch are refused.
+    /// The weights of a node after its warm-up, which is done again if they are gone; those of another mask or epoch
+    /// are refused.
     fn warmed_up(&self, tree: &SplitTree<Evidence>, id: &NodeId) -> Result<Box<dyn Supernet>> {
-        let mask = &tree.node(id).context("the node is in its tree")?.mask;
+        let node = tree.node(id).context("the node is in its tree")?;
         let name = self.warm_up_of(id);
         let mut supernet = self.lab.untrained();
         let epochs = self.config.training.warm_up.epochs[depth(id)];
         let file = job::checkpoint(self.dir, &name);
-        job::load(supernet.as_mut(), &file, &name, mask, Some(epochs))?;
+        if *id != NodeId::root() && !file.exists() {
+            self.warm_up(tree, node)?;
+        }
+        job::load(supernet.as_mut(), &file, &name, &node.mask, Some(epochs))?;
         Ok(supernet)
     }
 

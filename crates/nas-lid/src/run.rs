@@ -138,7 +138,7 @@ fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// What a search is not to exceed.
-fn constraints(options: &SearchConfig) -> Constraints {
+pub(crate) fn constraints(options: &SearchConfig) -> Constraints {
     let limit = |value: u64| (0 < value).then_some(value);
     Constraints { max_parameters: limit(options.max_parameters), max_macs: limit(options.max_macs) }
 }

@@ -170,7 +170,10 @@ impl RunDir {
     /// Adds a line to `metrics.jsonl`; lines of epochs that are done again make way for it.
     pub(crate) fn add_metric(&self, metric: Metric) -> Result<()> {
         let path = self.path("metrics.jsonl");
-        let old = fs::read_to_string(&path).unwrap_or_default();
+        let old = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            old => old.with_context(|| path.display().to_string())?,
+        };
         let mut lines = String::new();
         for line in old.lines() {
             let stale = serde_json::from_str::<Metric>(line)

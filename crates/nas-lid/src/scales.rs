@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use data::{Gallery, Normalization};
 use space::Seed;
 
@@ -25,13 +25,16 @@ impl Scales {
         let first = config.resolution();
         let is_only = config.resolutions.iter().all(|resolution| *resolution == first);
         // Small images first where there are no others: large ones would be in memory twice.
-        let images = if is_only { Cow::Owned(images.at(first)?) } else { Cow::Borrowed(images) };
-        let (train, valid) = data::split(&images, config.valid_images, seed.child("data/split"))?;
+        let at = |images: &Gallery, resolution| images.at(resolution).context("`data.resolutions`");
+        let images = if is_only { Cow::Owned(at(images, first)?) } else { Cow::Borrowed(images) };
+        let (train, valid) = data::split(&images, config.valid_images, seed.child("data/split"))
+            .context("`data.valid-images`")?;
         drop(images);
         let mut scales: Vec<Scale> = Vec::new();
         for &resolution in &config.resolutions {
             if scales.iter().all(|scale| scale.resolution != resolution) {
-                let [train, valid] = [train.at(resolution)?.into(), valid.at(resolution)?.into()];
+                let [train, valid] = [&train, &valid].map(|images| at(images, resolution));
+                let [train, valid] = [train?.into(), valid?.into()];
                 scales.push(Scale { resolution, train, valid });
             }
         }

@@ -1,12 +1,13 @@
 //! A search space and its sizes from the command line.
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use nb201::Nb201Config;
 use ofa::OfaConfig;
 use proxyless::ProxylessConfig;
 
 use crate::config::SpaceConfig;
+use crate::misuse::Misuse;
 use crate::spaces::{MOST_CHANNELS, Task};
 
 /// With this and [`MOST_CHANNELS`] all costs stay below 2⁶⁴.
@@ -72,13 +73,16 @@ impl SpaceOptions {
         for (name, size, most) in
             [("--resolution", resolution, MOST_CHANNELS), ("--classes", classes, MOST_CLASSES)]
         {
-            ensure!((1..=most).contains(&size), "{name} must lie between 1 and {most}, got {size}");
+            ensure!(
+                (1..=most).contains(&size),
+                Misuse(format!("{name} must lie between 1 and {most}, got {size}"))
+            );
         }
         self.refuse_foreign()?;
         let config = self.config()?;
         config.check().map_err(|(key, fault)| {
             let name = key.rsplit('.').next().unwrap_or(key);
-            anyhow!("--{name} {fault}")
+            Misuse(format!("--{name} {fault}"))
         })?;
         Ok((config, Task { image_channels: IMAGE_CHANNELS, resolution, classes }))
     }
@@ -98,7 +102,10 @@ impl SpaceOptions {
         let space = self.space.to_possible_value();
         let space = space.as_ref().map_or("the space", |value| value.get_name());
         for (name, is_given, spaces) in sizes {
-            ensure!(!is_given || spaces.contains(&self.space), "{space} has no {name}");
+            ensure!(
+                !is_given || spaces.contains(&self.space),
+                Misuse(format!("{space} has no {name}"))
+            );
         }
         Ok(())
     }
@@ -113,9 +120,9 @@ impl SpaceOptions {
             }
             SpaceName::Proxyless => {
                 let stage_channels = match &self.stage_channels {
-                    Some(given) => {
-                        given[..].try_into().context("--stage-channels: expected six")?
-                    }
+                    Some(given) => given[..].try_into().map_err(|_| {
+                        Misuse(format!("--stage-channels: expected six, got {}", given.len()))
+                    })?,
                     None => [24, 40, 80, 96, 192, 320],
                 };
                 SpaceConfig::Proxyless(ProxylessConfig { width, stage_channels, stem_stride })

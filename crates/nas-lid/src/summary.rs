@@ -10,7 +10,7 @@ use space::{Arch, Cost, EdgeId, SearchSpace, SplitTree};
 use crate::config::{AcrossLeaves, Method, RunConfig};
 use crate::lab::Lab;
 use crate::method::Arm;
-use crate::run::{Found, Outcome};
+use crate::run::{Found, Outcome, constraints};
 use crate::run_dir::RunDir;
 use crate::separation::separations;
 use crate::shift::{Score, Shift};
@@ -92,7 +92,7 @@ struct Summary<'a> {
 }
 
 impl Summary<'_> {
-    /// The row of a cost that is taken as a score.
+    /// The row of a cost that is taken as a score; it chooses within the limits of the search.
     fn untrained(&self, name: &str, cost: fn(&dyn SearchSpace, &Arch) -> Cost) -> Result<Row> {
         let space = self.lab.space.as_ref();
         let parameters = |arch: &Arch| cost(space, arch).parameters as f64;
@@ -103,6 +103,8 @@ impl Summary<'_> {
         } else {
             self.outcome.sample.clone()
         };
+        let limits = constraints(&self.config.search);
+        all.retain(|arch| limits.admit(space, arch));
         all.sort_by(|a, b| parameters(b).total_cmp(&parameters(a)));
         let found: Vec<Found> = all
             .into_iter()

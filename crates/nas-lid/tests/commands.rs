@@ -61,6 +61,9 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     let nowhere = smoke(&out).args(["--data", "/no/such"]).output().unwrap();
     refused(&nowhere, 1, "/no/such: no such folder, which --data or NASLID_DATA names");
     refused(&smoke(&out).args(["--device", "cuda:9"]).output().unwrap(), 1, "no CUDA device 9");
+    refused(&smoke(&out).args(["--device", "gpu"]).output().unwrap(), 2, "unknown device `gpu`");
+    refused(&set("training.batch-size=5000"), 1, "`training.batch-size`: a batch of 5000 cannot");
+    refused(&set("data.valid-images=1500"), 1, "`data.valid-images`: 1500 of 1500 images cannot");
     assert!(!out.exists());
     let foreign = folder.path().join("foreign");
     std::fs::create_dir(&foreign).unwrap();
@@ -81,6 +84,12 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     refused(&nats(folder.path()), 1, "000000.pickle.pbz2: ");
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
     refused(&program().args(["lid", "/no/such.npy"]).output().unwrap(), 1, "/no/such.npy");
+    let lid = |more: &[&str]| program().args(["lid", "x.npy"]).args(more).output().unwrap();
+    refused(&lid(&["--neighbors", "0"]), 2, "0 is not in 1..=1000000");
+    refused(&lid(&["--confidence", "2"]), 2, "must lie in (0, 1), got 2");
+    refused(&lid(&["--discard", "1"]), 2, "must lie in [0, 1), got 1");
+    refused(&lid(&["--estimator", "tle", "--distances"]), 2, "tight localities need the features");
+    refused(&lid(&["--estimator", "two-nn", "--bootstrap", "9"]), 2, "two-nn has one dimension");
 }
 
 #[test]
@@ -120,9 +129,9 @@ fn a_published_mask_is_described() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&json["parameters"], &json["macs"]), (&7_196_272.into(), &765_608_240.into()));
     assert_eq!(json["taps"][23], serde_json::json!([1000, 1, 1]));
-    refused(&arch(&["--width", "0"]), 1, "--width must lie between 0.01 and 10");
-    refused(&arch(&["--stage-channels", "8,8"]), 1, "--stage-channels: expected six");
-    refused(&arch(&["--depths", "3,4"]), 1, "proxyless has no --depths");
+    refused(&arch(&["--width", "0"]), 2, "--width must lie between 0.01 and 10");
+    refused(&arch(&["--stage-channels", "8,8"]), 2, "--stage-channels: expected six, got 2");
+    refused(&arch(&["--depths", "3,4"]), 2, "proxyless has no --depths");
     std::fs::write(&file, "{}").unwrap();
     refused(&arch(&[]), 1, "mask.json: no key `s0_c0`");
 }
@@ -180,5 +189,5 @@ fn a_probe_is_timed() {
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(0.0 < json["seconds"].as_f64().unwrap(), "{json}");
     }
-    refused(&probe("lid", &["--batch-size", "20"]), 1, "must lie between 21 and 4096");
+    refused(&probe("lid", &["--batch-size", "20"]), 2, "must lie between 21 and 4096");
 }

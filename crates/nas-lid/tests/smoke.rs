@@ -13,10 +13,22 @@ use space::SearchSpace;
 use weights::Weights;
 
 /// Files of a run directory that hold times.
-const TIMED: [&str; 6] =
-    ["log", "metrics.jsonl", "split-tree.json", "report.json", "report.md", "report.html"];
+const TIMED: [&str; 4] = ["log", "metrics.jsonl", "report.md", "report.html"];
 
-/// All other files that a run directory holds.
+/// What the reports and trees of two runs may differ in.
+const OF_RUN: [&str; 6] =
+    ["seconds", "split-seconds", "peak-bytes", "split-peak-bytes", "command", "profile"];
+
+/// A report or tree without that.
+fn strip(value: &mut serde_json::Value) {
+    if let Some(object) = value.as_object_mut() {
+        object.retain(|key, _| !OF_RUN.contains(&key.as_str()));
+        object.values_mut().for_each(strip);
+    }
+    value.as_array_mut().into_iter().flatten().for_each(strip);
+}
+
+/// All other files that a run directory holds, and of its report and its trees what they have in common.
 fn files(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let (mut files, mut folders) = (BTreeMap::new(), vec![out.to_owned()]);
     while let Some(folder) = folders.pop() {
@@ -25,7 +37,12 @@ fn files(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             if path.is_dir() {
                 folders.push(path);
             } else if !TIMED.iter().any(|name| path == out.join(name)) {
-                let bytes = std::fs::read(&path).expect("a file of ours can be read");
+                let mut bytes = std::fs::read(&path).expect("a file of ours can be read");
+                if ["split-tree.json", "report.json"].iter().any(|name| path == out.join(name)) {
+                    let mut value = serde_json::from_slice(&bytes).expect("JSON of ours");
+                    strip(&mut value);
+                    bytes = value.to_string().into_bytes();
+                }
                 files.insert(path.strip_prefix(out).expect("it lies within").to_owned(), bytes);
             }
         }
@@ -175,6 +192,47 @@ fn is_ranked_later(run: &Path, folder: &Path) {
     let without = smoke(run).output().expect("the program starts");
     refused(&without, 1, "another table of true accuracies");
     assert!(!report().contains("ranks are skipped"));
+}
+
+#[test]
+fn leaves_are_split_again_and_what_is_lost_of_them_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let [undisturbed, disturbed] =
+        ["undisturbed", "disturbed"].map(|name| folder.path().join(name));
+    let run = |out: &Path| {
+        let mut command = smoke(out);
+        let methods = "split.methods=[\"one-shot\", \"random\", \"lid\"]";
+        for more in ["split.groups=[2, 2]", "training.warm-up.epochs=[1, 1]", methods] {
+            command.args(["--set", more]);
+        }
+        command
+    };
+    succeeds(&run(&undisturbed).output().unwrap());
+    let report = std::fs::read(undisturbed.join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    // A warm-up of two leaves and a fine-tuning of four, in one-shot of as many epochs.
+    let epochs = report["rows"].as_array().unwrap().iter().filter_map(|row| row["epochs"].as_u64());
+    let epochs: Vec<u64> = epochs.collect();
+    assert_eq!(epochs, [epochs[0]; 3]);
+    let leaves = |method: &str| {
+        let checkpoints = undisturbed.join("checkpoints").join(method);
+        std::fs::read_dir(checkpoints).unwrap().count()
+    };
+    assert_eq!(["one-shot", "random", "lid"].map(leaves), [1, 6, 6]);
+
+    let warmed_up = disturbed.join("checkpoints/lid/0.0/warm-up.safetensors");
+    let mut child = run(&disturbed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !warmed_up.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run has ended");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    succeeds(&run(&disturbed).output().unwrap());
+    agree(&disturbed, &undisturbed);
+    std::fs::remove_file(warmed_up).unwrap();
+    succeeds(&run(&disturbed).output().unwrap());
+    agree(&disturbed, &undisturbed);
 }
 
 #[test]

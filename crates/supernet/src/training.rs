@@ -20,8 +20,8 @@ use crate::{Lesson, StepOptions, Supernet, SupernetError};
 pub enum Sampling {
     /// One, uniformly from the connected architectures of the mask.
     Uniform,
-    /// One; each edge runs through a fresh permutation of its operations, so that all of them are
-    /// trained equally often (FairNAS, Chu et al. 2021).
+    /// One; each edge runs through a fresh permutation of its operations, so that all of them are trained equally often
+    /// (FairNAS, Chu et al. 2021), but for the permutations that the end of an epoch cuts off.
     StrictFair,
     /// One, the costliest of so many that are drawn uniformly: weights of many paths learn slower than
     /// operations without any, and those of large kernels slowest.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 use data::Batch;
 use serde_json::json;
 use space::{Arch, Seed};
@@ -10,8 +11,8 @@ use whole_file::WholeFile;
 
 use super::MOST_IMAGES;
 use crate::Format;
-use crate::config::check::MOST;
 use crate::latency_table::{Measured, Subject};
+use crate::misuse::Misuse;
 use crate::run_dir::write_whole;
 use crate::space_options::SpaceOptions;
 use crate::spaces::{self, Compute, Opened, Task};
@@ -29,11 +30,23 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1)]
     images: usize,
     /// Runs of each part, of which the fastest counts
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = super::some())]
     repeats: usize,
+    /// Those of the runs that are to use the table
+    #[arg(long, value_enum, default_value = "fused")]
+    kernels: Kernels,
     /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
+}
+
+/// Whose operations are measured.
+#[derive(Clone, Copy, ValueEnum)]
+enum Kernels {
+    /// This program's
+    Fused,
+    /// Those of burn
+    Stock,
 }
 
 /// Random networks that are measured whole, to see how well the parts add up.
@@ -41,8 +54,10 @@ const N_WHOLE: usize = 16;
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let n = options.images;
-    ensure!((1..=MOST_IMAGES).contains(&n), "--images must lie between 1 and {MOST_IMAGES}");
-    ensure!((1..=MOST).contains(&options.repeats), "--repeats must lie between 1 and {MOST}");
+    ensure!(
+        (1..=MOST_IMAGES).contains(&n),
+        Misuse(format!("--images must lie between 1 and {MOST_IMAGES}"))
+    );
     let (config, task) = options.space.checked()?;
     let device = device::open(&options.device)?;
     // Measuring takes minutes, for nothing if they cannot be kept. A pipe would take this for its end.
@@ -50,7 +65,11 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
         let cannot = || format!("cannot write {}", options.out.display());
         WholeFile::create(&options.out).map(drop).with_context(cannot)?;
     }
-    let compute = Compute::fast(&device);
+    let kernels = match options.kernels {
+        Kernels::Fused => supernet::Kernels::Fused,
+        Kernels::Stock => supernet::Kernels::Stock,
+    };
+    let compute = Compute { kernels, ..Compute::fast(&device) };
     let Opened { space, untrained } = spaces::open(&config, task, &compute, Seed::new(1))?;
     let (supernet, mask, batch) = (untrained(), space.full_mask(), blank(n, task));
     let table = supernet.measure_parts(&mask, &batch, options.repeats)?;

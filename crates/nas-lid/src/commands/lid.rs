@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use lid::{Aggregate, Fit, Lid, Neighbors, Points, estimate, tle, two_nn};
 use rank::{Interval, bootstrap_interval};
@@ -13,6 +13,7 @@ use space::Seed;
 
 use crate::Format;
 use crate::matrix::{self, Matrix};
+use crate::misuse::Misuse;
 use crate::progress::Progress;
 
 /// What to estimate.
@@ -25,19 +26,19 @@ pub(crate) struct Options {
     #[arg(long)]
     distances: bool,
     /// Neighbors of each point (k)
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = super::some())]
     neighbors: usize,
     /// How the dimension follows from the neighbors
     #[arg(long, value_enum, default_value_t = Estimator::Mle)]
     estimator: Estimator,
     /// Share of the ratios that two-nn and two-nn-ml leave out, the largest
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = 0.1, value_parser = super::share)]
     discard: f64,
     /// Bootstrap resamples of the points for intervals of mean, harmonic mean and median; 0: none
     #[arg(long, default_value_t = 0, value_parser = super::resamples())]
     bootstrap: usize,
     /// Confidence of the intervals
-    #[arg(long, default_value_t = 0.95)]
+    #[arg(long, default_value_t = 0.95, value_parser = super::confidence)]
     confidence: f64,
     /// Seed of the resamples
     #[arg(long, default_value_t = 1)]
@@ -81,6 +82,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
 }
 
 fn output(options: &Options, format: Format) -> Result<String> {
+    options.check()?;
     let place = || options.file.display().to_string();
     let found = if options.distances {
         let matrix = matrix::read(&options.file, "distances")?;
@@ -165,6 +167,20 @@ fn check_distances(matrix: &Matrix<f64>) -> Result<()> {
 }
 
 impl Options {
+    /// Whether they go together.
+    fn check(&self) -> Result<(), Misuse> {
+        match self.estimator {
+            Estimator::Tle if self.distances => {
+                Err(Misuse("--distances: tight localities need the features".into()))
+            }
+            Estimator::TwoNn | Estimator::TwoNnMl if 0 < self.bootstrap => Err(Misuse(format!(
+                "--bootstrap: {} has one dimension for all points, nothing to resample",
+                name(self.estimator)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Neighbors that the estimator looks at.
     fn k(&self) -> usize {
         match self.estimator {
@@ -190,10 +206,7 @@ fn dimension(options: &Options, neighbors: &Neighbors, points: Option<Points<'_>
             two_nn(neighbors, Fit::MaximumLikelihood, options.discard, degenerate)
         }
         Estimator::Tle => {
-            let Some(points) = points else {
-                bail!("tight localities need the features, not only distances");
-            };
-            tle(points, neighbors, degenerate)
+            tle(points.context("tight localities need the features")?, neighbors, degenerate)
         }
     }?)
 }
@@ -203,11 +216,6 @@ fn intervals(options: &Options, lid: &Lid) -> Result<Option<[Interval; 3]>> {
     if options.bootstrap == 0 {
         return Ok(None);
     }
-    ensure!(
-        !matches!(options.estimator, Estimator::TwoNn | Estimator::TwoNnMl),
-        "--bootstrap: {} has one dimension for all points, nothing to resample",
-        name(options.estimator)
-    );
     let known: Vec<f64> = lid.per_point().iter().flatten().copied().collect();
     let interval = |aggregate: Aggregate| {
         let mut rng = Seed::new(options.seed).child("bootstrap").rng();

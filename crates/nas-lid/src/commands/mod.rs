@@ -14,7 +14,7 @@ pub(crate) mod weights;
 
 use clap::builder::RangedU64ValueParser;
 
-use crate::config::check::MOST;
+use crate::config::ranges::{self, Fault, MOST};
 
 /// Most images at once.
 const MOST_IMAGES: usize = 4096;
@@ -22,4 +22,25 @@ const MOST_IMAGES: usize = 4096;
 /// How often figures may be resampled.
 fn resamples() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(..=MOST as u64)
+}
+
+/// At least one of something.
+fn some() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=MOST as u64)
+}
+
+/// The confidence of intervals.
+fn confidence(text: &str) -> Result<f64, String> {
+    number(text, ranges::inner_share)
+}
+
+/// A part that is less than the whole.
+fn share(text: &str) -> Result<f64, String> {
+    number(text, ranges::share)
+}
+
+fn number(text: &str, check: fn(&'static str, f64) -> Result<(), Fault>) -> Result<f64, String> {
+    let number = text.parse().map_err(|_| "no number".to_owned())?;
+    check("", number).map_err(|(_, fault)| fault)?;
+    Ok(number)
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::Format;
 use crate::matrix::{self, Matrix};
+use crate::misuse::Misuse;
 
 /// What to cut.
 #[derive(clap::Args)]
@@ -17,15 +18,15 @@ pub(crate) struct Options {
     /// or CSV
     file: PathBuf,
     /// Number of groups
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = super::some())]
     groups: usize,
-    /// Allowed sizes of the groups
-    #[arg(long, value_enum, default_value_t = Sizes::Balanced)]
-    sizes: Sizes,
-    /// What the best partition maximizes
-    #[arg(long, value_enum, default_value_t = Objective::IntraSum)]
-    objective: Objective,
-    /// How the partition is found; the methods for large graphs choose objective and sizes themselves
+    /// Allowed sizes of the groups [default: balanced, or those of the method]
+    #[arg(long, value_enum)]
+    sizes: Option<Sizes>,
+    /// What the best partition maximizes [default: intra-sum, or that of the method]
+    #[arg(long, value_enum)]
+    objective: Option<Objective>,
+    /// How the partition is found
     #[arg(long, value_enum, default_value_t = Method::Exact)]
     method: Method,
 }
@@ -42,7 +43,7 @@ enum Method {
 }
 
 /// Allowed sizes of the groups.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Sizes {
     Any,
     Balanced,
@@ -51,7 +52,7 @@ enum Sizes {
 }
 
 /// What the best partition maximizes.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Objective {
     IntraSum,
     MeanIntra,
@@ -59,7 +60,27 @@ enum Objective {
     NormalizedCut,
 }
 
+impl Options {
+    /// Whether the method finds what is asked for.
+    fn check(&self) -> Result<(), Misuse> {
+        let of_method = match self.method {
+            Method::Exact => return Ok(()),
+            Method::MinCut => Objective::IntraSum,
+            Method::Spectral => Objective::NormalizedCut,
+        };
+        let sizes = self.sizes.unwrap_or(Sizes::Any);
+        let objective = self.objective.unwrap_or(of_method);
+        if (self.groups, sizes, objective) == (2, Sizes::Any, of_method) {
+            return Ok(());
+        }
+        let name = of_method.to_possible_value();
+        let name = name.as_ref().map_or("", |value| value.get_name());
+        Err(Misuse(format!("this method finds 2 groups of any sizes by {name}")))
+    }
+}
+
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
+    options.check()?;
     let matrix = matrix::read(&options.file, "similarity")?;
     let output = output(matrix, options, format);
     crate::print(output.with_context(|| options.file.display().to_string())?)
@@ -69,19 +90,17 @@ fn output(matrix: Matrix<f64>, options: &Options, format: Format) -> Result<Stri
     let Matrix { n, d, values } = matrix;
     ensure!(n == d, "{n} rows of {d} numbers are no square matrix");
     let similarity = Similarity::new(n, values)?;
-    let sizes = match options.sizes {
+    let sizes = match options.sizes.unwrap_or(Sizes::Balanced) {
         Sizes::Any => partition::Sizes::Any,
         Sizes::Balanced => partition::Sizes::Balanced,
         Sizes::Min2 => partition::Sizes::Min2,
     };
-    let objective = match options.objective {
+    let objective = match options.objective.unwrap_or(Objective::IntraSum) {
         Objective::IntraSum => partition::Objective::IntraSum,
         Objective::MeanIntra => partition::Objective::MeanIntra,
         Objective::Gap => partition::Objective::Gap,
         Objective::NormalizedCut => partition::Objective::NormalizedCut,
     };
-    let is_possible = options.method == Method::Exact || options.groups == 2;
-    ensure!(is_possible, "this method finds 2 groups, not {}", options.groups);
     let cut = match options.method {
         Method::Exact => best(&similarity, options.groups, sizes, objective)?,
         Method::MinCut => min_cut(&similarity)?,
@@ -96,7 +115,8 @@ fn output(matrix: Matrix<f64>, options: &Options, format: Format) -> Result<Stri
             json!({
                 "groups": groups,
                 "score": cut.score,
-                "maximizers": cut.maximizers.len(),
+                // Other methods do not count them.
+                "maximizers": (options.method == Method::Exact).then_some(cut.maximizers.len()),
                 "separability": separability,
                 "silhouette": silhouette,
             })
@@ -127,6 +147,7 @@ mod tests {
 
     fn options(sizes: Sizes, objective: Objective) -> Options {
         let method = Method::Exact;
+        let (sizes, objective) = (Some(sizes), Some(objective));
         Options { file: PathBuf::new(), groups: 2, sizes, objective, method }
     }
 
@@ -154,16 +175,27 @@ mod tests {
 
     #[test]
     fn methods_for_large_graphs_reach_the_cut() {
-        let options = |method, groups| Options {
-            method,
+        let asked = |method, groups, sizes, objective| Options {
+            file: PathBuf::new(),
             groups,
-            ..options(Sizes::Balanced, Objective::IntraSum)
+            sizes,
+            objective,
+            method,
         };
-        check(MATRIX, &options(Method::MinCut, 2), json!([[0, 1, 2], [3]]), 1.875);
-        let spectral = printed(MATRIX, &options(Method::Spectral, 2)).unwrap();
+        let by = |method| asked(method, 2, None, None);
+        check(MATRIX, &by(Method::MinCut), json!([[0, 1, 2], [3]]), 1.875);
+        let spectral = printed(MATRIX, &by(Method::Spectral)).unwrap();
         assert!(spectral.contains("[[0,1,2],[3]]"), "{spectral}");
-        let error = printed(MATRIX, &options(Method::Spectral, 3)).unwrap_err();
-        assert_eq!(error.to_string(), "this method finds 2 groups, not 3");
+        assert!(spectral.contains("\"maximizers\":null"), "{spectral}");
+
+        let refused = |options: Options| options.check().unwrap_err().to_string();
+        let expected = "this method finds 2 groups of any sizes by normalized-cut";
+        assert_eq!(refused(asked(Method::Spectral, 3, None, None)), expected);
+        let expected = "this method finds 2 groups of any sizes by intra-sum";
+        assert_eq!(refused(asked(Method::MinCut, 2, Some(Sizes::Min2), None)), expected);
+        assert_eq!(refused(asked(Method::MinCut, 2, None, Some(Objective::Gap))), expected);
+        let by_name = asked(Method::MinCut, 2, Some(Sizes::Any), Some(Objective::IntraSum));
+        assert!(by_name.check().is_ok());
     }
 
     #[test]

@@ -21,6 +21,7 @@ use supernet::{Engine, Lookahead, Optimizer, StepOptions, Supernet, Taps};
 
 use super::MOST_IMAGES;
 use crate::memory::Peak;
+use crate::misuse::Misuse;
 use crate::spaces::{MOST_CELLS, MOST_CHANNELS};
 use crate::{Format, device};
 
@@ -87,7 +88,7 @@ const N_CONTEXTS: usize = 3;
 const SIDE: usize = 32;
 const CLASSES: usize = 10;
 
-/// The published setting.
+/// The published setting; how profiles are compared takes no time beside it.
 const LID: LidOptions = LidOptions {
     neighbors: 20,
     estimator: Estimator::Mle,
@@ -122,11 +123,14 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
         ("--batch-size", batch_size, least..=MOST_IMAGES),
     ] {
         let most = range.end();
-        ensure!(range.contains(&size), "{name} must lie between {} and {most}", range.start());
+        ensure!(
+            range.contains(&size),
+            Misuse(format!("{name} must lie between {} and {most}", range.start()))
+        );
     }
     ensure!(
         options.arch.is_some() || options.work != Kind::Step,
-        "a step needs an architecture: nas-lid probe step ARCH"
+        Misuse("a step needs an architecture: nas-lid probe step ARCH".into())
     );
     let device = device::open(&options.device)?;
     let space =

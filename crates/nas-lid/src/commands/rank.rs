@@ -9,7 +9,7 @@ use serde_json::json;
 use space::Seed;
 
 use crate::Format;
-use crate::lines::{line, start};
+use crate::lines::{line, shown, start};
 
 /// What to compare.
 #[derive(clap::Args)]
@@ -31,7 +31,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1000, value_parser = super::resamples())]
     resamples: usize,
     /// Confidence of the intervals
-    #[arg(long, default_value_t = 0.95)]
+    #[arg(long, default_value_t = 0.95, value_parser = super::confidence)]
     confidence: f64,
     /// Seed of resamples and permutations
     #[arg(long, default_value_t = 1)]
@@ -56,8 +56,14 @@ fn output(options: &Options, format: Format) -> Result<String> {
         column(truth, options.truth_column.as_deref())?.into_iter().collect();
     let of_keys = |known: &HashMap<String, f64>, file: &Path| -> Result<Vec<f64>> {
         let of_key = |(key, _): &(String, f64)| {
-            let missing =
-                || format!("{} has no row `{key}` of {}", file.display(), predictions.display());
+            let missing = || {
+                format!(
+                    "{} has no row `{}` of {}",
+                    file.display(),
+                    shown(key),
+                    predictions.display()
+                )
+            };
             known.get(key).copied().with_context(missing)
         };
         scores.iter().map(of_key).collect()
@@ -149,6 +155,8 @@ impl Figures {
                     "n": n,
                     "kendall_tau_b": tau,
                     "kendall_tau_b_interval": self.interval.as_ref().map(ends),
+                    // On which τ-b is undefined.
+                    "resamples_skipped": self.interval.map(|interval| interval.skipped),
                     "kendall_tau_b_p_value": self.p_value,
                     "kendall_tau_b_of_top_10": self.tau_of_top,
                     "difference": self.difference.as_ref().map(|(by, interval)| {
@@ -195,14 +203,16 @@ fn parse(text: &str, name: Option<&str>) -> Result<Vec<(String, f64)>> {
     let index = match name {
         None => 1,
         Some(name) => {
-            let found = headers.iter().position(|header| header == name);
-            found.with_context(|| format!("there is no column `{name}`"))?
+            let mut found = (0..headers.len()).filter(|&index| headers[index] == *name);
+            let first = found.next().with_context(|| format!("there is no column `{name}`"))?;
+            ensure!(found.next().is_none(), "there are several columns `{name}`");
+            first
         }
     };
     ensure!(0 < index && index < headers.len(), "a key and a number are needed in every row");
     let head = &headers[index];
     let is_number = name.is_none() && head.trim().parse::<f64>().is_ok();
-    ensure!(!is_number, "line 1 is no header: `{head}` is a number");
+    ensure!(!is_number, "line 1 is no header: `{}` is a number", shown(head));
     let mut seen = HashMap::new();
     let mut rows = Vec::new();
     for record in reader.records() {
@@ -213,11 +223,11 @@ fn parse(text: &str, name: Option<&str>) -> Result<Vec<(String, f64)>> {
         let (key, number) = (&record[0], &record[index]);
         match number.trim().parse::<f64>() {
             Ok(value) if value.is_finite() => rows.push((key.to_owned(), value)),
-            _ => bail!("line {}: `{number}` is no finite number", line(text, start)),
+            _ => bail!("line {}: `{}` is no finite number", line(text, start), shown(number)),
         }
         if let Some(first) = seen.insert(key.to_owned(), start) {
             let (again, first) = (line(text, start), line(text, first));
-            bail!("line {again} repeats the key `{key}` of line {first}");
+            bail!("line {again} repeats the key `{}` of line {first}", shown(key));
         }
     }
     Ok(rows)
@@ -294,6 +304,12 @@ mod tests {
     #[track_caller]
     fn refused(text: &str, expected: &str) {
         assert_eq!(format!("{:#}", parse(text, None).unwrap_err()), expected);
+    }
+
+    #[test]
+    fn a_column_is_one() {
+        let error = parse("arch,a,a\n|x~0|,1,2\n", Some("a")).unwrap_err();
+        assert_eq!(error.to_string(), "there are several columns `a`");
     }
 
     #[test]

@@ -80,9 +80,10 @@ fn check_origin(dirs: &[PathBuf]) -> Result<()> {
 
 fn read(dir: &Path) -> Result<Report> {
     let file = dir.join("report.json");
-    let text = std::fs::read_to_string(&file)
-        .with_context(|| format!("{}: the run is not finished", file.display()))?;
-    Report::read_json(&text).with_context(|| file.display().to_string())
+    let place = || file.display().to_string();
+    ensure!(file.exists(), "{}: the run is not finished", place());
+    let text = std::fs::read_to_string(&file).with_context(place)?;
+    Report::read_json(&text).with_context(place)
 }
 
 /// The seed of a run, and the rest of its configuration.

@@ -6,7 +6,7 @@ use search::Selection;
 use space::SearchSpace;
 use supernet::{Sampling, Sandwich};
 
-use super::check::{
+use super::ranges::{
     Fault, MOST, at_most, count, inner_share, learning_rates, not_negative, share, whole_share,
     within,
 };

@@ -3,7 +3,9 @@
 use data::{Augment, Normalization, PictureFolder, Source};
 use serde::{Deserialize, Serialize};
 
-use super::check::{Fault, MOST, above_zero, count, not_negative, share, upper_share, whole_share};
+use super::ranges::{
+    Fault, MOST, above_zero, count, not_negative, share, upper_share, whole_share,
+};
 use crate::spaces::MOST_CHANNELS;
 
 /// Most resolutions that the one of a step is drawn from.

@@ -1,10 +1,10 @@
 //! The configuration of a run: raw as it stands in the file, then checked.
 
-pub(crate) mod check;
+mod check;
 pub(crate) mod data;
 mod difference;
 mod overrides;
-mod ranges;
+pub(crate) mod ranges;
 mod raw;
 
 use std::fs;
@@ -18,9 +18,9 @@ pub(crate) use raw::{
 };
 use serde::de::DeserializeOwned;
 
-use self::check::Fault;
 pub(crate) use self::difference::difference;
 use self::overrides::{cause_of, make_absolute, set};
+use self::ranges::Fault;
 
 /// A configuration whose values fit together, and its text.
 pub(crate) struct Plan {

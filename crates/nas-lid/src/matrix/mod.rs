@@ -35,8 +35,9 @@ pub(crate) trait Number: Copy {
     fn of(found: Found) -> Result<Matrix<Self>>;
 }
 
-/// Features, of which differences alone count. Columns that 32 bits do not hold are taken from their median before
-/// they are rounded, so that an offset does no harm.
+/// Features, of which ratios of differences alone count. Columns that 32 bits do not hold are taken from their median
+/// before they are rounded, and all are multiplied by a power of two where they are tiny, so that neither an offset nor
+/// a scale does harm.
 impl Number for f32 {
     fn of(found: Found) -> Result<Matrix<Self>> {
         let Matrix { n, d, values: wide } = match found {
@@ -44,10 +45,14 @@ impl Number for f32 {
             Found::Wide(matrix) => matrix,
         };
         let origins: Vec<f64> = (0..d).into_par_iter().map(|col| origin(&wide, d, col)).collect();
+        let differences = wide.par_chunks_exact(d.max(1)).flat_map_iter(|numbers| {
+            numbers.iter().zip(&origins).map(|(value, origin)| (value - origin).abs())
+        });
+        let scale = scale(differences.reduce(|| 0.0, f64::max));
         let mut values = Vec::with_capacity(wide.len());
         for (row, numbers) in wide.chunks_exact(d.max(1)).enumerate() {
             for (col, (value, origin)) in numbers.iter().zip(&origins).enumerate() {
-                let rounded = (value - origin) as f32;
+                let rounded = ((value - origin) * scale) as f32;
                 ensure!(
                     rounded.is_finite(),
                     "row {row}, column {col}: {value:e} is too far from the median {origin:e} of the \
@@ -69,6 +74,18 @@ fn origin(values: &[f64], d: usize, col: usize) -> f64 {
     }
     let middle = column.len() / 2;
     *column.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+/// What brings tiny numbers, of which this is the largest, to where 32 bits hold all of their digits.
+fn scale(largest: f64) -> f64 {
+    const TINY: f64 = 1e-18;
+    /// Of the powers of two, of which the first that is infinite is 2¹⁰²⁴.
+    const MOST: i32 = 1000;
+    if 0.0 < largest && largest < TINY {
+        2_f64.powi((-largest.log2() as i32).min(MOST))
+    } else {
+        1.0
+    }
 }
 
 impl Number for f64 {
@@ -101,7 +118,9 @@ pub(crate) fn read<T: Number>(file: &Path, key: &str) -> Result<Matrix<T>> {
         let mut bytes = Vec::new();
         source.read_to_end(&mut bytes)?;
         let text = String::from_utf8(bytes).ok().context("neither an npy file nor a text")?;
-        Ok(Found::Wide(text::matrix(&text, key)?))
+        // Some programs mark a text as one.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        Ok(Found::Wide(text::matrix(text, key)?))
     };
     parse().and_then(T::of).with_context(|| file.display().to_string())
 }
@@ -149,6 +168,12 @@ mod tests {
         // The median lies where most are: one that is far off does them no harm.
         let small = features(&[1.0, 1e-9, 2e-9, 3e-9, 4e-9]).unwrap();
         assert!((small[2] - small[1] - 1e-9).abs() < 1e-15 && (small[4] - 1e-9).abs() < 1e-15);
+        // Ratios of tiny ones, too.
+        for scale in [1e-30, 1e-200, 1e-307] {
+            let tiny = features(&[0.0, scale, 3.0 * scale]).unwrap();
+            let [first, second] = [tiny[1] - tiny[0], tiny[2] - tiny[1]];
+            assert!((second - 2.0 * first).abs() < 1e-6 * first, "{tiny:?}");
+        }
         let error = format!("{:#}", features(&[0.1, 1e300, 0.2]).unwrap_err());
         assert!(
             error.starts_with("row 1, column 0: 1e300 is too far from the median 2e-1"),

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Found, Matrix, check};
+use crate::lines::shown;
 
 /// What such a file starts with.
 pub(super) const FIRST: [u8; 6] = *b"\x93NUMPY";
@@ -136,16 +137,16 @@ fn header(source: &mut impl Read) -> Result<Header> {
         ">f4" => (4, |bytes, at| f32::from_be_bytes(bytes.as_chunks().0[at]).into()),
         "<f8" | "=f8" => (8, |bytes, at| f64::from_le_bytes(bytes.as_chunks().0[at])),
         ">f8" => (8, |bytes, at| f64::from_be_bytes(bytes.as_chunks().0[at])),
-        other => bail!("numbers of type `{other}`, expected f4 or f8"),
+        other => bail!("numbers of type `{}`, expected f4 or f8", shown(other)),
     };
     let order = match field(&text, "fortran_order")? {
         "True" => Order::Fortran,
         "False" => Order::C,
-        other => bail!("fortran_order is `{other}`"),
+        other => bail!("fortran_order is `{}`", shown(other)),
     };
     let shape = field(&text, "shape")?;
     let sides = shape.strip_prefix('(').and_then(|shape| shape.strip_suffix(')'));
-    let sides = sides.with_context(|| format!("the shape is `{shape}`"))?;
+    let sides = sides.with_context(|| format!("the shape is `{}`", shown(shape)))?;
     let shape = sides
         .split(',')
         .map(str::trim)

@@ -5,7 +5,8 @@ use csv::StringRecord;
 use serde_json::Value;
 
 use super::{Matrix, check};
-use crate::lines::{line, start};
+use crate::lines::{line, shown, start};
+use crate::unique::Unique;
 
 /// Reads JSON if the text starts like it, and CSV otherwise.
 pub(super) fn matrix(text: &str, key: &str) -> Result<Matrix<f64>> {
@@ -15,9 +16,9 @@ pub(super) fn matrix(text: &str, key: &str) -> Result<Matrix<f64>> {
 /// A list of rows, alone or under the key of an object.
 fn json(text: &str, key: &str) -> Result<Matrix<f64>> {
     let rows: Vec<Vec<f64>> = if text.trim_start().starts_with('{') {
-        let mut object: Value = serde_json::from_str(text)?;
-        let rows = object.get_mut(key).with_context(|| format!("missing field `{key}`"))?;
-        serde_json::from_value(rows.take()).with_context(|| format!("field `{key}`"))?
+        let Unique(mut object) = serde_json::from_str::<Unique<Value>>(text)?;
+        let rows = object.remove(key).with_context(|| format!("missing field `{key}`"))?;
+        serde_json::from_value(rows).with_context(|| format!("field `{key}`"))?
     } else {
         serde_json::from_str(text)?
     };
@@ -35,7 +36,7 @@ fn json(text: &str, key: &str) -> Result<Matrix<f64>> {
 
 /// Rows of numbers. Above them may stand names of the columns: a line without a number, or one whose
 /// first field is empty, as in front of it stand names of the rows. Such names are also a first column
-/// that holds no number at all.
+/// that holds no number at all, above which a name may be missing.
 fn csv(text: &str) -> Result<Matrix<f64>> {
     let Form { has_head, has_names, n, n_fields } = Form::of(text)?;
     let d = n_fields - usize::from(has_names);
@@ -49,7 +50,7 @@ fn csv(text: &str) -> Result<Matrix<f64>> {
         for (col, cell) in record.iter().skip(usize::from(has_names)).enumerate() {
             let place = || format!("line {}", line(text, start(record)));
             let Ok(number) = cell.trim().parse() else {
-                bail!("{}: `{cell}` is no number", place());
+                bail!("{}: `{}` is no number", place(), shown(cell));
             };
             check(number, row, col).with_context(place)?;
             values.push(number);
@@ -74,20 +75,23 @@ struct Form {
 impl Form {
     fn of(text: &str) -> Result<Self> {
         let mut form = Self { has_names: true, ..Self::default() };
-        let mut has_corner = false;
+        let (mut has_corner, mut n_head, mut first) = (false, 0, 0);
         each_record(text, |index, record| {
             if index == 0 {
-                has_corner = record[0].is_empty();
-                form.has_head = has_corner || !record.iter().any(is_number);
+                has_corner =
+                    record[0].is_empty() && record.iter().skip(1).all(|name| !name.is_empty());
+                let is_named = record.iter().any(|name| !name.is_empty());
+                form.has_head = has_corner || is_named && !record.iter().any(is_number);
                 if form.has_head {
+                    n_head = record.len();
                     return Ok(());
                 }
             }
+            let place = || line(text, start(record));
             if form.n == 0 {
-                form.n_fields = record.len();
+                (form.n_fields, first) = (record.len(), place());
             }
             let (found, expected) = (record.len(), form.n_fields);
-            let place = || line(text, start(record));
             ensure!(found == expected, "line {}: {found} fields, not {expected}", place());
             form.has_names &= !record[0].trim().is_empty() && !is_number(&record[0]);
             form.n += 1;
@@ -95,6 +99,12 @@ impl Form {
         })?;
         ensure!(0 < form.n, "no rows of numbers");
         form.has_names |= has_corner;
+        let n_unnamed = usize::from(form.has_names && !has_corner);
+        ensure!(
+            !form.has_head || (form.n_fields - n_unnamed..=form.n_fields).contains(&n_head),
+            "line {first}: {} fields below {n_head} names",
+            form.n_fields
+        );
         Ok(form)
     }
 }
@@ -142,6 +152,8 @@ mod tests {
         check(",a,b\nskip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
         check("op,a,b\nskip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
         check("skip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
+        // As R writes it.
+        check("a,b\nskip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
         check("[[1, 2.5], [-3e2, 4]]", 2, &[1., 2.5, -300., 4.]);
         check("{\"n\": 1, \"points\": [[7]]}", 1, &[7.]);
     }
@@ -156,6 +168,15 @@ mod tests {
         refused("a,b\nx,2\n3,4\n", "line 2: `x` is no number");
         refused("1 2\n3 4\n", "no numbers between commas");
         refused("1,2\n3,nan\n", "line 2: row 1, column 1 is NaN");
+        // Commas for decimal points.
+        refused("x\n\n1,5\n2,25\n", "line 3: 2 fields below 1 names");
+        refused("a,b,c\n1,2\n", "line 2: 2 fields below 3 names");
+        refused(",\n3,4\n", "line 1: `` is no number");
+        refused("[[1], [2]", "EOF while parsing a list at line 1 column 9");
+        refused(
+            "{\"points\": [[1]], \"points\": []}",
+            "the key `points` is there twice at line 1 column 26",
+        );
         refused("[[1, 2], [3]]", "row 1 has 1 numbers, row 0 has 2");
         refused("{\"distances\": [[0]]}", "missing field `points`");
         refused(

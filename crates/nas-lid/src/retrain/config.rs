@@ -9,7 +9,7 @@ use data::Augment;
 use serde::{Deserialize, Serialize};
 use supernet::{Lookahead, Optimizer};
 
-use crate::config::check::{
+use crate::config::ranges::{
     Fault, MOST, above_zero, count, learning_rates, not_negative, share, whole_share, within,
 };
 use crate::config::{checked, data::augment};

@@ -14,6 +14,7 @@ use supernet::{Lesson, Statistics, StepOptions, StochasticDepth, Supernet, mean_
 
 pub(crate) use self::config::{RetrainConfig, Start};
 use crate::chosen::Chosen;
+use crate::exams::take;
 use crate::progress::Progress;
 use crate::run_dir::{Claim, remove_unfinished, write_whole};
 
@@ -113,10 +114,8 @@ impl<'a> Retraining<'a> {
         let arch = &self.chosen.arch;
         let trained = self.trained()?;
         let mut tested = if 0.0 < self.config.averaging { trained.averaged() } else { trained };
-        let order = self.plain.epoch(self.seed.child("statistics"), 0);
-        let n = self.config.statistics_batches;
-        let batches = (0..n).map(|step| self.plain.batch(&order, step));
-        let batches: Vec<Batch> = batches.collect::<Result<_, _>>()?;
+        let (n, seed) = (self.config.statistics_batches, self.seed.child("statistics"));
+        let batches = take(&self.plain, n, seed)?;
         tested.store_statistics(arch, &batches);
 
         let Tested { top_1, top_5, n_images } = self.test(tested.as_ref())?;
