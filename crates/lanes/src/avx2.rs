@@ -75,11 +75,13 @@ impl Lanes for Avx2 {
             _mm_castps_si128, _mm_movehl_ps, _mm_store_ss, _mm_storel_epi64, _mm_storeu_ps,
             _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_storeu_ps,
         };
+        let n = to.len().min(LANES);
+        let to = &mut to[..n];
         if let Some(whole) = to.as_mut_array() {
             return self.store(whole);
         }
         // In parts of 8, 4, 2 and 1, for a store under a mask is slow on many processors.
-        let (n, mut to) = (to.len().min(LANES), to.as_mut_ptr());
+        let mut to = to.as_mut_ptr();
         let [low, high] = self.0;
         // SAFETY: see the type; the parts are as long as the slice together.
         unsafe {

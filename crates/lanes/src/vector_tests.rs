@@ -103,20 +103,19 @@ fn lanes_take_turns_and_are_put_back() {
     }
 }
 
-/// The first lanes, and zeros after them, into the first numbers of an array of ones.
+/// The first lanes, and zeros after them; and into as many numbers of an array of ones.
 struct Part<'a>(&'a [f32]);
 
 impl Work for Part<'_> {
-    type Output = [[f32; LANES]; 2];
+    type Output = ([f32; LANES], [f32; 2 * LANES]);
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> Self::Output {
         let vector = L::load_part(self.0);
-        let mut output = [[1.0; LANES]; 2];
-        let n = self.0.len().min(LANES);
-        vector.store(&mut output[0]);
-        vector.store_part(&mut output[1][..n]);
-        output
+        let (mut whole, mut part) = ([1.0; LANES], [1.0; 2 * LANES]);
+        vector.store(&mut whole);
+        vector.store_part(&mut part[..self.0.len()]);
+        (whole, part)
     }
 }
 
@@ -125,10 +124,10 @@ fn parts_are_read_and_written_and_nothing_beyond() {
     let numbers: Vec<f32> = (1..20).map(|i| i as f32 / 4.0).collect();
     for n in 0..numbers.len() {
         for isa in Isa::available() {
-            let parts = isa.run(Part(&numbers[..n]));
-            for (part, beyond) in parts.iter().zip([0.0, 1.0_f32]) {
-                for (i, found) in part.iter().enumerate() {
-                    let expected = if i < n { numbers[i] } else { beyond };
+            let (whole, part) = isa.run(Part(&numbers[..n]));
+            for (found, beyond) in [(&whole[..], 0.0), (&part[..], 1.0_f32)] {
+                for (i, found) in found.iter().enumerate() {
+                    let expected = if i < n.min(LANES) { numbers[i] } else { beyond };
                     assert_eq!(found.to_bits(), expected.to_bits(), "{i} of {n}, {isa:?}");
                 }
             }
