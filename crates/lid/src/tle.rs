@@ -107,8 +107,8 @@ fn tight(distances: &[f64], squares: &[f64]) -> Option<f64> {
 /// the sphere around neighbor i does: the root of the paper's quadratic equation, without
 /// cancellation.
 fn measurement(u: f64, w: f64, square: f64) -> f64 {
-    let linear = u * u + square - w * w;
-    let gap = (1.0 - u * u).max(0.0);
+    let linear = square + (u - w) * (u + w);
+    let gap = (1.0 - u) * (1.0 + u);
     let root = (linear * linear + 4.0 * square * gap).sqrt();
     if 0.0 < linear { 2.0 * square / (root + linear) } else { (root - linear) / (2.0 * gap) }
 }

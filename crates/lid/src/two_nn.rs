@@ -24,7 +24,8 @@ pub enum Fit {
 ///
 /// # Errors
 ///
-/// [`LidError::BadShare`] unless `discarded` is in `[0, 1)`, [`LidError::NothingLeft`] if it leaves no ratio, and those of
+/// [`LidError::BadShare`] unless `discarded` is in `[0, 1)`, [`LidError::NothingLeft`] if it leaves no
+/// ratio, and those of
 /// [`estimate`](crate::estimate).
 ///
 /// # Examples

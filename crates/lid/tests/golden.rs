@@ -151,6 +151,15 @@ fn tle_of_scikit_dimension() {
 }
 
 #[test]
+fn tle_takes_near_duplicates_at_its_radius() {
+    let points = Points::new(&[0.0, 0.0, 0.5, 0.0, 1.0, 0.0, 1.0, 1e-9], 2).expect("finite");
+    let neighbors = Neighbors::nearest(points, 3).expect("four points");
+    // To the second all others are equally far.
+    let lid = lid::tle(points, &neighbors, Degenerate::Skip).expect("the first is not degenerate");
+    assert!(lid.per_point()[0].is_some_and(|dimension| 0.0 < dimension && dimension < 10.0));
+}
+
+#[test]
 fn tle_leaves_out_neighbors_that_mirror_each_other() {
     // (1, 5) and (−1, −5) mirror each other through the first point. Expected: the formula of the paper in numpy, such
     // pairs left out; whatever rounding makes of them at other scales.

@@ -1,5 +1,6 @@
 //! Where space, images and device meet: everything the stages of a run work with.
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -83,9 +84,7 @@ impl Lab {
             TruthConfig::Unknown | TruthConfig::Table(_) => None,
             TruthConfig::TrainedAlone(_) => {
                 let test = Arc::new(dataset.test.at(resolution)?);
-                // As many batches, but no larger than they need be: hardly an image is left over.
-                let n = test.len();
-                Some(plain(&test, n / n.div_ceil(e.batch_size))?)
+                Some(plain(&test, dividing(test.len(), e.batch_size))?)
             }
         };
         let Inputs { published, latency, sha256: inputs_digest } =
@@ -133,7 +132,7 @@ impl Lab {
         take(&self.plain, self.n_recalibration, self.seed.child(RECALIBRATION))
     }
 
-    /// Accuracy on the test images, to be reported.
+    /// Accuracy on all whole batches of test images, to be reported.
     pub(crate) fn test_accuracy(
         &self,
         supernet: &dyn Supernet,
@@ -175,7 +174,27 @@ impl Lab {
 /// The file of a run directory that numbers the pictures found unreadable.
 const UNREADABLE: &str = "unreadable.json";
 
+/// The size of batches, `most` or down to half of it, that leaves the fewest of `n` images over.
+fn dividing(n: usize, most: usize) -> usize {
+    let most = most.min(n);
+    let sizes = most.div_ceil(2)..=most;
+    sizes.min_by_key(|&size| (n % size, Reverse(size))).unwrap_or(most)
+}
+
 /// The images of a run, as they are.
 pub(crate) fn dataset(config: &RunConfig, archives: Option<&Path>) -> Result<Dataset> {
     Ok(Dataset::load(&config.data.source, archives, &cache::folder())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_leave_few_images_over() {
+        assert_eq!([dividing(10_000, 250), dividing(297, 100), dividing(40, 100)], [250, 99, 40]);
+        // 80 batches of 125; of a prime number one is left over.
+        assert_eq!([dividing(10_000, 128), dividing(101, 50)], [125, 50]);
+        assert_eq!(dividing(7, 1), 1);
+    }
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use space::{Arch, OpId, SearchSpace};
 
+use crate::lines::shown;
 use crate::unique::Unique;
 
 /// The architecture of a mask that allows one operation on each edge: `{"s0_c0": [false, true, …], …}`.
@@ -35,7 +36,7 @@ pub(crate) fn parse(space: &dyn SearchSpace, text: &str) -> Result<Arch> {
         }
     }
     match mask.keys().next() {
-        Some(key) => bail!("unknown key `{key}`"),
+        Some(key) => bail!("unknown key `{}`", shown(key)),
         None => Ok(Arch::new(ops)),
     }
 }

@@ -287,7 +287,9 @@ impl Arm<'_> {
         let mut supernet = self.lab.untrained();
         let epochs = self.config.training.warm_up.epochs[depth(id)];
         let file = job::checkpoint(self.dir, &name);
-        if *id != NodeId::root() && !file.exists() {
+        let is_done = file.exists()
+            && job::load(supernet.as_mut(), &file, &name, &node.mask, None)? == epochs;
+        if *id != NodeId::root() && !is_done {
             self.warm_up(tree, node)?;
         }
         job::load(supernet.as_mut(), &file, &name, &node.mask, Some(epochs))?;

@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::lines::shown;
+
 /// The entries of an object. One whose key is there already is an error, where a map would forget the first.
 pub(crate) struct Unique<T>(pub(crate) BTreeMap<String, T>);
 
@@ -29,6 +31,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
         let mut entries = BTreeMap::new();
         while let Some(key) = map.next_key::<String>()? {
             if entries.contains_key(&key) {
+                let key = shown(&key);
                 return Err(A::Error::custom(format_args!("the key `{key}` is there twice")));
             }
             entries.insert(key, map.next_value()?);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use crate::chosen::ChosenOptions;
 use crate::retrain::{Outcome, RetrainConfig, Retraining};
@@ -17,19 +17,24 @@ pub(crate) struct Options {
     #[arg(long)]
     config: PathBuf,
     /// The folder under `retrain` in the run directory [default: the method]
-    #[arg(long)]
+    #[arg(long, value_parser = plain)]
     name: Option<String>,
+}
+
+/// A name that is no path.
+fn plain(name: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    if !name.is_empty() && name.chars().all(is_plain) {
+        Ok(name.to_owned())
+    } else {
+        Err("a name is of letters, digits, - and _".to_owned())
+    }
 }
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let config = RetrainConfig::read(&options.config)?;
     let chosen = options.chosen.open()?;
     let name = options.name.as_deref().unwrap_or(chosen.method.name());
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    ensure!(
-        !name.is_empty() && name.chars().all(is_plain),
-        "--name {name}: letters, digits, - and _"
-    );
     let dataset = lab::dataset(&chosen.plan.config, chosen.archives.as_deref())?;
     let outcome = Retraining::new(&chosen, &config, &dataset, name)?.run()?;
     crate::print(match format {

@@ -44,11 +44,16 @@ impl Number for f32 {
             Found::Narrow(matrix) => return Ok(matrix),
             Found::Wide(matrix) => matrix,
         };
-        let origins: Vec<f64> = (0..d).into_par_iter().map(|col| origin(&wide, d, col)).collect();
         let differences = wide.par_chunks_exact(d.max(1)).flat_map_iter(|numbers| {
-            numbers.iter().zip(&origins).map(|(value, origin)| (value - origin).abs())
+            numbers.iter().zip(&wide).map(|(value, first)| (value - first).abs())
         });
         let scale = scale(differences.reduce(|| 0.0, f64::max));
+        let origin = |col| match scale {
+            None if is_narrow(&wide, d, col) => 0.0,
+            _ => median(&wide, d, col),
+        };
+        let origins: Vec<f64> = (0..d).into_par_iter().map(origin).collect();
+        let scale = scale.unwrap_or(1.0);
         let mut values = Vec::with_capacity(wide.len());
         for (row, numbers) in wide.chunks_exact(d.max(1)).enumerate() {
             for (col, (value, origin)) in numbers.iter().zip(&origins).enumerate() {
@@ -65,27 +70,25 @@ impl Number for f32 {
     }
 }
 
-/// What a column is taken from: nothing if 32 bits hold it, or else its median.
-fn origin(values: &[f64], d: usize, col: usize) -> f64 {
-    let mut column: Vec<f64> = values.iter().skip(col).step_by(d).copied().collect();
+/// Whether 32 bits hold a column.
+fn is_narrow(values: &[f64], d: usize, col: usize) -> bool {
+    let mut column = values.iter().skip(col).step_by(d);
     // Bits, because there is nothing else that a conversion back must give again.
-    if column.iter().all(|&value| f64::from(value as f32).to_bits() == value.to_bits()) {
-        return 0.0;
-    }
+    column.all(|&value| f64::from(value as f32).to_bits() == value.to_bits())
+}
+
+fn median(values: &[f64], d: usize, col: usize) -> f64 {
+    let mut column: Vec<f64> = values.iter().skip(col).step_by(d).copied().collect();
     let middle = column.len() / 2;
     *column.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// What brings tiny numbers, of which this is the largest, to where 32 bits hold all of their digits.
-fn scale(largest: f64) -> f64 {
+/// What brings tiny differences, of which this is the largest, to where 32 bits hold all of their digits.
+fn scale(largest: f64) -> Option<f64> {
     const TINY: f64 = 1e-18;
     /// Of the powers of two, of which the first that is infinite is 2¹⁰²⁴.
     const MOST: i32 = 1000;
-    if 0.0 < largest && largest < TINY {
-        2_f64.powi((-largest.log2() as i32).min(MOST))
-    } else {
-        1.0
-    }
+    (0.0 < largest && largest < TINY).then(|| 2_f64.powi((-largest.log2() as i32).min(MOST)))
 }
 
 impl Number for f64 {
@@ -156,8 +159,12 @@ mod tests {
     }
 
     fn features(rows: &[f64]) -> Result<Vec<f32>> {
+        columns(1, rows)
+    }
+
+    fn columns(d: usize, rows: &[f64]) -> Result<Vec<f32>> {
         let values = rows.to_vec();
-        Ok(f32::of(Found::Wide(Matrix { n: rows.len(), d: 1, values }))?.values)
+        Ok(f32::of(Found::Wide(Matrix { n: rows.len() / d, d, values }))?.values)
     }
 
     #[test]
@@ -168,7 +175,11 @@ mod tests {
         // The median lies where most are: one that is far off does them no harm.
         let small = features(&[1.0, 1e-9, 2e-9, 3e-9, 4e-9]).unwrap();
         assert!((small[2] - small[1] - 1e-9).abs() < 1e-15 && (small[4] - 1e-9).abs() < 1e-15);
-        // Ratios of tiny ones, too.
+        // Ratios of tiny ones, too, beside a column that says nothing.
+        let [a, b, c] = [0.0, 1e-50, 3e-50].map(|tiny| [1.0, tiny]);
+        let tiny = columns(2, &[a, b, c].concat()).unwrap();
+        assert_eq!([tiny[0], tiny[2], tiny[4], tiny[3]], [0.0; 4]);
+        assert!((tiny[5] + 2.0 * tiny[1]).abs() < 1e-6 * tiny[5], "{tiny:?}");
         for scale in [1e-30, 1e-200, 1e-307] {
             let tiny = features(&[0.0, scale, 3.0 * scale]).unwrap();
             let [first, second] = [tiny[1] - tiny[0], tiny[2] - tiny[1]];

@@ -34,9 +34,9 @@ fn json(text: &str, key: &str) -> Result<Matrix<f64>> {
     Ok(Matrix { n: rows.len(), d, values })
 }
 
-/// Rows of numbers. Above them may stand names of the columns: a line without a number, or one whose
-/// first field is empty, as in front of it stand names of the rows. Such names are also a first column
-/// that holds no number at all, above which a name may be missing.
+/// Rows of numbers. Above them may stand names of the columns: a line without a number, or one of which
+/// the first field alone is empty. Where the first is, or holds no number at all in any row, its column is
+/// of the names of rows, above which a name may be missing.
 fn csv(text: &str) -> Result<Matrix<f64>> {
     let Form { has_head, has_names, n, n_fields } = Form::of(text)?;
     let d = n_fields - usize::from(has_names);
@@ -78,10 +78,12 @@ impl Form {
         let (mut has_corner, mut n_head, mut first) = (false, 0, 0);
         each_record(text, |index, record| {
             if index == 0 {
-                has_corner =
-                    record[0].is_empty() && record.iter().skip(1).all(|name| !name.is_empty());
-                let is_named = record.iter().any(|name| !name.is_empty());
-                form.has_head = has_corner || is_named && !record.iter().any(is_number);
+                let mut empty = record.iter().map(str::is_empty);
+                let (is_first, are_others) = (empty.next() == Some(true), empty.any(|empty| empty));
+                let has_words = record.iter().any(|name| !name.is_empty() && !is_number(name));
+                let has_numbers = record.iter().any(is_number);
+                form.has_head = has_words && !has_numbers || has_numbers && is_first && !are_others;
+                has_corner = form.has_head && is_first;
                 if form.has_head {
                     n_head = record.len();
                     return Ok(());
@@ -152,6 +154,8 @@ mod tests {
         check(",a,b\nskip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
         check("op,a,b\nskip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
         check("skip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
+        check(",a,\n0,1,2\n1,3,4\n", 2, &[1., 2., 3., 4.]);
+        check(",0,1\n0,1,2\n1,3,4\n", 2, &[1., 2., 3., 4.]);
         // As R writes it.
         check("a,b\nskip,1,2\nconv,3,4\n", 2, &[1., 2., 3., 4.]);
         check("[[1, 2.5], [-3e2, 4]]", 2, &[1., 2.5, -300., 4.]);
@@ -172,6 +176,7 @@ mod tests {
         refused("x\n\n1,5\n2,25\n", "line 3: 2 fields below 1 names");
         refused("a,b,c\n1,2\n", "line 2: 2 fields below 3 names");
         refused(",\n3,4\n", "line 1: `` is no number");
+        refused(",0,\n0,3,4\n", "line 1: `` is no number");
         refused("[[1], [2]", "EOF while parsing a list at line 1 column 9");
         refused(
             "{\"points\": [[1]], \"points\": []}",
