@@ -287,12 +287,13 @@ impl Arm<'_> {
         let mut supernet = self.lab.untrained();
         let epochs = self.config.training.warm_up.epochs[depth(id)];
         let file = job::checkpoint(self.dir, &name);
-        let is_done = file.exists()
-            && job::load(supernet.as_mut(), &file, &name, &node.mask, None)? == epochs;
-        if *id != NodeId::root() && !is_done {
-            self.warm_up(tree, node)?;
+        let mut load = |epoch| job::load(supernet.as_mut(), &file, &name, &node.mask, epoch);
+        if !file.exists() || load(None)? != epochs {
+            if *id != NodeId::root() {
+                self.warm_up(tree, node)?;
+            }
+            load(Some(epochs))?;
         }
-        job::load(supernet.as_mut(), &file, &name, &node.mask, Some(epochs))?;
         Ok(supernet)
     }
 

@@ -289,6 +289,28 @@ mod tests {
     }
 
     #[test]
+    fn metrics_that_cannot_be_read_are_kept() {
+        let root = TempDir::new().unwrap();
+        let dir = open(root.path(), &manifest()).unwrap();
+        fs::write(dir.path("metrics.jsonl"), b"\xff").unwrap();
+        let metric = Metric { job: "lid/0/fine-tune".into(), epoch: 1, loss: 1.0, seconds: 1.0 };
+        let error = format!("{:#}", dir.add_metric(metric).unwrap_err());
+        assert!(error.contains("metrics.jsonl: "), "{error}");
+        assert_eq!(fs::read(dir.path("metrics.jsonl")).unwrap(), b"\xff");
+    }
+
+    #[test]
+    fn numbers_are_read_back_as_they_were_written() {
+        let root = TempDir::new().unwrap();
+        let dir = open(root.path(), &manifest()).unwrap();
+        let numbers: Vec<f64> = (1..1000).map(|i| f64::from(i).sqrt().fract()).collect();
+        dir.write_json("numbers.json", &numbers).unwrap();
+        let again: Vec<f64> = dir.read_json("numbers.json").unwrap();
+        let bits = |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&again), bits(&numbers));
+    }
+
+    #[test]
     fn what_a_run_leaves_that_is_killed_at_its_start_is_continued() {
         let root = TempDir::new().unwrap();
         drop(open(root.path(), &manifest()).unwrap());

@@ -171,6 +171,9 @@ fn parts_are_timed_for_the_search() {
         1,
         "is of another space, other sizes, another resolution or other kernels",
     );
+    let stock = [&sizes[..], &["8", "--kernels", "stock"]].concat();
+    succeeds(&latency("proxyless", &stock));
+    refused(&run(&table), 1, "another resolution or other kernels");
     refused(&latency("nb201", &[]), 1, "part 0 of the network has 15625 choices of operations");
 }
 
@@ -189,5 +192,5 @@ fn a_probe_is_timed() {
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(0.0 < json["seconds"].as_f64().unwrap(), "{json}");
     }
-    refused(&probe("lid", &["--batch-size", "20"]), 2, "must lie between 21 and 4096");
+    refused(&probe("lid", &["--batch-size", "20"]), 2, "20 is not in 21..=4096");
 }

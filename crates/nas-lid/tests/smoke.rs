@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{chain, program, refused, root, smoke, succeeds};
-use nb201::Table;
+use nb201::{Nb201, Nb201Config, Table};
 use space::SearchSpace;
 use weights::Weights;
 
@@ -79,6 +79,20 @@ fn leaves_are_compared(scores: &str) {
         assert!(shifts.len() <= 1 + usize::from(is_divided), "{method}: {shifts:?}");
         assert_eq!(shifts.iter().any(|shift| 1e-6 < shift.abs()), is_divided, "{method}");
     }
+}
+
+/// Starts a program, and kills it as soon as something is there.
+#[track_caller]
+fn killed_once(command: &mut Command, is_there: impl Fn() -> bool) {
+    let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = quiet.spawn().expect("the program starts");
+    while !is_there() {
+        let has_ended = child.try_wait().expect("it can be asked").is_some();
+        assert!(!has_ended, "it has ended before");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("it still runs");
+    child.wait().expect("it was killed");
 }
 
 #[test]
@@ -158,13 +172,7 @@ fn on_a_card_a_killed_run_goes_on() {
         command.args(["--device", "cuda:0"]);
         command
     };
-    let mut child = run().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !out.join("split-tree.json").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "the run has ended");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed_once(&mut run(), || out.join("split-tree.json").exists());
     let warmed_up = out.join("checkpoints/shared/0/warm-up.safetensors");
     let written = || std::fs::metadata(&warmed_up).unwrap().modified().unwrap();
     let before = written();
@@ -194,6 +202,25 @@ fn is_ranked_later(run: &Path, folder: &Path) {
     assert!(!report().contains("ranks are skipped"));
 }
 
+/// Parameters of which networks of the smoke run have up to 23 000.
+const LIMIT: u64 = 15_000;
+
+/// Neither a method nor a score without training chooses a larger network.
+#[track_caller]
+fn limit_is_kept(report: &serde_json::Value) {
+    let space =
+        Nb201::new(&Nb201Config { channels: 4, cells_per_stage: 1, affine: true }, 1, 8, 10);
+    let chosen = |row: &serde_json::Value| {
+        let arch = row["chosen"].as_str().and_then(|arch| space.parse(arch).ok());
+        space.cost(&arch.expect("every row has chosen")).parameters
+    };
+    let chosen: Vec<u64> = report["rows"].as_array().into_iter().flatten().map(chosen).collect();
+    assert_eq!(chosen.len(), 5);
+    assert!(chosen.iter().all(|n| *n <= LIMIT), "{chosen:?}");
+    // Of so many networks some come near.
+    assert!(9 * LIMIT / 10 < chosen[0], "{chosen:?}");
+}
+
 #[test]
 fn leaves_are_split_again_and_what_is_lost_of_them_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -202,7 +229,8 @@ fn leaves_are_split_again_and_what_is_lost_of_them_is_made_again() {
     let run = |out: &Path| {
         let mut command = smoke(out);
         let methods = "split.methods=[\"one-shot\", \"random\", \"lid\"]";
-        for more in ["split.groups=[2, 2]", "training.warm-up.epochs=[1, 2]", methods] {
+        let limit = format!("search.max-parameters={LIMIT}");
+        for more in ["split.groups=[2, 2]", "training.warm-up.epochs=[1, 2]", methods, &limit] {
             command.args(["--set", more]);
         }
         command
@@ -219,27 +247,16 @@ fn leaves_are_split_again_and_what_is_lost_of_them_is_made_again() {
         std::fs::read_dir(checkpoints).unwrap().count()
     };
     assert_eq!(["one-shot", "random", "lid"].map(leaves), [1, 6, 6]);
+    limit_is_kept(&report);
 
     let warmed_up = disturbed.join("checkpoints/lid/0.0/warm-up.safetensors");
-    let mut child = run(&disturbed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !warmed_up.exists() {
-        assert!(child.try_wait().unwrap().is_none(), "the run has ended");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed_once(&mut run(&disturbed), || warmed_up.exists());
     succeeds(&run(&disturbed).output().unwrap());
     agree(&disturbed, &undisturbed);
 
     // Again, of a finished run, and killed after the first of two epochs.
     std::fs::remove_file(&warmed_up).unwrap();
-    let mut child = run(&disturbed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !warmed_up.exists() {
-        assert!(child.try_wait().unwrap().is_none(), "the run has ended");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed_once(&mut run(&disturbed), || warmed_up.exists());
     succeeds(&run(&disturbed).output().unwrap());
     agree(&disturbed, &undisturbed);
 }
@@ -251,14 +268,9 @@ fn networks_trained_alone_survive_interruptions() {
         ["undisturbed", "disturbed"].map(|name| folder.path().join(name));
     succeeds(&chain(&undisturbed).output().unwrap());
     // Until the first network that is trained alone has a checkpoint.
-    let mut child = chain(&disturbed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let alone = disturbed.join("checkpoints/alone");
-    while std::fs::read_dir(&alone).map_or(0, Iterator::count) == 0 {
-        assert!(child.try_wait().unwrap().is_none(), "the run has ended");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let is_there = || 0 < std::fs::read_dir(&alone).map_or(0, Iterator::count);
+    killed_once(&mut chain(&disturbed), is_there);
     succeeds(&chain(&disturbed).output().unwrap());
     agree(&disturbed, &undisturbed);
     goes_out_and_in_again(&undisturbed);
@@ -297,15 +309,8 @@ fn is_retrained(run: &Path, folder: &Path) {
     let share = |key: &str| json[key].as_f64().unwrap_or(-1.0);
     assert!(0.0 <= share("top_1") && share("top_1") <= share("top_5") && share("top_5") <= 1.0);
 
-    let quiet = |command: &mut Command| command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let mut child = quiet(&mut retrain("disturbed")).expect("the program starts");
     let checkpoint = run.join("retrain/disturbed/checkpoint.safetensors");
-    while !checkpoint.exists() {
-        assert!(child.try_wait().is_ok_and(|ended| ended.is_none()), "the training has ended");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.kill().expect("it still runs");
-    child.wait().expect("it was killed");
+    killed_once(&mut retrain("disturbed"), || checkpoint.exists());
     succeeds(&retrain("disturbed").output().expect("the program starts"));
     let [a, b] = ["undisturbed", "disturbed"].map(|name| {
         let file = run.join(format!("retrain/{name}/weights.safetensors"));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use data::Batch;
 use serde_json::json;
@@ -12,7 +12,6 @@ use whole_file::WholeFile;
 use super::MOST_IMAGES;
 use crate::Format;
 use crate::latency_table::{Measured, Subject};
-use crate::misuse::Misuse;
 use crate::run_dir::write_whole;
 use crate::space_options::SpaceOptions;
 use crate::spaces::{self, Compute, Opened, Task};
@@ -27,12 +26,12 @@ pub(crate) struct Options {
     #[arg(long)]
     out: PathBuf,
     /// Images at once
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = super::within(1..=MOST_IMAGES))]
     images: usize,
     /// Runs of each part, of which the fastest counts
     #[arg(long, default_value_t = 20, value_parser = super::some())]
     repeats: usize,
-    /// Those of the runs that are to use the table
+    /// Those of the runs that shall use the table
     #[arg(long, value_enum, default_value = "fused")]
     kernels: Kernels,
     /// cpu or cuda:N
@@ -54,10 +53,6 @@ const N_WHOLE: usize = 16;
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let n = options.images;
-    ensure!(
-        (1..=MOST_IMAGES).contains(&n),
-        Misuse(format!("--images must lie between 1 and {MOST_IMAGES}"))
-    );
     let (config, task) = options.space.checked()?;
     let device = device::open(&options.device)?;
     // Measuring takes minutes, for nothing if they cannot be kept. A pipe would take this for its end.

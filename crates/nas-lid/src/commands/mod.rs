@@ -12,6 +12,8 @@ pub(crate) mod report;
 pub(crate) mod retrain;
 pub(crate) mod weights;
 
+use std::ops::RangeInclusive;
+
 use clap::builder::RangedU64ValueParser;
 
 use crate::config::ranges::{self, Fault, MOST};
@@ -21,12 +23,16 @@ const MOST_IMAGES: usize = 4096;
 
 /// How often figures may be resampled.
 fn resamples() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(..=MOST as u64)
+    within(0..=MOST)
 }
 
 /// At least one of something.
 fn some() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..=MOST as u64)
+    within(1..=MOST)
+}
+
+fn within(range: RangeInclusive<usize>) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(*range.start() as u64..=*range.end() as u64)
 }
 
 /// The confidence of intervals.

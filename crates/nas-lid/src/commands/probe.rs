@@ -34,13 +34,13 @@ pub(crate) struct Options {
     /// The architecture; without it a whole split is decided: every edge in three contexts
     arch: Option<String>,
     /// Channels of the first stage
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = super::within(1..=MOST_CHANNELS))]
     channels: usize,
     /// Cells in each stage
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = super::within(1..=MOST_CELLS))]
     cells_per_stage: usize,
     /// Images in the batch; more than the 20 neighbors
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = super::within(LEAST_IMAGES..=MOST_IMAGES))]
     batch_size: usize,
     /// What a gradient keeps from forward to backward
     #[arg(long, value_enum, default_value = "activations")]
@@ -85,6 +85,9 @@ impl From<Kept> for supernet::Kept {
 /// Contexts in which every edge is compared for a whole decision.
 const N_CONTEXTS: usize = 3;
 
+/// Images of which each has enough neighbors.
+const LEAST_IMAGES: usize = LID.neighbors + 1;
+
 const SIDE: usize = 32;
 const CLASSES: usize = 10;
 
@@ -116,18 +119,6 @@ const STEP: StepOptions = StepOptions {
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let Options { channels, cells_per_stage, batch_size, .. } = *options;
-    let least = LID.neighbors + 1;
-    for (name, size, range) in [
-        ("--channels", channels, 1..=MOST_CHANNELS),
-        ("--cells-per-stage", cells_per_stage, 1..=MOST_CELLS),
-        ("--batch-size", batch_size, least..=MOST_IMAGES),
-    ] {
-        let most = range.end();
-        ensure!(
-            range.contains(&size),
-            Misuse(format!("{name} must lie between {} and {most}", range.start()))
-        );
-    }
     ensure!(
         options.arch.is_some() || options.work != Kind::Step,
         Misuse("a step needs an architecture: nas-lid probe step ARCH".into())
@@ -142,7 +133,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let batch = noise(batch_size, seed.child("images"));
     let work = Work { options, space: &space, supernet: &supernet, seed };
     // The first of its kind pays for threads and code that stay; a card makes code for each size.
-    let small = noise(least, seed.child("images"));
+    let small = noise(LEAST_IMAGES, seed.child("images"));
     work.run(if device::is_card(&device) { &batch } else { &small })?;
 
     let peak = Peak::start(&device);

@@ -307,6 +307,15 @@ mod tests {
     }
 
     #[test]
+    fn resamples_without_a_rank_are_counted() {
+        let text = ranked("arch,score\n|a~0|,1\n|b~0|,2\n", TRUTH, None).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        // Of two rows one is drawn twice half of the time.
+        let skipped = value["resamples_skipped"].as_u64().unwrap();
+        assert!((20..80).contains(&skipped), "{skipped} of 100");
+    }
+
+    #[test]
     fn a_column_is_one() {
         let error = parse("arch,a,a\n|x~0|,1,2\n", Some("a")).unwrap_err();
         assert_eq!(error.to_string(), "there are several columns `a`");

@@ -151,9 +151,13 @@ mod tests {
         let expected = Matrix { n: 2, d: 1, values: vec![0.1_f64, -2.0] };
         let numbers: Vec<u8> = expected.values.iter().flat_map(|x| x.to_le_bytes()).collect();
         let npy = npy_fixture("<f8", "False", "(2, 1)", &numbers);
-        for bytes in
-            [&npy[..], b" [[0.1], [-2]]", b"{\"similarity\": [[0.1], [-2]]}", b"a\n0.1\n-2"]
-        {
+        for bytes in [
+            &npy[..],
+            b" [[0.1], [-2]]",
+            b"\xef\xbb\xbf[[0.1], [-2]]",
+            b"{\"similarity\": [[0.1], [-2]]}",
+            b"a\n0.1\n-2",
+        ] {
             assert_eq!(of(bytes).unwrap(), expected);
         }
     }

@@ -78,12 +78,8 @@ impl Form {
         let (mut has_corner, mut n_head, mut first) = (false, 0, 0);
         each_record(text, |index, record| {
             if index == 0 {
-                let mut empty = record.iter().map(str::is_empty);
-                let (is_first, are_others) = (empty.next() == Some(true), empty.any(|empty| empty));
-                let has_words = record.iter().any(|name| !name.is_empty() && !is_number(name));
-                let has_numbers = record.iter().any(is_number);
-                form.has_head = has_words && !has_numbers || has_numbers && is_first && !are_others;
-                has_corner = form.has_head && is_first;
+                form.has_head = is_head(record);
+                has_corner = form.has_head && record[0].is_empty();
                 if form.has_head {
                     n_head = record.len();
                     return Ok(());
@@ -108,6 +104,16 @@ impl Form {
             form.n_fields
         );
         Ok(form)
+    }
+}
+
+/// Whether a first line names the columns.
+fn is_head(record: &StringRecord) -> bool {
+    let n_empty = record.iter().filter(|name| name.is_empty()).count();
+    if record.iter().any(is_number) {
+        record[0].is_empty() && n_empty == 1
+    } else {
+        n_empty < record.len()
     }
 }
 
