@@ -67,19 +67,17 @@ fn steps(root: &Path) -> Result<Vec<Step>> {
         command
     };
     let process = |name, command| Step { name, work: Work::Process(command) };
-    let mut docs = cargo("doc --no-deps --workspace");
+    let mut docs = gpu::without_linking(cargo("doc --no-deps --workspace --features nas-lid/cuda"));
     docs.env("RUSTDOCFLAGS", "-D warnings");
-    let clippy = cargo("clippy --workspace --all-targets -- -D warnings");
     Ok(vec![
         process("format", cargo("fmt --all --check")),
         Step { name: "tidy", work: Work::Tidy },
-        process("clippy", clippy),
+        process("clippy", gpu::lint(root)),
         process("tests", cargo("test --workspace")),
         process("docs", docs),
         process("nb201", smoke(root, "nb201")?),
         process("proxyless", smoke(root, "proxyless")?),
         process("ofa", smoke(root, "ofa")?),
-        process("cuda types", gpu::type_check(root)),
     ])
 }
 

@@ -21,7 +21,7 @@ needed and kept in ~/.cache/nas-lid. Runs on a card do not repeat to the last bi
 pub(crate) fn run(root: &Path) -> Result<ExitCode> {
     println!("{RECIPE}");
     println!("Checking that the code for it compiles (nothing is linked) …");
-    let status = type_check(root).status().context("failed to start cargo")?;
+    let status = lint(root).status().context("failed to start cargo")?;
     ensure!(status.success(), "the `cuda` feature does not compile");
     println!("It does.");
     if is_present() {
@@ -42,17 +42,22 @@ fn is_present() -> bool {
 /// The tests that need a card, by their names; they print how near it comes.
 fn tests(root: &Path) -> Command {
     let mut command = process::cargo(root);
-    let arguments = "test --release -p nas-lid --features cuda card -- --nocapture";
+    let arguments = "test --release -p nas-lid -p cube-ops --features nas-lid/cuda,cube-ops/cuda card \
+                     -- --nocapture --test-threads=1";
     command.args(arguments.split(' '));
     command
 }
 
-/// Compiles the `cuda` feature and its tests without linking, and lints them.
-///
-/// `DOCS_RS` tells the build scripts of burn's dependencies to do without CUDA and LLVM.
-pub(crate) fn type_check(root: &Path) -> Command {
+/// Lints everything with the `cuda` feature, so that its types are checked, too.
+pub(crate) fn lint(root: &Path) -> Command {
     let mut command = process::cargo(root);
-    let arguments = "clippy -p nas-lid --tests --features cuda -- -D warnings";
-    command.args(arguments.split(' ')).env("DOCS_RS", "1");
+    let arguments = "clippy --workspace --all-targets --features nas-lid/cuda -- -D warnings";
+    command.args(arguments.split(' '));
+    without_linking(command)
+}
+
+/// Tells the build scripts of burn's dependencies to do without CUDA and LLVM.
+pub(crate) fn without_linking(mut command: Command) -> Command {
+    command.env("DOCS_RS", "1");
     command
 }

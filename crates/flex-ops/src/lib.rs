@@ -75,7 +75,7 @@ impl Options {
 }
 
 /// Which input channels an output channel sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Groups {
     /// All.
     One,
@@ -84,7 +84,7 @@ pub enum Groups {
 }
 
 /// What happens to the input of a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Before {
     /// Nothing.
     Nothing,
@@ -93,7 +93,7 @@ pub enum Before {
 }
 
 /// What happens to the output of a batch norm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum After {
     /// Nothing.
     Nothing,

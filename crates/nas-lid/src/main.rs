@@ -1,6 +1,6 @@
 //! The program: arguments, configuration, stages, run directory.
 //!
-//! *Floor 5. Spaces and search meet here and nowhere else.*
+//! *Floor 6. Spaces and search meet here and nowhere else.*
 
 mod cache;
 #[cfg(all(test, feature = "cuda"))]

@@ -1,6 +1,6 @@
 //! The NAS-Bench-201 search space: architectures, costs, network, accuracy table.
 //!
-//! *Floor 3. May be used by the program; knows no other space and no search.*
+//! *Floor 4. May be used by the program; knows no other space and no search.*
 //!
 //! ```
 //! use nb201::{Nb201, Nb201Config};

@@ -1,6 +1,6 @@
 //! The Once-for-All search space on MobileNetV3: architectures, costs, network.
 //!
-//! *Floor 3. May be used by the program; knows no other space and no search.*
+//! *Floor 4. May be used by the program; knows no other space and no search.*
 //!
 //! Five stages of up to four inverted bottlenecks. Of each block the kernel and the expansion are
 //! chosen, of each stage how many blocks it has. Smaller choices are slices of the weights of larger

@@ -1,6 +1,6 @@
 //! The ProxylessNAS search space: architectures, costs, network.
 //!
-//! *Floor 3. May be used by the program; knows no other space and no search.*
+//! *Floor 4. May be used by the program; knows no other space and no search.*
 //!
 //! A chain of 21 blocks in six stages. Each is an inverted bottleneck of MobileNetV2 with one of six
 //! kernels and expansions or, where the input may pass as it is, nothing.

@@ -1,6 +1,6 @@
 //! From the figures of a run to tables and one self-contained page.
 //!
-//! *Floor 4. May be used by the program; knows no tensor library and no files.*
+//! *Floor 5. May be used by the program; knows no tensor library and no files.*
 //!
 //! ```
 //! use report::{Report, Row};

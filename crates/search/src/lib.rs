@@ -1,6 +1,6 @@
 //! NAS-LID itself: which edge of a supernet to split and how, and evolution in what remains.
 //!
-//! *Floor 3. May be used by reports and the program; knows no single space, no file and no command
+//! *Floor 4. May be used by reports and the program; knows no single space, no file and no command
 //! line.*
 //!
 //! A [`Criterion`] gathers [`Evidence`] on every edge that can be split, [`choose`] takes the best,

@@ -3,11 +3,12 @@
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::activation::{hard_swish, relu, relu6};
 use burn::tensor::{Device, Tensor, assert_shape};
-use flex_ops::{After, Before, Groups, Options, Stage};
+use flex_ops::{After, Before, Groups, Normalized, Options, Stage};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Pass;
 use crate::linear::{prefix, uniform};
+use crate::pass::Ops;
 use crate::stock_conv::StockConv;
 
 /// Whether a norm has a trainable scale and shift.
@@ -93,16 +94,28 @@ impl Norm {
         let [b, _, h, w] = x.dims();
         assert_shape!(x, [b, self.channels, h, w]);
         let affine = self.scale_and_shift(self.channels, &x.device());
-        if !pass.is_fused(&x.device()) {
-            return relu(pass.normalize(self, x, affine));
+        match pass.ops(&x.device()) {
+            Ops::Stock => relu(pass.normalize(self, x, affine)),
+            #[cfg(feature = "cuda")]
+            Ops::Cube => {
+                let given = pass.next_given(self, self.channels);
+                self.observed(cube_ops::norm(x, affine, given, After::Relu), pass)
+            }
+            Ops::Flex => {
+                if let Some(given) = pass.next_given(self, self.channels) {
+                    return flex_ops::norm_given(x, affine, given, After::Relu);
+                }
+                let [scale, shift] = affine;
+                self.observed(flex_ops::norm(x, scale, shift, After::Relu), pass)
+            }
         }
-        if let Some(given) = pass.next_given(self, self.channels) {
-            return flex_ops::norm_given(x, affine, given, After::Relu);
-        }
-        let [scale, shift] = affine;
-        let fused = flex_ops::norm(x, scale, shift, After::Relu);
-        pass.observe(self, fused.mean, fused.variance);
-        fused.output
+    }
+
+    /// The batch, after the pass has seen its statistics.
+    fn observed(&self, normalized: Normalized, pass: &mut Pass<'_>) -> Tensor<4> {
+        let Normalized { output, mean, variance } = normalized;
+        pass.observe(self, mean, variance);
+        output
     }
 
     /// What tells this norm's statistics from those of others.
@@ -174,10 +187,13 @@ impl Conv {
     /// - `x`: `[b, n_in, h, w]`
     /// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
     pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
-        if pass.is_fused(&x.device()) {
-            return flex_ops::conv(x, self.weight.val(), self.stride, self.groups);
+        let weight = self.weight.val();
+        match pass.ops(&x.device()) {
+            Ops::Stock => self.forward_stock(weight, x),
+            Ops::Flex => flex_ops::conv(x, weight, self.stride, self.groups),
+            #[cfg(feature = "cuda")]
+            Ops::Cube => cube_ops::conv(x, weight, self.stride, self.groups),
         }
-        self.forward_stock(self.weight.val(), x)
     }
 
     fn forward_stock(&self, weight: Tensor<4>, x: Tensor<4>) -> Tensor<4> {
@@ -256,19 +272,27 @@ impl ConvNorm {
     /// If a weight has more output channels than its block, or does not fit what it is applied to.
     pub fn in_turn(blocks: &[(&Self, Tensor<4>)], x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<4> {
         let device = x.device();
-        if !pass.is_fused(&device) {
-            let apply =
-                |x, (block, weight): &(&Self, Tensor<4>)| block.stock(weight.clone(), x, pass);
-            return blocks.iter().fold(x, apply);
+        let stage = |(block, weight): &(&Self, Tensor<4>), pass: &mut Pass<'_>| {
+            block.stage(weight.clone(), &device, pass)
+        };
+        match pass.ops(&device) {
+            Ops::Stock => {
+                blocks.iter().fold(x, |x, (block, weight)| block.stock(weight.clone(), x, pass))
+            }
+            #[cfg(feature = "cuda")]
+            Ops::Cube => blocks.iter().fold(x, |x, block| {
+                let normalized = cube_ops::conv_norm(x, stage(block, pass));
+                block.0.norm.observed(normalized, pass)
+            }),
+            Ops::Flex => {
+                let stages = blocks.iter().map(|block| stage(block, pass)).collect();
+                let (output, moments) = flex_ops::conv_norms(x, stages);
+                for ((block, _), [mean, variance]) in blocks.iter().zip(moments) {
+                    pass.observe(&block.norm, mean, variance);
+                }
+                output
+            }
         }
-        let stage =
-            |(block, weight): &(&Self, Tensor<4>)| block.stage(weight.clone(), &device, pass);
-        let stages: Vec<Stage> = blocks.iter().map(stage).collect();
-        let (output, moments) = flex_ops::conv_norms(x, stages);
-        for ((block, _), [mean, variance]) in blocks.iter().zip(moments) {
-            pass.observe(&block.norm, mean, variance);
-        }
-        output
     }
 
     fn stage(&self, weight: Tensor<4>, device: &Device, pass: &mut Pass<'_>) -> Stage {

@@ -1,6 +1,6 @@
 //! Supernets on burn: shared blocks, path sampling, training, evaluation, probes.
 //!
-//! *Floor 2. May be used by spaces, search and the program; knows no single space and not how
+//! *Floor 3. May be used by spaces, search and the program; knows no single space and not how
 //! splits are chosen.*
 //!
 //! Axes: `b` images in a batch, `c` channels, `h w` height and width, `e` edges, `o` operations,
@@ -33,7 +33,6 @@ mod pass;
 mod pool;
 mod published;
 #[cfg(any(test, feature = "cuda"))]
-mod shared_sums;
 mod squeeze_excite;
 mod stock_conv;
 mod supernet;

@@ -7,6 +7,7 @@ use burn::tensor::{Gradients, Tensor};
 use flex_ops::{Descent, Lookahead};
 
 use crate::checkpoint::to_host;
+use crate::pass::Ops;
 use crate::{Kernels, StepOptions};
 
 /// How a gradient becomes an update.
@@ -115,10 +116,11 @@ fn norm<N: Module>(network: &N, gradients: &Sum, kernels: Kernels) -> f64 {
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let Some(gradient) = self.gradients.get(&param.id).cloned() else { return };
-            if self.kernels.are_fused_on(&gradient.device()) {
-                self.sum += flex_ops::sum_of_squares(gradient);
-            } else {
-                self.on_device.push(gradient.square().sum());
+            match self.kernels.on(&gradient.device()) {
+                Ops::Flex => self.sum += flex_ops::sum_of_squares(gradient),
+                #[cfg(feature = "cuda")]
+                Ops::Cube => self.on_device.push(cube_ops::sum_of_squares(gradient)),
+                Ops::Stock => self.on_device.push(gradient.square().sum()),
             }
         }
     }
@@ -154,6 +156,19 @@ pub(crate) fn blend<N: Module>(average: N, keep: f64, network: &N) -> N {
     let mut flat = Flat(Sum::new());
     network.visit(&mut flat);
     average.map(&mut Blend(flat.0, keep))
+}
+
+/// Takes weight, gradient and last update to the weight after a step and the update.
+type Descend = fn(Tensor<1>, Tensor<1>, Option<Tensor<1>>, Descent) -> [Tensor<1>; 2];
+
+/// Gradient descent with momentum in one pass, where there is one.
+fn descend_by(ops: Ops) -> Option<Descend> {
+    match ops {
+        Ops::Flex => Some(flex_ops::descend),
+        #[cfg(feature = "cuda")]
+        Ops::Cube => Some(cube_ops::descend),
+        Ops::Stock => None,
+    }
 }
 
 struct Update<'a> {
@@ -196,9 +211,19 @@ impl Update<'_> {
     fn moved(&mut self, weight: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
         let StepOptions { lr, weight_decay, optimizer, .. } = *self.options;
         if let Optimizer::Sgd { momentum, lookahead } = optimizer
-            && self.kernels.are_fused_on(&gradient.device())
+            && let Some(descend) = descend_by(self.kernels.on(&gradient.device()))
         {
-            return self.descended(weight, gradient, momentum, lookahead);
+            let by = Descent {
+                clip: self.clip as f32,
+                weight_decay: weight_decay as f32,
+                momentum: momentum as f32,
+                lookahead,
+                lr: lr as f32,
+            };
+            let name = self.name(slot::MOMENTUM);
+            let [weight, velocity] = descend(weight, gradient, self.state.remove(&name), by);
+            self.state.insert(name, velocity);
+            return weight;
         }
         let gradient = if self.clip < 1.0 { gradient * self.clip } else { gradient };
         match optimizer {
@@ -226,27 +251,6 @@ impl Update<'_> {
                 weight - self.momentum(momentum, gradient / root) * lr
             }
         }
-    }
-
-    /// The same with momentum, in one pass.
-    fn descended(
-        &mut self,
-        weight: Tensor<1>,
-        gradient: Tensor<1>,
-        momentum: f64,
-        lookahead: Lookahead,
-    ) -> Tensor<1> {
-        let name = self.name(slot::MOMENTUM);
-        let by = Descent {
-            clip: self.clip as f32,
-            weight_decay: self.options.weight_decay as f32,
-            momentum: momentum as f32,
-            lookahead,
-            lr: self.options.lr as f32,
-        };
-        let [weight, velocity] = flex_ops::descend(weight, gradient, self.state.remove(&name), by);
-        self.state.insert(name, velocity);
-        weight
     }
 
     /// The key of this parameter in [`State`].

@@ -57,16 +57,33 @@ impl Moments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kernels {
-    /// The fused ones of `flex-ops` where the device has them, which is the processor.
+    /// The fused ones of `flex-ops` on the processor and of `cube-ops` on a card.
     Fused,
     /// Those of burn everywhere.
     Stock,
 }
 
+/// The crate whose operations run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ops {
+    /// burn's own, on any device.
+    Stock,
+    /// `flex-ops`.
+    Flex,
+    /// `cube-ops`.
+    #[cfg(feature = "cuda")]
+    Cube,
+}
+
 impl Kernels {
-    /// Whether the fused ones are taken on a device.
-    pub(crate) fn are_fused_on(self, device: &Device) -> bool {
-        self == Self::Fused && flex_ops::is_supported(device)
+    /// Those that are taken on a device.
+    pub(crate) fn on(self, device: &Device) -> Ops {
+        match self {
+            Self::Fused if flex_ops::is_supported(device) => Ops::Flex,
+            #[cfg(feature = "cuda")]
+            Self::Fused if cube_ops::is_supported(device) => Ops::Cube,
+            Self::Fused | Self::Stock => Ops::Stock,
+        }
     }
 }
 
@@ -143,9 +160,9 @@ impl<'a> Pass<'a> {
         Self { kernels, ..self }
     }
 
-    /// Whether the fused kernels are to be taken on a device.
-    pub(crate) fn is_fused(&self, device: &Device) -> bool {
-        self.kernels.are_fused_on(device)
+    /// The operations to take on a device.
+    pub(crate) fn ops(&self, device: &Device) -> Ops {
+        self.kernels.on(device)
     }
 
     /// The same, and blocks that add their input are left out at random.

@@ -5,6 +5,7 @@ use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 
 use crate::Pass;
+use crate::pass::Ops;
 
 /// The mean of each 3 × 3 neighborhood; places outside the image do not count.
 ///
@@ -12,11 +13,15 @@ use crate::Pass;
 ///
 /// - `x` and output: `[b, c, h, w]`
 pub fn avg_pool3(x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
-    if pass.is_fused(&x.device()) {
-        return flex_ops::avg_pool3(x);
+    match pass.ops(&x.device()) {
+        Ops::Flex => flex_ops::avg_pool3(x),
+        #[cfg(feature = "cuda")]
+        Ops::Cube => cube_ops::avg_pool3(x),
+        Ops::Stock => {
+            let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]);
+            avg_pool2d(x, options.with_count_include_pad(false))
+        }
     }
-    let options = AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]);
-    avg_pool2d(x, options.with_count_include_pad(false))
 }
 
 /// The mean of each 2 × 2 square.
@@ -26,7 +31,7 @@ pub fn avg_pool3(x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
 /// - `x`: `[b, c, h, w]`
 /// - output: `[b, c, h / 2, w / 2]`
 pub fn avg_pool2(x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
-    if pass.is_fused(&x.device()) {
+    if pass.ops(&x.device()) == Ops::Flex {
         return flex_ops::avg_pool2(x);
     }
     avg_pool2d(x, AvgPoolOptions::new([2, 2]).with_stride([2, 2]))
@@ -39,7 +44,7 @@ pub fn avg_pool2(x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
 /// - `x`: `[b, c, h, w]`
 /// - output: `[b, c]`
 pub fn global_avg_pool(x: Tensor<4>, pass: &Pass<'_>) -> Tensor<2> {
-    if pass.is_fused(&x.device()) {
+    if pass.ops(&x.device()) == Ops::Flex {
         return flex_ops::global_avg_pool(x);
     }
     let [b, c, h, w] = x.dims();

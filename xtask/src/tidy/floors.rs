@@ -6,7 +6,7 @@ use super::manifest::Sections;
 use super::{Complaint, Member};
 
 /// The floor of each crate.
-const FLOORS: [(&str, i8); 18] = [
+const FLOORS: [(&str, i8); 19] = [
     ("lanes", -1),
     ("whole-file", -1),
     ("lid", 0),
@@ -17,14 +17,15 @@ const FLOORS: [(&str, i8); 18] = [
     ("data", 1),
     ("weights", 1),
     ("flex-ops", 1),
-    ("supernet", 2),
-    ("nb201", 3),
-    ("proxyless", 3),
-    ("ofa", 3),
-    ("search", 3),
-    ("report", 4),
-    ("nas-lid", 5),
-    ("benches", 5),
+    ("cube-ops", 2),
+    ("supernet", 3),
+    ("nb201", 4),
+    ("proxyless", 4),
+    ("ofa", 4),
+    ("search", 4),
+    ("report", 5),
+    ("nas-lid", 6),
+    ("benches", 6),
 ];
 
 /// Runs the crates as processes and stands on no floor.

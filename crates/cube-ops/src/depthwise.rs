@@ -1,0 +1,241 @@
+//! Depthwise convolution and its gradients: every place and channel by itself.
+
+use burn_cubecl::cubecl;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::prelude::*;
+
+use crate::shape::{Direction, Shape};
+use crate::sums::{UNITS, add_shares, cube_sum};
+use crate::tensors::{empty, n_cubes};
+
+/// Cubes that keep a card busy.
+const ENOUGH_CUBES: usize = 512;
+
+/// What is known when a kernel is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Plan {
+    kernel: usize,
+    stride: usize,
+    direction: Direction,
+    has_relu_before: bool,
+}
+
+#[derive(Clone, Copy, CubeLaunch, CubeType)]
+struct Sizes {
+    channels: usize,
+    /// Of what is read.
+    height: usize,
+    width: usize,
+    /// Of what is written, or of the slopes.
+    down: usize,
+    across: usize,
+    /// Numbers that are written, or images.
+    n: usize,
+    /// Images that a cube takes.
+    share: usize,
+}
+
+fn plan(shape: Shape, direction: Direction) -> Plan {
+    let Shape { kernel, stride, .. } = shape;
+    Plan { kernel, stride, direction, has_relu_before: shape.has_relu_before() }
+}
+
+/// The convolution of images after ReLU, if the shape has one.
+///
+/// # Shapes
+///
+/// - `x`: `[b, c, h, w]`
+/// - `weight`: `[c, 1, k, k]`
+/// - output: `[b, c, ⌈h / stride⌉, ⌈w / stride⌉]`
+pub(crate) fn convolve(shape: Shape, x: CubeTensor, weight: CubeTensor) -> CubeTensor {
+    launch(shape, Direction::Forward, x.clone(), weight, x)
+}
+
+/// The gradient of the images from that of the convolution.
+///
+/// # Shapes
+///
+/// - `x` and output: `[b, c, h, w]`
+/// - `slopes`: `[b, c, ⌈h / stride⌉, ⌈w / stride⌉]`
+pub(crate) fn to_images(
+    shape: Shape,
+    slopes: CubeTensor,
+    weight: CubeTensor,
+    x: CubeTensor,
+) -> CubeTensor {
+    launch(shape, Direction::Backward, slopes, weight, x)
+}
+
+fn launch(
+    shape: Shape,
+    direction: Direction,
+    source: CubeTensor,
+    weight: CubeTensor,
+    x: CubeTensor,
+) -> CubeTensor {
+    let [from, to] = match direction {
+        Direction::Forward => [shape.input(), shape.output()],
+        Direction::Backward => [shape.output(), shape.input()],
+    };
+    let [_, channels, height, width] = from;
+    let [_, _, down, across] = to;
+    let n = to.iter().product();
+    let target = empty(&x, &to);
+    // SAFETY: the kernel looks at every place before it reads or writes there.
+    unsafe {
+        slide::launch_unchecked(
+            &x.client.clone(),
+            n_cubes([usize::div_ceil(n, UNITS), 1, 1]),
+            CubeDim::new_1d(UNITS as u32),
+            source.into_buffer_arg(),
+            weight.into_buffer_arg(),
+            x.into_buffer_arg(),
+            target.clone().into_buffer_arg(),
+            SizesLaunch::new(channels, height, width, down, across, n, 0),
+            plan(shape, direction),
+        );
+    }
+    target
+}
+
+#[cube(launch_unchecked)]
+fn slide(
+    source: &[f32],
+    weights: &[f32],
+    images: &[f32],
+    target: &mut [f32],
+    sizes: Sizes,
+    #[comptime] plan: Plan,
+) {
+    let place = ABSOLUTE_POS as usize;
+    if place >= sizes.n {
+        terminate!();
+    }
+    let taps = comptime!(plan.kernel * plan.kernel);
+    let padding = comptime!(plan.kernel / 2);
+    let line = place / sizes.across;
+    let plane = line / sizes.down;
+    let first_weight = plane % sizes.channels * taps;
+    let first_pixel = plane * sizes.height * sizes.width;
+    let (to_y, to_x) = (line % sizes.down, place % sizes.across);
+    let mut sum = 0.0f32;
+    #[unroll]
+    for tap in 0..taps {
+        let (down, right) = comptime!((tap / plan.kernel, tap % plan.kernel));
+        match comptime!(plan.direction) {
+            Direction::Forward => {
+                // Before 0 is a huge number.
+                let y = to_y * plan.stride + down - padding;
+                let x = to_x * plan.stride + right - padding;
+                if y < sizes.height && x < sizes.width {
+                    let mut value = source[first_pixel + y * sizes.width + x];
+                    if comptime!(plan.has_relu_before) && value < 0.0 {
+                        value = 0.0;
+                    }
+                    sum = fma(value, weights[first_weight + tap], sum);
+                }
+            }
+            Direction::Backward => {
+                let (y, x) = (to_y + padding - down, to_x + padding - right);
+                let is_met = y % plan.stride == 0 && x % plan.stride == 0;
+                let (y, x) = (y / plan.stride, x / plan.stride);
+                if is_met && y < sizes.height && x < sizes.width {
+                    let value = source[first_pixel + y * sizes.width + x];
+                    sum = fma(value, weights[first_weight + tap], sum);
+                }
+            }
+        }
+    }
+    if comptime!(plan.has_relu_before && plan.direction == Direction::Backward) {
+        let is_open = 0.0 < images[place];
+        if !is_open {
+            sum = 0.0;
+        }
+    }
+    target[place] = sum;
+}
+
+/// The gradient of the weights from that of the convolution.
+///
+/// # Shapes
+///
+/// - `x`: `[b, c, h, w]`
+/// - `slopes`: `[b, c, ⌈h / stride⌉, ⌈w / stride⌉]`
+/// - output: `[c, 1, k, k]`
+pub(crate) fn to_weights(shape: Shape, x: CubeTensor, slopes: CubeTensor) -> CubeTensor {
+    let Shape { n_images, n_in: channels, height, width, kernel, .. } = shape;
+    let [_, _, down, across] = shape.output();
+    let n_shares = ENOUGH_CUBES.div_ceil(channels).min(n_images);
+    let share = n_images.div_ceil(n_shares);
+    let n_shares = n_images.div_ceil(share);
+    let partial = empty(&x, &[n_shares, channels, kernel * kernel]);
+    // SAFETY: the kernel looks at every place before it reads or writes there.
+    unsafe {
+        weigh::launch_unchecked(
+            &x.client.clone(),
+            n_cubes([channels, n_shares, 1]),
+            CubeDim::new_1d(UNITS as u32),
+            x.into_buffer_arg(),
+            slopes.into_buffer_arg(),
+            partial.clone().into_buffer_arg(),
+            SizesLaunch::new(channels, height, width, down, across, n_images, share),
+            plan(shape, Direction::Forward),
+        );
+    }
+    add_shares(partial, &[channels, 1, kernel, kernel])
+}
+
+#[cube(launch_unchecked)]
+fn weigh(
+    images: &[f32],
+    slopes: &[f32],
+    partial: &mut [f32],
+    sizes: Sizes,
+    #[comptime] plan: Plan,
+) {
+    let taps = comptime!(plan.kernel * plan.kernel);
+    let padding = comptime!(plan.kernel / 2);
+    let channel = CUBE_POS_X as usize;
+    let first = CUBE_POS_Y as usize * sizes.share;
+    let mut n_images = sizes.share;
+    if sizes.n - first < n_images {
+        n_images = sizes.n - first;
+    }
+    let area = sizes.down * sizes.across;
+    let mut sums = Array::<f32>::new(taps);
+    #[unroll]
+    for tap in 0..taps {
+        sums[tap] = 0.0;
+    }
+    let mut term = UNIT_POS as usize;
+    while term < n_images * area {
+        let plane = (first + term / area) * sizes.channels + channel;
+        let pixel = term % area;
+        let slope = slopes[plane * area + pixel];
+        let first_pixel = plane * sizes.height * sizes.width;
+        let top = pixel / sizes.across * plan.stride;
+        let left = pixel % sizes.across * plan.stride;
+        #[unroll]
+        for tap in 0..taps {
+            let (down, right) = comptime!((tap / plan.kernel, tap % plan.kernel));
+            // Before 0 is a huge number.
+            let (y, x) = (top + down - padding, left + right - padding);
+            if y < sizes.height && x < sizes.width {
+                let mut value = images[first_pixel + y * sizes.width + x];
+                if comptime!(plan.has_relu_before) && value < 0.0 {
+                    value = 0.0;
+                }
+                sums[tap] = fma(value, slope, sums[tap]);
+            }
+        }
+        term += UNITS;
+    }
+    let mut scratch = Shared::<[f32]>::new_slice(UNITS);
+    #[unroll]
+    for tap in 0..taps {
+        let sum = cube_sum(sums[tap], &mut scratch);
+        if UNIT_POS == 0 {
+            partial[(CUBE_POS_Y as usize * sizes.channels + channel) * taps + tap] = sum;
+        }
+    }
+}
