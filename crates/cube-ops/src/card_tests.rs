@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use flex_ops::{After, Before, Descent, Groups, Lookahead, Options, Stage};
 
-use crate::{avg_pool3, conv, conv_norm, descend, is_supported, norm, sum_of_squares};
+use crate::{Moving, avg_pool3, conv, conv_norm, descend, is_supported, norm, sums_of_squares};
 
 /// The largest difference to the processor, as a fraction of the largest number or of 1: what a norm takes out again
 /// has no gradient but rounding.
@@ -226,28 +226,49 @@ fn slices_and_turned_images_are_read_in_order() {
 
 #[test]
 fn steps_are_those_of_the_processor() {
+    let sizes = [1000, 1, 70, 256, 257];
     for lookahead in [Lookahead::None, Lookahead::Nesterov] {
         let by = Descent { clip: 0.5, weight_decay: 0.01, momentum: 0.9, lookahead, lr: 0.1 };
-        let run = |device: &Device, step: fn([Tensor<1>; 2], Option<Tensor<1>>, Descent) -> _| {
-            let mut last = None;
-            let mut weight = tensor([1000], 1, device);
-            for seed in 2..5 {
-                let [moved, update]: [Tensor<1>; 2] =
-                    step([weight, tensor([1000], seed, device)], last, by);
+        let steps = 2..5;
+        let on_card: Vec<Vec<f32>> = {
+            let start = |&n| (tensor([n], 1, &card()), None);
+            let mut state: Vec<(Tensor<1>, Option<Tensor<1>>)> = sizes.iter().map(start).collect();
+            for seed in steps.clone() {
+                let moving = |(weight, last): (Tensor<1>, _)| {
+                    let gradient = tensor(weight.dims(), seed, &card());
+                    Moving { weight, gradient, last }
+                };
+                // The second finds the last updates in other hands, which must not see them change.
+                let held = if seed == 3 { state.clone() } else { Vec::new() };
+                let before: Vec<_> = held.into_iter().filter_map(|(_, last)| last).collect();
+                let as_they_were: Vec<_> = before.iter().cloned().map(to_host).collect();
+                let moved = descend(state.drain(..).map(moving).collect(), by);
+                assert!(before.into_iter().map(to_host).eq(as_they_were));
+                state = moved.into_iter().map(|[weight, update]| (weight, Some(update))).collect();
+            }
+            state.into_iter().map(|(weight, _)| to_host(weight)).collect()
+        };
+        for (n, on_card) in sizes.into_iter().zip(on_card) {
+            let (mut weight, mut last) = (tensor([n], 1, &Device::flex()), None);
+            for seed in steps.clone() {
+                let gradient = tensor([n], seed, &Device::flex());
+                let [moved, update] = flex_ops::descend(weight, gradient, last, by);
                 (weight, last) = (moved, Some(update));
             }
-            to_host(weight)
-        };
-        let on_card =
-            run(&card(), |[weight, gradient], last, by| descend(weight, gradient, last, by));
-        let processor = run(&Device::flex(), |[weight, gradient], last, by| {
-            flex_ops::descend(weight, gradient, last, by)
-        });
-        check(&format!("{lookahead:?}"), &on_card, &processor);
+            check(&format!("{n} numbers, {lookahead:?}"), &on_card, &to_host(weight));
+        }
     }
-    let squares = to_host(sum_of_squares(tensor([77, 13], 1, &card())));
-    let expected = flex_ops::sum_of_squares(tensor([77, 13], 1, &Device::flex())) as f32;
-    check("squares", &squares, &[expected]);
+}
+
+#[test]
+fn squares_are_those_of_the_processor() {
+    let squares =
+        |device: &Device| (1..40).map(|n| tensor([29 * n], 1, device)).collect::<Vec<_>>();
+    let on_card = to_host(sums_of_squares(squares(&card())).expect("some"));
+    let sum = |t| flex_ops::sum_of_squares::<1>(t) as f32;
+    let processor: Vec<f32> = squares(&Device::flex()).into_iter().map(sum).collect();
+    check("squares", &on_card, &processor);
+    assert!(sums_of_squares(Vec::new()).is_none());
 }
 
 #[test]

@@ -1,13 +1,40 @@
-//! Gradient descent with momentum: one kernel a parameter.
+//! Gradient descent with momentum, and the norm of a gradient: one kernel for many parameters, since a kernel takes
+//! longer to launch than to move a parameter.
 
 use burn::backend::Cube;
 use burn::tensor::Tensor;
 use burn_cubecl::cubecl;
+use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 use flex_ops::{Descent, Lookahead};
 
 use crate::sums::{UNITS, cube_sum};
 use crate::tensors::{empty, n_cubes, plain};
+
+/// Parameters that a kernel takes together, if the card lets it have as many buffers.
+const TOGETHER: usize = 16;
+
+/// A weight on its way.
+#[derive(Clone, Debug)]
+pub struct Moving {
+    /// `[n]`.
+    pub weight: Tensor<1>,
+    /// `[n]`.
+    pub gradient: Tensor<1>,
+    /// The update of the step before, `[n]`, if there was one.
+    pub last: Option<Tensor<1>>,
+}
+
+/// [`Moving`] in a kernel.
+#[derive(CubeLaunch, CubeType)]
+struct Parameter {
+    weight: Box<[f32]>,
+    gradient: Box<[f32]>,
+    /// The last update, and the next one afterwards.
+    update: Box<[f32]>,
+    moved: Box<[f32]>,
+    n: usize,
+}
 
 #[derive(Clone, Copy, CubeLaunch, CubeType)]
 struct By {
@@ -17,126 +44,147 @@ struct By {
     lr: f32,
 }
 
-/// What is known when the kernel is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Plan {
-    is_first: bool,
-    looks_ahead: bool,
-}
-
-/// A weight after a step, and the update to be remembered; `last` is that of the step before, if there was one.
-///
-/// # Shapes
-///
-/// - all of one shape
+/// The weights after a step, and the updates to be remembered, in their order.
 ///
 /// # Panics
 ///
-/// If shapes disagree, or the device is not [supported](crate::is_supported).
-pub fn descend<const D: usize>(
-    weight: Tensor<D>,
-    gradient: Tensor<D>,
-    last: Option<Tensor<D>>,
-    by: Descent,
-) -> [Tensor<D>; 2] {
-    let dims = weight.dims();
-    assert_eq!(dims, gradient.dims(), "weight and gradient");
-    let Descent { clip, weight_decay, momentum, lookahead, lr } = by;
-    let plan = Plan { is_first: last.is_none(), looks_ahead: lookahead == Lookahead::Nesterov };
-    let (weight, gradient) = (plain(weight), plain(gradient));
-    let last = last.map_or_else(
-        || gradient.clone(),
-        |last| {
-            assert_eq!(dims, last.dims(), "weight and last update");
-            plain(last)
-        },
-    );
-    let n: usize = dims.iter().product();
-    let [moved, update] = [(); 2].map(|()| empty(&weight, &dims));
-    // SAFETY: the kernel looks at every place before it reads or writes there.
-    unsafe {
-        step::launch_unchecked(
-            &weight.client.clone(),
-            n_cubes([n.div_ceil(UNITS), 1, 1]),
-            CubeDim::new_1d(UNITS as u32),
+/// If the numbers of a weight are not as many as those of its gradient and last update, or a device is not
+/// [supported](crate::is_supported).
+pub fn descend(moving: Vec<Moving>, by: Descent) -> Vec<[Tensor<1>; 2]> {
+    let mut found = Vec::with_capacity(moving.len());
+    let mut moving = moving.into_iter().peekable();
+    while let Some(first) = moving.peek() {
+        let n = n_together(&plain(first.weight.clone()), 4);
+        found.extend(descend_together(moving.by_ref().take(n).collect(), by));
+    }
+    found
+}
+
+/// As many as the card has buffers for, if each needs so many and another is for all.
+fn n_together(on: &CubeTensor, n_buffers: usize) -> usize {
+    let most = on.client.properties().hardware.max_bindings as usize;
+    (most.saturating_sub(2) / n_buffers).clamp(1, TOGETHER)
+}
+
+fn descend_together(moving: Vec<Moving>, by: Descent) -> Vec<[Tensor<1>; 2]> {
+    let mut parameters = SequenceArg::<Parameter>::new();
+    let (mut found, mut most, mut client) = (Vec::new(), 0, None);
+    for Moving { weight, gradient, last } in moving {
+        let [n] = weight.dims();
+        assert_eq!([n], gradient.dims(), "weight and gradient");
+        let update = match last {
+            Some(last) => in_own_memory(plain(last)),
+            None => plain(weight.zeros_like()),
+        };
+        assert_eq!(n, update.meta.num_elements(), "weight and last update");
+        let (weight, gradient) = (plain(weight), plain(gradient));
+        let moved = empty(&weight, &[n]);
+        client = Some(weight.client.clone());
+        most = most.max(n);
+        parameters.push(ParameterLaunch::new(
             weight.into_buffer_arg(),
             gradient.into_buffer_arg(),
-            last.into_buffer_arg(),
-            moved.clone().into_buffer_arg(),
             update.clone().into_buffer_arg(),
+            moved.clone().into_buffer_arg(),
             n,
+        ));
+        found.push([moved, update].map(Tensor::from_primitive::<Cube>));
+    }
+    let Some(client) = client else { return found };
+    let Descent { clip, weight_decay, momentum, lookahead, lr } = by;
+    // SAFETY: the kernel looks at every place before it reads or writes there, and nobody else holds an update.
+    unsafe {
+        step::launch_unchecked(
+            &client,
+            n_cubes([most.div_ceil(UNITS), found.len(), 1]),
+            CubeDim::new_1d(UNITS as u32),
+            parameters,
             ByLaunch::new(clip, weight_decay, momentum, lr),
-            plan,
+            lookahead == Lookahead::Nesterov,
         );
     }
-    [moved, update].map(Tensor::from_primitive::<Cube>)
+    found
+}
+
+/// The same numbers where nobody else sees them change.
+fn in_own_memory(t: CubeTensor) -> CubeTensor {
+    if t.handle.can_mut() { t } else { t.copy() }
 }
 
 #[cube(launch_unchecked)]
-#[expect(clippy::too_many_arguments, reason = "a kernel takes its buffers one by one")]
-fn step(
-    weights: &[f32],
-    gradients: &[f32],
-    last: &[f32],
-    moved: &mut [f32],
-    updates: &mut [f32],
-    n: usize,
-    by: By,
-    #[comptime] plan: Plan,
-) {
-    let place = ABSOLUTE_POS as usize;
-    if place >= n {
-        terminate!();
+fn step(parameters: &mut Sequence<Parameter>, by: By, #[comptime] looks_ahead: bool) {
+    let place = CUBE_POS_X as usize * UNITS + UNIT_POS as usize;
+    #[unroll]
+    for i in 0..parameters.len() {
+        let parameter = &mut parameters[i];
+        if CUBE_POS_Y as usize == i && place < parameter.n {
+            let weight = parameter.weight[place];
+            let gradient = parameter.gradient[place] * by.clip + weight * by.weight_decay;
+            let update = gradient + parameter.update[place] * by.momentum;
+            let mut direction = update;
+            if looks_ahead {
+                direction = gradient + update * by.momentum;
+            }
+            parameter.update[place] = update;
+            parameter.moved[place] = weight - direction * by.lr;
+        }
     }
-    let weight = weights[place];
-    let gradient = gradients[place] * by.clip + weight * by.weight_decay;
-    let mut update = gradient;
-    if comptime!(!plan.is_first) {
-        update += last[place] * by.momentum;
-    }
-    let mut direction = update;
-    if comptime!(plan.looks_ahead) {
-        direction = gradient + update * by.momentum;
-    }
-    updates[place] = update;
-    moved[place] = weight - direction * by.lr;
 }
 
-/// The sum of the squares of all numbers, `[1]`.
+/// A tensor and how many numbers it has.
+#[derive(CubeLaunch, CubeType)]
+struct Numbers {
+    values: Box<[f32]>,
+    n: usize,
+}
+
+/// The sum of the squares of each tensor's numbers, in their order; none of none.
 ///
 /// # Panics
 ///
-/// If the device is not [supported](crate::is_supported).
-pub fn sum_of_squares<const D: usize>(t: Tensor<D>) -> Tensor<1> {
-    let n: usize = t.dims().iter().product();
-    let t = plain(t);
-    let sum = empty(&t, &[1]);
-    // SAFETY: the kernel reads the numbers that there are and writes one.
-    unsafe {
-        square::launch_unchecked(
-            &t.client.clone(),
-            n_cubes([1, 1, 1]),
-            CubeDim::new_1d(UNITS as u32),
-            t.into_buffer_arg(),
-            sum.clone().into_buffer_arg(),
-            n,
-        );
+/// If a device is not [supported](crate::is_supported).
+pub fn sums_of_squares(tensors: Vec<Tensor<1>>) -> Option<Tensor<1>> {
+    let tensors: Vec<CubeTensor> = tensors.into_iter().map(plain).collect();
+    let first = tensors.first()?;
+    let (client, sums) = (first.client.clone(), empty(first, &[tensors.len()]));
+    let n = n_together(first, 1);
+    for (group, tensors) in tensors.chunks(n).enumerate() {
+        let arguments = tensors
+            .iter()
+            .map(|t| NumbersLaunch::new(t.clone().into_buffer_arg(), t.meta.num_elements()));
+        // SAFETY: the kernel reads the numbers that there are and writes one of as many as there are tensors.
+        unsafe {
+            square::launch_unchecked(
+                &client,
+                n_cubes([1, tensors.len(), 1]),
+                CubeDim::new_1d(UNITS as u32),
+                arguments.collect(),
+                sums.clone().into_buffer_arg(),
+                group * n,
+            );
+        }
     }
-    Tensor::from_primitive::<Cube>(sum)
+    Some(Tensor::from_primitive::<Cube>(sums))
 }
 
 #[cube(launch_unchecked)]
-fn square(numbers: &[f32], output: &mut [f32], n: usize) {
+fn square(tensors: &Sequence<Numbers>, output: &mut [f32], first: usize) {
     let mut scratch = Shared::<[f32]>::new_slice(UNITS);
     let mut sum = 0.0f32;
-    let mut place = UNIT_POS as usize;
-    while place < n {
-        let x = numbers[place];
-        sum = fma(x, x, sum);
-        place += UNITS;
+    #[unroll]
+    for i in 0..tensors.len() {
+        let numbers = &tensors[i];
+        if CUBE_POS_Y as usize == i {
+            let mut place = UNIT_POS as usize;
+            while place < numbers.n {
+                let x = numbers.values[place];
+                sum = fma(x, x, sum);
+                place += UNITS;
+            }
+        }
     }
     let sum = cube_sum(sum, &mut scratch);
     if UNIT_POS == 0 {
-        output[0] = sum;
+        output[first + CUBE_POS_Y as usize] = sum;
     }
 }

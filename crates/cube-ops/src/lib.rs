@@ -43,6 +43,6 @@ mod tile;
 mod weigh;
 
 #[cfg(feature = "kernels")]
-pub use descent::{descend, sum_of_squares};
+pub use descent::{Moving, descend, sums_of_squares};
 #[cfg(feature = "kernels")]
 pub use ops::{avg_pool3, conv, conv_norm, is_supported, norm};

@@ -28,7 +28,7 @@ pub(crate) fn is_card(device: &Device) -> bool {
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<Device> {
     use burn::tensor::DeviceType;
-    keep_code();
+    configure();
     let n = Device::enumerate(DeviceType::Cuda).into_vec().len();
     if n <= index {
         bail!("no CUDA device {index}: this machine has {n}");
@@ -36,12 +36,16 @@ fn cuda(index: usize) -> Result<Device> {
     Ok(Device::cuda(index))
 }
 
-/// Keeps the code that is made for a card in the user's cache, unless a `cubecl.toml` says where.
+/// Keeps the code that is made for a card in the user's cache, unless a `cubecl.toml` says where, and weights apart
+/// from other memory.
 #[cfg(feature = "cuda")]
-fn keep_code() {
+fn configure() {
+    use burn::cubecl::config::memory::PersistentMemory;
     use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
     let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
     config.compilation.cache = true;
+    // Updates of weights are as large as the weights, and lie where those do.
+    config.memory.persistent_memory = PersistentMemory::SizeMatch;
     if matches!(config.environment.path, CacheConfig::Target) {
         config.environment.path = CacheConfig::Directory(crate::cache::folder().join("cubecl"));
     }

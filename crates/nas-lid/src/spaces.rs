@@ -105,7 +105,7 @@ fn ofa(sizes: &OfaConfig, task: Task) -> Result<Ofa, OfaError> {
     Ofa::new(sizes, task.image_channels, task.resolution, task.classes)
 }
 
-fn opened<S: SearchSpace + Clone + 'static, N: Network>(
+fn opened<S: SearchSpace + Clone + Sync + 'static, N: Network>(
     space: S,
     init: fn(&S, &Device, &mut ChaCha8Rng) -> N,
     compute: &Compute,
@@ -113,8 +113,8 @@ fn opened<S: SearchSpace + Clone + 'static, N: Network>(
 ) -> Opened {
     let (of_network, Compute { device, kernels, kept }) = (space.clone(), compute.clone());
     let untrained = move || -> Box<dyn Supernet> {
-        let network = init(&of_network, &device.clone().autodiff(), &mut seed.rng());
-        Box::new(Engine::new(network, &device).by(kernels).keeping(kept))
+        let network = |device: &Device| init(&of_network, device, &mut seed.rng());
+        Box::new(Engine::build(&device, network).by(kernels).keeping(kept))
     };
     Opened { space: Box::new(space), untrained: Box::new(untrained) }
 }

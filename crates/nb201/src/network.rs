@@ -89,7 +89,7 @@ impl Network for Nb201Network {
 
     fn forward_head(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
         let x = self.norm.forward_relu(x, pass);
-        self.classifier.forward(global_avg_pool(x, pass))
+        self.classifier.forward(global_avg_pool(x, pass), pass)
     }
 
     fn edge_of(parameter: &str) -> Option<EdgeId> {

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
-use supernet::{BottleneckConfig, ConvNorm, Pass, SqueezeExcite, plus_input, prefix};
+use supernet::{BottleneckConfig, ConvNorm, Pass, SqueezeExcite, plus_input, prefix, product};
 
 use crate::space_impl::{n_mid, n_squeezed};
 
@@ -61,7 +61,7 @@ impl Block {
         plus_input(self.adds_input, x, pass, |x, pass| {
             let n_mid = n_mid(x.dims()[1], expand);
             let weight = prefix(self.depthwise.weight(), &[n_mid]);
-            let weight = self.transforms.shrink(weight, kernel);
+            let weight = self.transforms.shrink(weight, kernel, pass);
 
             let n_out = self.project.weight().dims()[0];
             let first = (&self.expand, prefix(self.expand.weight(), &[n_mid, x.dims()[1]]));
@@ -99,7 +99,7 @@ impl KernelTransforms {
     ///
     /// - `weight`: `[c, 1, 7, 7]`
     /// - output: `[c, 1, kernel, kernel]`
-    fn shrink(&self, mut weight: Tensor<4>, kernel: usize) -> Tensor<4> {
+    fn shrink(&self, mut weight: Tensor<4>, kernel: usize, pass: &Pass<'_>) -> Tensor<4> {
         for (side, transform) in [(5, &self.to_5), (3, &self.to_3)] {
             if side < kernel {
                 break;
@@ -109,7 +109,7 @@ impl KernelTransforms {
             let middle = border..border + side;
             let middle = weight.slice([0..channels, 0..1, middle.clone(), middle]);
             let middle = middle.reshape([channels, side * side]);
-            weight = middle.matmul(transform.val().transpose()).reshape([channels, 1, side, side]);
+            weight = product(middle, transform.val(), pass).reshape([channels, 1, side, side]);
         }
         weight
     }
@@ -143,7 +143,11 @@ mod tests {
         let kernel = Tensor::<4>::from_data(TensorData::new(numbers, [1, 1, 7, 7]), &device);
         let mut transforms = KernelTransforms::identity(&device);
         let small = |transforms: &KernelTransforms, side| {
-            transforms.shrink(kernel.clone(), side).into_data().try_to_vec::<f32>().unwrap()
+            transforms
+                .shrink(kernel.clone(), side, &Pass::of_batch())
+                .into_data()
+                .try_to_vec::<f32>()
+                .unwrap()
         };
         assert_eq!(small(&transforms, 7).len(), 49);
         assert_eq!(small(&transforms, 5)[..6], [8.0, 9.0, 10.0, 11.0, 12.0, 15.0]);

@@ -118,7 +118,7 @@ impl Network for OfaNetwork {
         let x = hard_swish(self.mix.forward(x, pass));
         pass.tap(Taps::Blocks, &x);
         let [b, c, _, _] = x.dims();
-        let logits = self.classifier.forward(x.reshape([b, c]));
+        let logits = self.classifier.forward(x.reshape([b, c]), pass);
         pass.tap(Taps::Blocks, &logits.clone().unsqueeze_dims(&[2, 3]));
         logits
     }

@@ -108,7 +108,7 @@ impl Network for ProxylessNetwork {
     fn forward_head(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
         let x = self.mix.forward(x, pass);
         pass.tap(Taps::Blocks, &x);
-        let logits = self.classifier.forward(global_avg_pool(x, pass));
+        let logits = self.classifier.forward(global_avg_pool(x, pass), pass);
         pass.tap(Taps::Blocks, &logits.clone().unsqueeze_dims(&[2, 3]));
         logits
     }

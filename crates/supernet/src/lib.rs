@@ -46,7 +46,7 @@ pub use error::SupernetError;
 pub use features::Features;
 pub use flex_ops::{Groups, Lookahead, PROFILE};
 pub use gradient::Kept;
-pub use linear::{Linear, prefix};
+pub use linear::{Linear, prefix, product};
 pub use optimizer::Optimizer;
 pub use pass::{Kernels, Moments, Pass};
 pub use pool::{avg_pool2, avg_pool3, global_avg_pool};

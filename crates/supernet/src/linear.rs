@@ -5,6 +5,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use crate::Pass;
+#[cfg(feature = "cuda")]
+use crate::pass::Ops;
+
 /// A linear layer with bias, its weight laid out as in PyTorch: `[n_out, n_in]`.
 #[derive(Module, Debug)]
 pub struct Linear {
@@ -27,8 +31,8 @@ impl Linear {
     ///
     /// - `x`: `[b, n_in]`
     /// - output: `[b, n_out]`
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+    pub fn forward(&self, x: Tensor<2>, pass: &Pass<'_>) -> Tensor<2> {
+        product(x, self.weight.val(), pass) + self.bias.val().unsqueeze()
     }
 
     /// Applies the part of the layer that makes its first `n_out` numbers of the first numbers of its
@@ -42,10 +46,29 @@ impl Linear {
     /// # Panics
     ///
     /// If there are fewer numbers in the layer.
-    pub fn forward_prefix(&self, x: Tensor<2>, n_out: usize) -> Tensor<2> {
+    pub fn forward_prefix(&self, x: Tensor<2>, n_out: usize, pass: &Pass<'_>) -> Tensor<2> {
         let weight = prefix(self.weight.val(), &[n_out, x.dims()[1]]);
-        x.matmul(weight.transpose()) + prefix(self.bias.val(), &[n_out]).unsqueeze()
+        product(x, weight, pass) + prefix(self.bias.val(), &[n_out]).unsqueeze()
     }
+}
+
+/// `x · weightᵀ`, of 32-bit factors on every device.
+///
+/// # Shapes
+///
+/// - `x`: `[b, n_in]`
+/// - `weight`: `[n_out, n_in]`
+/// - output: `[b, n_out]`
+#[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "other devices have one way"))]
+pub fn product(x: Tensor<2>, weight: Tensor<2>, pass: &Pass<'_>) -> Tensor<2> {
+    #[cfg(feature = "cuda")]
+    if pass.ops(&x.device()) == Ops::Cube {
+        // burn's product rounds factors to 11 bits on a card.
+        let ([b, n_in], [n_out, _]) = (x.dims(), weight.dims());
+        let (x, weight) = (x.reshape([b, n_in, 1, 1]), weight.reshape([n_out, n_in, 1, 1]));
+        return cube_ops::conv(x, weight, 1, flex_ops::Groups::One).reshape([b, n_out]);
+    }
+    x.matmul(weight.transpose())
 }
 
 /// The first entries along the first axes; the whole, uncopied, where they are all.

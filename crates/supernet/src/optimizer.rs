@@ -6,6 +6,9 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor};
 use flex_ops::{Descent, Lookahead};
 
+#[cfg(feature = "cuda")]
+mod together;
+
 use crate::checkpoint::to_host;
 use crate::pass::Ops;
 use crate::{Kernels, StepOptions};
@@ -99,6 +102,12 @@ pub(crate) fn step<N: Module>(
         return Err(norm);
     }
     let clip = options.max_gradient_norm.map_or(1.0, |max| max / norm.max(max));
+    #[cfg(feature = "cuda")]
+    if let Some(by) = descent(options, clip)
+        && gradients.values().all(|t| kernels.on(&t.device()) == Ops::Cube)
+    {
+        return Ok(together::step(network, gradients, state, by));
+    }
     let path = Vec::new();
     let mut update = Update { path, gradients: &mut gradients, state, clip, options, kernels };
     Ok(network.map(&mut update))
@@ -112,6 +121,9 @@ fn norm<N: Module>(network: &N, gradients: &Sum, kernels: Kernels) -> f64 {
         sum: f64,
         /// Sums that a device holds yet: to wait for each would cost more than to make it.
         on_device: Vec<Tensor<1>>,
+        /// Gradients there whose sums are made together.
+        #[cfg(feature = "cuda")]
+        on_card: Vec<Tensor<1>>,
     }
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -119,13 +131,22 @@ fn norm<N: Module>(network: &N, gradients: &Sum, kernels: Kernels) -> f64 {
             match self.kernels.on(&gradient.device()) {
                 Ops::Flex => self.sum += flex_ops::sum_of_squares(gradient),
                 #[cfg(feature = "cuda")]
-                Ops::Cube => self.on_device.push(cube_ops::sum_of_squares(gradient)),
+                Ops::Cube => self.on_card.push(gradient),
                 Ops::Stock => self.on_device.push(gradient.square().sum()),
             }
         }
     }
-    let mut squares = Squares { gradients, kernels, sum: 0.0, on_device: Vec::new() };
+    let mut squares = Squares {
+        gradients,
+        kernels,
+        sum: 0.0,
+        on_device: Vec::new(),
+        #[cfg(feature = "cuda")]
+        on_card: Vec::new(),
+    };
     network.visit(&mut squares);
+    #[cfg(feature = "cuda")]
+    squares.on_device.extend(cube_ops::sums_of_squares(squares.on_card));
     let Squares { sum, on_device, .. } = squares;
     let sums = if on_device.is_empty() { Vec::new() } else { to_host(Tensor::cat(on_device, 0)) };
     (sum + sums.into_iter().map(f64::from).sum::<f64>()).sqrt()
@@ -158,17 +179,17 @@ pub(crate) fn blend<N: Module>(average: N, keep: f64, network: &N) -> N {
     average.map(&mut Blend(flat.0, keep))
 }
 
-/// Takes weight, gradient and last update to the weight after a step and the update.
-type Descend = fn(Tensor<1>, Tensor<1>, Option<Tensor<1>>, Descent) -> [Tensor<1>; 2];
-
-/// Gradient descent with momentum in one pass, where there is one.
-fn descend_by(ops: Ops) -> Option<Descend> {
-    match ops {
-        Ops::Flex => Some(flex_ops::descend),
-        #[cfg(feature = "cuda")]
-        Ops::Cube => Some(cube_ops::descend),
-        Ops::Stock => None,
-    }
+/// Gradient descent with momentum by these options, if it is that.
+fn descent(options: &StepOptions, clip: f64) -> Option<Descent> {
+    let StepOptions { lr, weight_decay, optimizer, .. } = *options;
+    let Optimizer::Sgd { momentum, lookahead } = optimizer else { return None };
+    Some(Descent {
+        clip: clip as f32,
+        weight_decay: weight_decay as f32,
+        momentum: momentum as f32,
+        lookahead,
+        lr: lr as f32,
+    })
 }
 
 struct Update<'a> {
@@ -210,18 +231,12 @@ impl Update<'_> {
     /// - `weight`, `gradient` and output: `[n]`
     fn moved(&mut self, weight: Tensor<1>, gradient: Tensor<1>) -> Tensor<1> {
         let StepOptions { lr, weight_decay, optimizer, .. } = *self.options;
-        if let Optimizer::Sgd { momentum, lookahead } = optimizer
-            && let Some(descend) = descend_by(self.kernels.on(&gradient.device()))
+        if let Some(by) = descent(self.options, self.clip)
+            && self.kernels.on(&gradient.device()) == Ops::Flex
         {
-            let by = Descent {
-                clip: self.clip as f32,
-                weight_decay: weight_decay as f32,
-                momentum: momentum as f32,
-                lookahead,
-                lr: lr as f32,
-            };
             let name = self.name(slot::MOMENTUM);
-            let [weight, velocity] = descend(weight, gradient, self.state.remove(&name), by);
+            let last = self.state.remove(&name);
+            let [weight, velocity] = flex_ops::descend(weight, gradient, last, by);
             self.state.insert(name, velocity);
             return weight;
         }

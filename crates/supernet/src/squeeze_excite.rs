@@ -36,8 +36,9 @@ impl SqueezeExcite {
     /// If the gate has fewer channels or fewer numbers in between.
     pub fn forward_prefix(&self, x: Tensor<4>, n_mid: usize, pass: &Pass<'_>) -> Tensor<4> {
         let [b, c, _, _] = x.dims();
-        let squeezed = relu(self.reduce.forward_prefix(global_avg_pool(x.clone(), pass), n_mid));
-        let gates = hard_sigmoid(self.expand.forward_prefix(squeezed, c), 1.0 / 6.0, 0.5);
+        let squeezed =
+            relu(self.reduce.forward_prefix(global_avg_pool(x.clone(), pass), n_mid, pass));
+        let gates = hard_sigmoid(self.expand.forward_prefix(squeezed, c, pass), 1.0 / 6.0, 0.5);
         x * gates.reshape([b, c, 1, 1])
     }
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use burn::tensor::Device;
 use clap::ValueEnum;
 use data::Batch;
 use lid::{Aggregate, Estimator};
@@ -128,8 +129,8 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
         Nb201::new(&Nb201Config { channels, cells_per_stage, affine: true }, 3, SIDE, CLASSES);
     let seed = Seed::new(1);
     let network =
-        Nb201Network::init(&space, &device.clone().autodiff(), &mut seed.child("weights").rng());
-    let supernet = Engine::new(network, &device).keeping(options.kept.into());
+        |device: &Device| Nb201Network::init(&space, device, &mut seed.child("weights").rng());
+    let supernet = Engine::build(&device, network).keeping(options.kept.into());
     let batch = noise(batch_size, seed.child("images"));
     let work = Work { options, space: &space, supernet: &supernet, seed };
     // The first of its kind pays for threads and code that stay; a card makes code for each size.
