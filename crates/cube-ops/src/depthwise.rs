@@ -107,7 +107,7 @@ fn slide(
     sizes: Sizes,
     #[comptime] plan: Plan,
 ) {
-    let place = ABSOLUTE_POS as usize;
+    let place = ABSOLUTE_POS;
     if place >= sizes.n {
         terminate!();
     }

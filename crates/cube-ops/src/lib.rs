@@ -8,6 +8,8 @@
 //!
 //! Nothing is in this crate without one of its features: `cuda`, or `webgpu` for other cards and for tests.
 
+#[cfg(feature = "kernels")]
+mod activation;
 #[cfg(all(test, feature = "kernels"))]
 mod card_tests;
 #[cfg(feature = "kernels")]

@@ -6,6 +6,7 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 use flex_ops::{After, EPSILON};
 
+use crate::activation::{activated, steepness};
 use crate::sums::{UNITS, cube_sum};
 use crate::tensors::{empty, n_cubes};
 
@@ -397,67 +398,4 @@ fn change_slopes(
         output[place] = factor * slope;
         term += UNITS;
     }
-}
-
-/// A number after the activation; not by `max`, which would hide a NaN.
-#[cube]
-fn activated(x: f32, #[comptime] after: After) -> f32 {
-    let mut y = x;
-    match comptime!(after) {
-        After::Nothing => {}
-        After::Relu => {
-            if x < 0.0 {
-                y = 0.0;
-            }
-        }
-        After::Relu6 => {
-            if x < 0.0 {
-                y = 0.0;
-            }
-            if 6.0 < x {
-                y = 6.0;
-            }
-        }
-        After::HardSwish => {
-            let mut share = (x + 3.0) / 6.0;
-            if share < 0.0 {
-                share = 0.0;
-            }
-            if 1.0 < share {
-                share = 1.0;
-            }
-            y = x * share;
-        }
-    }
-    y
-}
-
-/// The derivative of the activation; at a corner that of the flat side.
-#[cube]
-fn steepness(x: f32, #[comptime] after: After) -> f32 {
-    let mut slope = 0.0f32;
-    match comptime!(after) {
-        After::Nothing => {
-            slope = 1.0f32;
-        }
-        After::Relu => {
-            if x > 0.0 {
-                slope = 1.0f32;
-            }
-        }
-        After::Relu6 => {
-            if x > 0.0 && x < 6.0 {
-                slope = 1.0f32;
-            }
-        }
-        After::HardSwish => {
-            if x > -3.0f32 {
-                slope = (x + x + 3.0) / 6.0;
-            }
-            if x >= 3.0 {
-                slope = 1.0f32;
-            }
-        }
-    }
-    slope
 }

@@ -44,7 +44,7 @@ fn average(
     width: usize,
     #[comptime] direction: Direction,
 ) {
-    let place = ABSOLUTE_POS as usize;
+    let place = ABSOLUTE_POS;
     if place >= n {
         terminate!();
     }

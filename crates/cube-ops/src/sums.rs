@@ -12,8 +12,7 @@ pub(crate) const UNITS: usize = 256;
 /// Units of a cube that add the shares of one number.
 const TOGETHER: usize = 8;
 
-/// Places of scratch memory for [`cube_sum`].
-pub(crate) fn log2(n: usize) -> usize {
+fn log2(n: usize) -> usize {
     n.ilog2() as usize
 }
 

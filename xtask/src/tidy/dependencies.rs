@@ -11,8 +11,9 @@ const MAY_USE_ANYHOW: [&str; 2] = ["nas-lid", "xtask"];
 /// The only crates that choose burn's backend.
 const MAY_NAME_BACKENDS: [&str; 2] = ["nas-lid", "benches"];
 
-/// The crate that has a convolution of its own where `nas-lid` has chosen this backend.
-const HAS_ITS_OWN: (&str, &str) = ("supernet", "burn/cuda");
+/// Crates and the features that bring kernels for a backend that others choose.
+const HAVE_KERNELS: [(&str, &str); 3] =
+    [("cube-ops", "burn/cuda"), ("cube-ops", "burn/webgpu"), ("supernet", "cube-ops/cuda")];
 
 /// burn's features that choose a backend other than the CPU one of the workspace table.
 const BACKENDS: [&str; 10] =
@@ -46,7 +47,7 @@ fn check_backends(member: &Member, sections: &Sections) -> Vec<Complaint> {
     let entries = sections.features.iter().chain(&sections.dependencies);
     let named = entries
         .filter_map(|entry| Some((entry.line, backend_of(entry)?)))
-        .filter(|&(_, backend)| (member.name.as_str(), backend) != HAS_ITS_OWN);
+        .filter(|&(_, backend)| !HAVE_KERNELS.contains(&(member.name.as_str(), backend)));
     let complaint = |(line, backend)| {
         let allowed = MAY_NAME_BACKENDS.join(" and ");
         member.complaint(line, format!("backend `{backend}` is named outside {allowed}"))
@@ -119,6 +120,7 @@ mod tests {
         let expected = "Cargo.toml:3: backend `burn/cuda` is named outside nas-lid and benches\n";
         check_one("search", text, expected);
         check_one("nas-lid", text, "");
+        let text = "[features]\n# Brings kernels.\ncuda = [\"dep:cube-ops\", \"cube-ops/cuda\"]\n";
         check_one("supernet", text, "");
         let text = "[dependencies]\nburn = { workspace = true, features = [\"wgpu\"] }\n";
         let expected = "Cargo.toml:2: backend `wgpu` is named outside nas-lid and benches\n";

@@ -78,7 +78,7 @@ impl Network for Chain {
     }
 
     fn forward_head(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
-        self.head.forward(global_avg_pool(x, pass))
+        self.head.forward(global_avg_pool(x, pass), pass)
     }
 
     fn edge_of(parameter: &str) -> Option<EdgeId> {
