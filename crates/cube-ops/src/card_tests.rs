@@ -3,7 +3,10 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use flex_ops::{After, Before, Descent, Groups, Lookahead, Options, Stage};
 
-use crate::{Moving, avg_pool3, conv, conv_norm, descend, is_supported, norm, sums_of_squares};
+use crate::{
+    Moving, avg_pool3, conv, conv_norm, descend, is_supported, norm, squared_distances,
+    sums_of_squares,
+};
 
 /// The largest difference to the processor, as a fraction of the largest number or of 1: what a norm takes out again
 /// has no gradient but rounding.
@@ -269,6 +272,23 @@ fn squares_are_those_of_the_processor() {
     let processor: Vec<f32> = squares(&Device::flex()).into_iter().map(sum).collect();
     check("squares", &on_card, &processor);
     assert!(sums_of_squares(Vec::new()).is_none());
+}
+
+/// Against sums in 64 bits.
+#[test]
+fn distances_are_those_of_differences() {
+    for (n, d) in [(1, 1), (5, 3), (33, 130), (128, 1000), (70, 4097)] {
+        let points = tensor([n, d], 1, &card()) + 1e3;
+        let numbers: Vec<f64> = to_host(points.clone()).into_iter().map(f64::from).collect();
+        let square = |i: usize, j: usize| {
+            let [a, b] = [i, j].map(|row| &numbers[row * d..][..d]);
+            a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>() as f32
+        };
+        let expected: Vec<f32> = (0..n * n).map(|pair| square(pair / n, pair % n)).collect();
+        let found = to_host(squared_distances(points));
+        check(&format!("{n} points of {d} features"), &found, &expected);
+        assert!((0..n).all(|i| found[i * n + i].to_bits() == 0));
+    }
 }
 
 #[test]

@@ -39,31 +39,29 @@ struct Sizes {
 }
 
 /// [`Sizes`] and the cubes for them.
-struct Cut {
-    sizes: [usize; 5],
-}
+struct Cut([usize; 5]);
 
 impl Cut {
     fn new(dims: [usize; 4]) -> Self {
         let [n_images, channels, h, w] = dims;
         let n_shares = ENOUGH_CUBES.div_ceil(channels).min(n_images);
         let share = n_images.div_ceil(n_shares);
-        Self { sizes: [n_images, channels, h * w, share, n_images.div_ceil(share)] }
+        Self([n_images, channels, h * w, share, n_images.div_ceil(share)])
     }
 
     fn launched(&self) -> SizesLaunch {
-        let [n_images, channels, area, share, n_shares] = self.sizes;
+        let [n_images, channels, area, share, n_shares] = self.0;
         SizesLaunch::new(n_images, channels, area, share, n_shares)
     }
 
     fn n_cubes(&self) -> CubeCount {
-        let [_, channels, _, _, n_shares] = self.sizes;
+        let [_, channels, _, _, n_shares] = self.0;
         n_cubes([channels, n_shares, 1])
     }
 
     /// Two numbers of each channel and share.
     fn pairs(&self, like: &CubeTensor) -> CubeTensor {
-        let [_, channels, _, _, n_shares] = self.sizes;
+        let [_, channels, _, _, n_shares] = self.0;
         empty(like, &[channels, n_shares, 2])
     }
 }

@@ -59,11 +59,10 @@ impl<'a> Features<'a> {
 
     /// The `k` nearest other points of every point.
     ///
-    /// On the host by [`Neighbors::nearest`]. On a device one matrix product tells which points may
-    /// be near and their distances are taken from differences, both in `f32`; only the distances of
-    /// the `k` nearest come to the host. They agree with the host's within 10⁻⁵ where the features
-    /// are of one scale, whatever their offset. Where the rounding of the product leaves a doubt who
-    /// is near, the features come to the host.
+    /// On the host by [`Neighbors::nearest`]. On a device distances are taken from differences in `f32`, and only
+    /// those of the `k` nearest come to the host. They agree with the host's within 10⁻⁵ where the features are of one
+    /// scale, whatever their offset. A card takes all of them; elsewhere one matrix product tells which points may be
+    /// near, and where its rounding leaves a doubt who is, the features come to the host.
     ///
     /// # Errors
     ///
@@ -113,6 +112,13 @@ fn nearest_on_device(values: &Tensor<2>, k: usize) -> Option<(Vec<f64>, Vec<usiz
     }
     let unit = if 0.0 < largest { largest } else { 1.0 };
     let points = centered / unit;
+    #[cfg(feature = "cuda")]
+    if cube_ops::is_supported(&points.device()) {
+        let squares = cube_ops::squared_distances(points);
+        let itself = Tensor::<2>::eye(n, &squares.device()) * NEVER;
+        let (negated, rows) = (-(squares + itself)).topk_with_indices(k, 1);
+        return Some((lengths(&to_host(-negated), unit), numbers(rows)));
+    }
     let c = n_refined(k).min(n - 1);
     let Candidates { rows, farthest, doubt } = candidates(&points, c);
 
@@ -132,9 +138,16 @@ fn nearest_on_device(values: &Tensor<2>, k: usize) -> Option<(Vec<f64>, Vec<usiz
     if !squares.chunks_exact(k).zip(&farthest).all(is_certain) {
         return None;
     }
-    let distances = squares.iter().map(|square| f64::from(*square).sqrt() * f64::from(unit));
-    let indices = Tensor::cat(indices, 0).into_data();
-    Some((distances.collect(), indices.iter::<i64>().map(|row| row as usize).collect()))
+    Some((lengths(&squares, unit), numbers(Tensor::cat(indices, 0))))
+}
+
+/// Distances in so large units from their squares.
+fn lengths(squares: &[f32], unit: f32) -> Vec<f64> {
+    squares.iter().map(|square| f64::from(*square).sqrt() * f64::from(unit)).collect()
+}
+
+fn numbers(rows: Tensor<2, Int>) -> Vec<usize> {
+    rows.into_data().iter::<i64>().map(|row| row as usize).collect()
 }
 
 /// The points that seem nearest by squares of distances that a matrix product gives.

@@ -32,7 +32,6 @@ mod optimizer;
 mod pass;
 mod pool;
 mod published;
-#[cfg(any(test, feature = "cuda"))]
 mod squeeze_excite;
 mod stock_conv;
 mod supernet;

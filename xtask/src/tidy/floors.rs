@@ -128,8 +128,8 @@ mod tests {
     #[test]
     fn same_and_higher_floors_are_not() {
         let expected = "\
-            Cargo.toml:3: `search` (floor 3) uses `nb201` (floor 3), not a lower floor\n\
-            Cargo.toml:4: `search` (floor 3) uses `report` (floor 4), not a lower floor\n";
+            Cargo.toml:3: `search` (floor 4) uses `nb201` (floor 4), not a lower floor\n\
+            Cargo.toml:4: `search` (floor 4) uses `report` (floor 5), not a lower floor\n";
         let normal = ["lid", "nb201", "report"];
         check_one("search", &normal, &[], &[], expected);
     }

@@ -17,7 +17,7 @@ use search::{
     tap_lids,
 };
 use serde_json::json;
-use space::{EdgeId, SearchSpace, Seed};
+use space::{Arch, EdgeId, SearchSpace, Seed};
 use supernet::{Engine, Lookahead, Optimizer, StepOptions, Supernet, Taps};
 
 use super::MOST_IMAGES;
@@ -61,7 +61,7 @@ enum Kind {
     Lid,
     /// The gradient of the loss on the shared weights: forward and backward
     Gradient,
-    /// A training step of one architecture, with momentum and clipping; no split can be decided by it
+    /// A training step of one architecture, with momentum and clipping, after a first one; no split can be decided by it
     Step,
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
         |device: &Device| Nb201Network::init(&space, device, &mut seed.child("weights").rng());
     let supernet = Engine::build(&device, network).keeping(options.kept.into());
     let batch = noise(batch_size, seed.child("images"));
-    let work = Work { options, space: &space, supernet: &supernet, seed };
+    let work = Work { options, space: &space, supernet: &supernet, device: &device, seed };
     // The first of its kind pays for threads and code that stay; a card makes code for each size.
     let small = noise(LEAST_IMAGES, seed.child("images"));
     work.run(if device::is_card(&device) { &batch } else { &small })?;
@@ -140,10 +140,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let peak = Peak::start(&device);
     let mut seconds = f64::INFINITY;
     for _ in 0..options.repeats.get() {
-        let clock = Instant::now();
-        work.run(&batch)?;
-        device.sync()?;
-        seconds = seconds.min(clock.elapsed().as_secs_f64());
+        seconds = seconds.min(work.run(&batch)?);
     }
     let bytes = peak.bytes_above_rest();
     crate::print(match format {
@@ -160,25 +157,43 @@ struct Work<'a> {
     options: &'a Options,
     space: &'a Nb201,
     supernet: &'a dyn Supernet,
+    device: &'a Device,
     seed: Seed,
 }
 
 impl Work<'_> {
-    fn run(&self, batch: &Batch) -> Result<()> {
-        let Some(arch) = &self.options.arch else { return self.decide(batch) };
+    /// Does the work, and tells its seconds.
+    fn run(&self, batch: &Batch) -> Result<f64> {
+        let Some(arch) = &self.options.arch else { return self.seconds(|| self.decide(batch)) };
         let arch = self.space.parse(arch)?;
+        if self.options.work == Kind::Step {
+            let mut trained = self.supernet.fork();
+            // The first of a training has no update to remember.
+            trained.train_step(batch, &arch, &STEP)?;
+            self.device.sync()?;
+            return self.seconds(|| Ok(trained.train_step(batch, &arch, &STEP).map(drop)?));
+        }
+        self.seconds(|| self.measure(&arch, batch))
+    }
+
+    fn seconds(&self, work: impl FnOnce() -> Result<()>) -> Result<f64> {
+        let clock = Instant::now();
+        work()?;
+        self.device.sync()?;
+        Ok(clock.elapsed().as_secs_f64())
+    }
+
+    fn measure(&self, arch: &Arch, batch: &Batch) -> Result<()> {
         match self.options.work {
             Kind::Lid => {
-                let lids = tap_lids(self.supernet, &[arch], batch, &LID)?;
+                let lids = tap_lids(self.supernet, std::slice::from_ref(arch), batch, &LID)?;
                 ensure!(!lids[0].is_empty(), "the architecture has no tap");
             }
             Kind::Gradient => {
-                let gradient = self.supernet.shared_gradient(&arch, batch, EdgeId(0))?;
+                let gradient = self.supernet.shared_gradient(arch, batch, EdgeId(0))?;
                 ensure!(!gradient.is_empty(), "the architecture has no gradient");
             }
-            Kind::Step => {
-                self.supernet.fork().train_step(batch, &arch, &STEP)?;
-            }
+            Kind::Step => unreachable!("it is timed by itself"),
         }
         Ok(())
     }
