@@ -2,8 +2,8 @@
 
     python3 benches/peers/card.py
 
-Prints one JSON object: images a step and whether factors may be rounded to 11 bits (TF32, which PyTorch does unless
-told otherwise), seconds of a step.
+Prints one JSON object: images a step and whether factors of convolutions may be rounded to 11 bits (TF32, which
+PyTorch does unless told otherwise), seconds of a step.
 """
 
 import json

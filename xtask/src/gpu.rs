@@ -39,7 +39,7 @@ fn is_present() -> bool {
     listed.is_ok_and(|output| output.stdout.starts_with(b"GPU "))
 }
 
-/// The tests that need a card, by their names; they print how near it comes.
+/// The tests that need a card, by their names; they print how near it comes, one after the other.
 fn tests(root: &Path) -> Command {
     let mut command = process::cargo(root);
     let arguments = "test --release -p nas-lid -p cube-ops --features nas-lid/cuda,cube-ops/cuda card \

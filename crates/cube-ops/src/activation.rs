@@ -1,8 +1,18 @@
-//! What happens to a normalized number, and the slope of it.
+//! What happens to a number before a convolution and after a norm, and the slope of the latter.
 
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
-use flex_ops::After;
+use flex_ops::{After, Before};
+
+/// A number that a convolution sees; not by `max`, which would hide a NaN.
+#[cube]
+pub(crate) fn gated(x: f32, #[comptime] before: Before) -> f32 {
+    let mut seen = x;
+    if comptime!(before == Before::Relu) && x < 0.0 {
+        seen = 0.0;
+    }
+    seen
+}
 
 /// A number after the activation; not by `max`, which would hide a NaN.
 #[cube]
@@ -55,8 +65,9 @@ pub(crate) fn steepness(x: f32, #[comptime] after: After) -> f32 {
             }
         }
         After::HardSwish => {
-            if x > -3.0f32 {
-                slope = (x + x + 3.0) / 6.0;
+            slope = (x + x + 3.0) / 6.0;
+            if x <= -3.0f32 {
+                slope = 0.0f32;
             }
             if x >= 3.0 {
                 slope = 1.0f32;

@@ -265,12 +265,12 @@ fn steps_are_those_of_the_processor() {
 
 #[test]
 fn squares_are_those_of_the_processor() {
+    let sizes = [1, 70, 256, 16_384, 16_385, 100_000].into_iter().chain((1..40).map(|n| 29 * n));
     let squares =
-        |device: &Device| (1..40).map(|n| tensor([29 * n], 1, device)).collect::<Vec<_>>();
-    let on_card = to_host(sums_of_squares(squares(&card())).expect("some"));
-    let sum = |t| flex_ops::sum_of_squares::<1>(t) as f32;
-    let processor: Vec<f32> = squares(&Device::flex()).into_iter().map(sum).collect();
-    check("squares", &on_card, &processor);
+        |device: &Device| sizes.clone().map(|n| tensor([n], 1, device)).collect::<Vec<_>>();
+    let on_card: f32 = to_host(sums_of_squares(squares(&card())).expect("some")).iter().sum();
+    let processor: f64 = squares(&Device::flex()).into_iter().map(flex_ops::sum_of_squares).sum();
+    check("squares", &[on_card], &[processor as f32]);
     assert!(sums_of_squares(Vec::new()).is_none());
 }
 

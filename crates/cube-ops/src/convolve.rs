@@ -4,7 +4,9 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
+use flex_ops::Before;
 
+use crate::activation::gated;
 use crate::shape::{Direction, Shape};
 use crate::tensors::{empty, n_cubes};
 use crate::tile::{Four, Tile, multiply, no_sums};
@@ -16,14 +18,7 @@ struct Plan {
     kernel: usize,
     stride: usize,
     direction: Direction,
-    gate: Gate,
-}
-
-/// Whether the ReLU before the convolution is part of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Gate {
-    Open,
-    Relu,
+    before: Before,
 }
 
 /// What a result is made from and what it is.
@@ -83,13 +78,8 @@ fn launch(
     let (area, columns) = (down * across, b * down * across);
     let tile = tile(rows, columns);
     let target = empty(&x, &to);
-    let plan = Plan {
-        tile,
-        kernel: shape.kernel,
-        stride: shape.stride,
-        direction,
-        gate: if shape.has_relu_before() { Gate::Relu } else { Gate::Open },
-    };
+    let plan =
+        Plan { tile, kernel: shape.kernel, stride: shape.stride, direction, before: shape.before };
     let cubes = n_cubes([columns.div_ceil(tile.columns), rows.div_ceil(tile.rows), 1]);
     // SAFETY: the kernel looks at every place before it reads or writes there.
     unsafe {
@@ -108,7 +98,7 @@ fn launch(
     target
 }
 
-/// The largest tile that leaves no more than a few of its rows without work.
+/// The fewer channels the fewer rows, and wide tiles where there are places enough for many.
 fn tile(rows: usize, columns: usize) -> Tile {
     let (rows, columns) = match (rows, columns) {
         (0..=16, _) => (16, 128),
@@ -210,9 +200,7 @@ fn seen(
             if k < depth && y < sizes.height && x < sizes.width {
                 value = source[((images_from + channel) * sizes.height + y) * sizes.width + x];
             }
-            if comptime!(plan.gate == Gate::Relu) && value < 0.0 {
-                value = 0.0;
-            }
+            value = gated(value, plan.before);
         }
         Direction::Backward => {
             let (y, x) = (y - down, x - right);
@@ -287,7 +275,7 @@ fn store(
             if column < sizes.columns && row < sizes.rows {
                 let place = (image * sizes.rows + row) * sizes.area + pixel;
                 let mut value = sums[i].extract(j);
-                if comptime!(plan.gate == Gate::Relu && plan.direction == Direction::Backward) {
+                if comptime!(plan.before == Before::Relu && plan.direction == Direction::Backward) {
                     let is_open = 0.0 < images[place];
                     if !is_open {
                         value = 0.0;

@@ -3,13 +3,13 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
+use flex_ops::Before;
 
+use crate::activation::gated;
 use crate::shape::{Direction, Shape};
+use crate::shares::{Shares, end_of_share};
 use crate::sums::{UNITS, add_shares, cube_sum};
 use crate::tensors::{empty, n_cubes};
-
-/// Cubes that keep a card busy.
-const ENOUGH_CUBES: usize = 512;
 
 /// What is known when a kernel is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +17,7 @@ struct Plan {
     kernel: usize,
     stride: usize,
     direction: Direction,
-    has_relu_before: bool,
+    before: Before,
 }
 
 #[derive(Clone, Copy, CubeLaunch, CubeType)]
@@ -36,8 +36,8 @@ struct Sizes {
 }
 
 fn plan(shape: Shape, direction: Direction) -> Plan {
-    let Shape { kernel, stride, .. } = shape;
-    Plan { kernel, stride, direction, has_relu_before: shape.has_relu_before() }
+    let Shape { kernel, stride, before, .. } = shape;
+    Plan { kernel, stride, direction, before }
 }
 
 /// The convolution of images after ReLU, if the shape has one.
@@ -128,10 +128,7 @@ fn slide(
                 let y = to_y * plan.stride + down - padding;
                 let x = to_x * plan.stride + right - padding;
                 if y < sizes.height && x < sizes.width {
-                    let mut value = source[first_pixel + y * sizes.width + x];
-                    if comptime!(plan.has_relu_before) && value < 0.0 {
-                        value = 0.0;
-                    }
+                    let value = gated(source[first_pixel + y * sizes.width + x], plan.before);
                     sum = fma(value, weights[first_weight + tap], sum);
                 }
             }
@@ -146,7 +143,7 @@ fn slide(
             }
         }
     }
-    if comptime!(plan.has_relu_before && plan.direction == Direction::Backward) {
+    if comptime!(plan.before == Before::Relu && plan.direction == Direction::Backward) {
         let is_open = 0.0 < images[place];
         if !is_open {
             sum = 0.0;
@@ -165,20 +162,18 @@ fn slide(
 pub(crate) fn to_weights(shape: Shape, x: CubeTensor, slopes: CubeTensor) -> CubeTensor {
     let Shape { n_images, n_in: channels, height, width, kernel, .. } = shape;
     let [_, _, down, across] = shape.output();
-    let n_shares = ENOUGH_CUBES.div_ceil(channels).min(n_images);
-    let share = n_images.div_ceil(n_shares);
-    let n_shares = n_images.div_ceil(share);
-    let partial = empty(&x, &[n_shares, channels, kernel * kernel]);
+    let shares = Shares::of(n_images, channels, 1);
+    let partial = empty(&x, &[shares.n, channels, kernel * kernel]);
     // SAFETY: the kernel looks at every place before it reads or writes there.
     unsafe {
         weigh::launch_unchecked(
             &x.client.clone(),
-            n_cubes([channels, n_shares, 1]),
+            n_cubes([channels, shares.n, 1]),
             CubeDim::new_1d(UNITS as u32),
             x.into_buffer_arg(),
             slopes.into_buffer_arg(),
             partial.clone().into_buffer_arg(),
-            SizesLaunch::new(channels, height, width, down, across, n_images, share),
+            SizesLaunch::new(channels, height, width, down, across, n_images, shares.each),
             plan(shape, Direction::Forward),
         );
     }
@@ -197,10 +192,7 @@ fn weigh(
     let padding = comptime!(plan.kernel / 2);
     let channel = CUBE_POS_X as usize;
     let first = CUBE_POS_Y as usize * sizes.share;
-    let mut n_images = sizes.share;
-    if sizes.n - first < n_images {
-        n_images = sizes.n - first;
-    }
+    let n_images = end_of_share(first, sizes.share, sizes.n) - first;
     let area = sizes.down * sizes.across;
     let mut sums = Array::<f32>::new(taps);
     #[unroll]
@@ -221,10 +213,7 @@ fn weigh(
             // Before 0 is a huge number.
             let (y, x) = (top + down - padding, left + right - padding);
             if y < sizes.height && x < sizes.width {
-                let mut value = images[first_pixel + y * sizes.width + x];
-                if comptime!(plan.has_relu_before) && value < 0.0 {
-                    value = 0.0;
-                }
+                let value = gated(images[first_pixel + y * sizes.width + x], plan.before);
                 sums[tap] = fma(value, slope, sums[tap]);
             }
         }

@@ -49,7 +49,7 @@ struct By {
 /// # Panics
 ///
 /// If the numbers of a weight are not as many as those of its gradient and last update, or a device is not
-/// [supported](crate::is_supported).
+/// [supported](crate::is_supported) or tracks gradients.
 pub fn descend(moving: Vec<Moving>, by: Descent) -> Vec<[Tensor<1>; 2]> {
     let mut found = Vec::with_capacity(moving.len());
     let mut moving = moving.into_iter().peekable();
@@ -100,7 +100,7 @@ fn descend_together(moving: Vec<Moving>, by: Descent) -> Vec<[Tensor<1>; 2]> {
             CubeDim::new_1d(UNITS as u32),
             parameters,
             ByLaunch::new(clip, weight_decay, momentum, lr),
-            lookahead == Lookahead::Nesterov,
+            lookahead,
         );
     }
     found
@@ -112,7 +112,7 @@ fn in_own_memory(t: CubeTensor) -> CubeTensor {
 }
 
 #[cube(launch_unchecked)]
-fn step(parameters: &mut Sequence<Parameter>, by: By, #[comptime] looks_ahead: bool) {
+fn step(parameters: &mut Sequence<Parameter>, by: By, #[comptime] lookahead: Lookahead) {
     let place = CUBE_POS_X as usize * UNITS + UNIT_POS as usize;
     #[unroll]
     for i in 0..parameters.len() {
@@ -122,7 +122,7 @@ fn step(parameters: &mut Sequence<Parameter>, by: By, #[comptime] looks_ahead: b
             let gradient = parameter.gradient[place] * by.clip + weight * by.weight_decay;
             let update = gradient + parameter.update[place] * by.momentum;
             let mut direction = update;
-            if looks_ahead {
+            if comptime!(lookahead == Lookahead::Nesterov) {
                 direction = gradient + update * by.momentum;
             }
             parameter.update[place] = update;
@@ -131,36 +131,45 @@ fn step(parameters: &mut Sequence<Parameter>, by: By, #[comptime] looks_ahead: b
     }
 }
 
-/// A tensor and how many numbers it has.
+/// Numbers that a cube squares.
+const SQUARED_AT_ONCE: usize = 1 << 14;
+
+/// A tensor in a kernel.
 #[derive(CubeLaunch, CubeType)]
 struct Numbers {
     values: Box<[f32]>,
     n: usize,
+    /// Where its first sum is written.
+    to: usize,
 }
 
-/// The sum of the squares of each tensor's numbers, in their order; none of none.
+/// Sums of squares of some numbers each, which together are that of all; none of no tensor.
 ///
 /// # Panics
 ///
-/// If a device is not [supported](crate::is_supported).
+/// If a device is not [supported](crate::is_supported) or tracks gradients.
 pub fn sums_of_squares(tensors: Vec<Tensor<1>>) -> Option<Tensor<1>> {
     let tensors: Vec<CubeTensor> = tensors.into_iter().map(plain).collect();
     let first = tensors.first()?;
-    let (client, sums) = (first.client.clone(), empty(first, &[tensors.len()]));
-    let n = n_together(first, 1);
-    for (group, tensors) in tensors.chunks(n).enumerate() {
-        let arguments = tensors
-            .iter()
-            .map(|t| NumbersLaunch::new(t.clone().into_buffer_arg(), t.meta.num_elements()));
-        // SAFETY: the kernel reads the numbers that there are and writes one of as many as there are tensors.
+    let n_sums = |t: &CubeTensor| t.meta.num_elements().div_ceil(SQUARED_AT_ONCE);
+    let (client, sums) = (first.client.clone(), empty(first, &[tensors.iter().map(n_sums).sum()]));
+    let mut to = 0;
+    for tensors in tensors.chunks(n_together(first, 1)) {
+        let mut arguments = SequenceArg::<Numbers>::new();
+        for t in tensors {
+            let n = t.meta.num_elements();
+            arguments.push(NumbersLaunch::new(t.clone().into_buffer_arg(), n, to));
+            to += n_sums(t);
+        }
+        let most = tensors.iter().map(n_sums).max().unwrap_or(0);
+        // SAFETY: the kernel looks at every place before it reads there, and writes as many sums as were counted.
         unsafe {
             square::launch_unchecked(
                 &client,
-                n_cubes([1, tensors.len(), 1]),
+                n_cubes([most, tensors.len(), 1]),
                 CubeDim::new_1d(UNITS as u32),
-                arguments.collect(),
+                arguments,
                 sums.clone().into_buffer_arg(),
-                group * n,
             );
         }
     }
@@ -168,15 +177,20 @@ pub fn sums_of_squares(tensors: Vec<Tensor<1>>) -> Option<Tensor<1>> {
 }
 
 #[cube(launch_unchecked)]
-fn square(tensors: &Sequence<Numbers>, output: &mut [f32], first: usize) {
+fn square(tensors: &Sequence<Numbers>, output: &mut [f32]) {
     let mut scratch = Shared::<[f32]>::new_slice(UNITS);
+    let first = CUBE_POS_X as usize * SQUARED_AT_ONCE;
     let mut sum = 0.0f32;
     #[unroll]
     for i in 0..tensors.len() {
         let numbers = &tensors[i];
         if CUBE_POS_Y as usize == i {
-            let mut place = UNIT_POS as usize;
-            while place < numbers.n {
+            let mut end = first + SQUARED_AT_ONCE;
+            if numbers.n < end {
+                end = numbers.n;
+            }
+            let mut place = first + UNIT_POS as usize;
+            while place < end {
                 let x = numbers.values[place];
                 sum = fma(x, x, sum);
                 place += UNITS;
@@ -184,7 +198,11 @@ fn square(tensors: &Sequence<Numbers>, output: &mut [f32], first: usize) {
         }
     }
     let sum = cube_sum(sum, &mut scratch);
-    if UNIT_POS == 0 {
-        output[first + CUBE_POS_Y as usize] = sum;
+    #[unroll]
+    for i in 0..tensors.len() {
+        let numbers = &tensors[i];
+        if CUBE_POS_Y as usize == i && first < numbers.n && UNIT_POS == 0 {
+            output[numbers.to + CUBE_POS_X as usize] = sum;
+        }
     }
 }

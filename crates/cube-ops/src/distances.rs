@@ -6,14 +6,12 @@ use burn::tensor::Tensor;
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 
+use crate::shares::{Shares, end_of_share};
 use crate::sums::add_shares;
 use crate::tensors::{empty, n_cubes, plain};
 use crate::tile::{Four, Tile, no_sums};
 
-/// Cubes that keep a card busy.
-const ENOUGH_CUBES: usize = 512;
-
-/// Features that are worth a cube of their own.
+/// Features that are worth a cube of their own, a multiple of the tile's depth.
 const LEAST_TERMS: usize = 128;
 
 const TILE: Tile = Tile { rows: 32, columns: 32, depth: 16 };
@@ -28,27 +26,25 @@ const TILE: Tile = Tile { rows: 32, columns: 32, depth: 16 };
 ///
 /// # Panics
 ///
-/// If there are no points or they have no features, or the device is not [supported](crate::is_supported).
+/// If there are no points or they have no features, or the device is not [supported](crate::is_supported) or tracks gradients.
 pub fn squared_distances(points: Tensor<2>) -> Tensor<2> {
     let [n, d] = points.dims();
     assert!(0 < n && 0 < d, "{n} points of {d} features");
     let points = plain(points);
     let n_tiles = n.div_ceil(TILE.rows);
-    let n_shares = ENOUGH_CUBES.div_ceil(n_tiles * n_tiles).min(d.div_ceil(LEAST_TERMS));
-    let share = d.div_ceil(n_shares).next_multiple_of(TILE.depth);
-    let n_shares = d.div_ceil(share);
-    let partial = empty(&points, &[n_shares, n, n]);
+    let shares = Shares::of(d, n_tiles * n_tiles, LEAST_TERMS);
+    let partial = empty(&points, &[shares.n, n, n]);
     // SAFETY: the kernel looks at every place before it reads or writes there.
     unsafe {
         subtract::launch_unchecked(
             &points.client.clone(),
-            n_cubes([n_tiles, n_tiles, n_shares]),
+            n_cubes([n_tiles, n_tiles, shares.n]),
             CubeDim::new_1d(TILE.units() as u32),
             points.into_buffer_arg(),
             partial.clone().into_buffer_arg(),
             n,
             d,
-            share,
+            shares.each,
         );
     }
     Tensor::from_primitive::<Cube>(add_shares(partial, &[n, n]))
@@ -64,10 +60,7 @@ fn subtract(points: &[f32], partial: &mut [f32], n: usize, d: usize, share: usiz
     let first_row = CUBE_POS_Y as usize * TILE.rows;
     let first_column = CUBE_POS_X as usize * TILE.columns;
     let mut from = CUBE_POS_Z as usize * share;
-    let mut end = from + share;
-    if d < end {
-        end = d;
-    }
+    let end = end_of_share(from, share, d);
     while from < end {
         load(points, &mut left, first_row, from, end, n, d);
         load(points, &mut right, first_column, from, end, n, d);

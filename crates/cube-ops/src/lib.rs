@@ -6,7 +6,7 @@
 //! convolution out of changes of layout and a kernel, and a norm out of a dozen; here a convolution is one kernel
 //! with the ReLU before it, and a norm two with the activation after it. Images stay `[b, c, h, w]`.
 //!
-//! Nothing is in this crate without one of its features: `cuda`, or `webgpu` for other cards and for tests. Its tests
+//! Nothing is in this crate without one of its features: `cuda`, or `webgpu` for tests. Those
 //! compare all of it with the processor: `cargo test --release -p cube-ops --features webgpu` takes the first device
 //! with Vulkan that is no card, such as Mesa's `lavapipe`; `cargo xtask gpu` takes a card of NVIDIA.
 
@@ -38,6 +38,8 @@ mod ops;
 mod pool;
 #[cfg(feature = "kernels")]
 mod shape;
+#[cfg(feature = "kernels")]
+mod shares;
 #[cfg(feature = "kernels")]
 #[expect(unsafe_code, reason = "its kernels look at the bounds themselves")]
 mod sums;

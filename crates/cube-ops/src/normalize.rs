@@ -7,11 +7,9 @@ use cubecl::prelude::*;
 use flex_ops::{After, EPSILON};
 
 use crate::activation::{activated, steepness};
+use crate::shares::{Shares, end_of_share};
 use crate::sums::{UNITS, cube_sum};
 use crate::tensors::{empty, n_cubes};
-
-/// Cubes that keep a card busy.
-const ENOUGH_CUBES: usize = 512;
 
 /// Where the statistics come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,30 +37,31 @@ struct Sizes {
 }
 
 /// [`Sizes`] and the cubes for them.
-struct Cut([usize; 5]);
+struct Cut {
+    n_images: usize,
+    channels: usize,
+    area: usize,
+    shares: Shares,
+}
 
 impl Cut {
     fn new(dims: [usize; 4]) -> Self {
         let [n_images, channels, h, w] = dims;
-        let n_shares = ENOUGH_CUBES.div_ceil(channels).min(n_images);
-        let share = n_images.div_ceil(n_shares);
-        Self([n_images, channels, h * w, share, n_images.div_ceil(share)])
+        Self { n_images, channels, area: h * w, shares: Shares::of(n_images, channels, 1) }
     }
 
     fn launched(&self) -> SizesLaunch {
-        let [n_images, channels, area, share, n_shares] = self.0;
-        SizesLaunch::new(n_images, channels, area, share, n_shares)
+        let Self { n_images, channels, area, shares: Shares { each, n } } = *self;
+        SizesLaunch::new(n_images, channels, area, each, n)
     }
 
     fn n_cubes(&self) -> CubeCount {
-        let [_, channels, _, _, n_shares] = self.0;
-        n_cubes([channels, n_shares, 1])
+        n_cubes([self.channels, self.shares.n, 1])
     }
 
     /// Two numbers of each channel and share.
     fn pairs(&self, like: &CubeTensor) -> CubeTensor {
-        let [_, channels, _, _, n_shares] = self.0;
-        empty(like, &[channels, n_shares, 2])
+        empty(like, &[self.channels, self.shares.n, 2])
     }
 }
 
@@ -167,11 +166,7 @@ fn moments(values: &CubeTensor, cut: &Cut) -> CubeTensor {
 #[cube]
 fn n_images(sizes: &Sizes, share: usize) -> usize {
     let first = share * sizes.share;
-    let mut n = sizes.share;
-    if sizes.n_images - first < n {
-        n = sizes.n_images - first;
-    }
-    n
+    end_of_share(first, sizes.share, sizes.n_images) - first
 }
 
 /// The place of a term in the channel and share of this cube.

@@ -22,7 +22,7 @@ pub fn is_supported(device: &Device) -> bool {
 ///
 /// # Panics
 ///
-/// If shapes disagree, images have no pixels, `k` is even, the stride is 0, or the device is not
+/// If shapes disagree, images have no pixels or channels, `k` is even, the stride is 0, or the device is not
 /// [supported](is_supported).
 pub fn conv_norm(x: Tensor<4>, stage: Stage) -> Normalized {
     let Stage { weight, affine, given, options } = stage;
@@ -65,7 +65,7 @@ pub fn norm(
     after: After,
 ) -> Normalized {
     let [b, channels, h, w] = x.dims();
-    assert!(0 < b * h * w, "images without pixels");
+    assert!(0 < b * channels * h * w, "images without pixels or channels");
     for t in affine.iter().chain(given.iter().flatten()) {
         assert_eq!(t.dims(), [channels], "scale, shift or statistics");
     }
@@ -93,7 +93,7 @@ fn checked(images: [usize; 4], weight: [usize; 4], options: Options) -> Shape {
         Groups::Depthwise => assert_eq!([n_in, 1], [n_out, n_seen], "channels"),
     }
     assert!(kernel == kernel_width && kernel % 2 == 1, "a kernel of {kernel} × {kernel_width}");
-    assert!(0 < b * height * width, "images without pixels");
+    assert!(0 < b * height * width * n_in * n_out, "images without pixels or channels");
     assert!(0 < options.stride, "a stride of 0");
     Shape::new(images, weight, options)
 }

@@ -43,8 +43,4 @@ impl Shape {
         let [h, w] = [self.height, self.width].map(|side| side.div_ceil(self.stride));
         [self.n_images, self.n_out, h, w]
     }
-
-    pub(crate) fn has_relu_before(&self) -> bool {
-        self.before == Before::Relu
-    }
 }

@@ -8,7 +8,12 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
 /// Numbers yet to be written, on the card of another tensor.
+///
+/// # Panics
+///
+/// If kernels, whose places have 32 bits, cannot reach them all.
 pub(crate) fn empty(like: &CubeTensor, dims: &[usize]) -> CubeTensor {
+    assert!(dims.iter().product::<usize>() <= MOST, "{dims:?} are too many numbers for a kernel");
     let shape = Shape::from(dims.to_vec());
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape, DType::F32)
 }
@@ -29,6 +34,13 @@ pub(crate) fn plain<const D: usize>(t: Tensor<D>) -> CubeTensor {
     in_order(&t)
 }
 
-pub(crate) fn n_cubes([x, y, z]: [usize; 3]) -> CubeCount {
-    CubeCount::Static(x as u32, y as u32, z as u32)
+/// Numbers that a kernel reaches.
+const MOST: usize = u32::MAX as usize;
+
+/// # Panics
+///
+/// If they are 2³² or more along an axis; a card may take fewer.
+pub(crate) fn n_cubes(n: [usize; 3]) -> CubeCount {
+    let [x, y, z] = n.map(|n| u32::try_from(n).expect("fewer cubes than a tensor has numbers"));
+    CubeCount::Static(x, y, z)
 }

@@ -4,16 +4,16 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
+use flex_ops::Before;
 
+use crate::activation::gated;
 use crate::shape::Shape;
+use crate::shares::{Shares, end_of_share};
 use crate::sums::add_shares;
 use crate::tensors::{empty, n_cubes};
 use crate::tile::{Four, Tile, multiply, no_sums};
 
-/// Cubes that keep a card busy.
-const ENOUGH_CUBES: usize = 512;
-
-/// Terms that are worth a cube of their own.
+/// Terms that are worth a cube of their own, a multiple of the tile's depth.
 const LEAST_TERMS: usize = 128;
 
 /// What is known when the kernel is compiled.
@@ -22,7 +22,7 @@ struct Plan {
     tile: Tile,
     kernel: usize,
     stride: usize,
-    has_relu_before: bool,
+    before: Before,
 }
 
 #[derive(Clone, Copy, CubeLaunch, CubeType)]
@@ -55,18 +55,15 @@ pub(crate) fn to_weights(shape: Shape, x: CubeTensor, slopes: CubeTensor) -> Cub
     let tile = Tile { rows, columns: 64, depth: 16 };
     let n_tiles = [columns.div_ceil(tile.columns), n_out.div_ceil(tile.rows)];
     let terms = b * area;
-    let n_shares = ENOUGH_CUBES.div_ceil(n_tiles[0] * n_tiles[1]).min(terms.div_ceil(LEAST_TERMS));
-    let share = terms.div_ceil(n_shares).next_multiple_of(tile.depth);
-    let n_shares = terms.div_ceil(share);
-    let partial = empty(&x, &[n_shares, n_out, columns]);
-    let sizes = SizesLaunch::new(n_in, height, width, n_out, across, area, terms, share);
-    let plan =
-        Plan { tile, kernel, stride: shape.stride, has_relu_before: shape.has_relu_before() };
+    let shares = Shares::of(terms, n_tiles[0] * n_tiles[1], LEAST_TERMS);
+    let partial = empty(&x, &[shares.n, n_out, columns]);
+    let sizes = SizesLaunch::new(n_in, height, width, n_out, across, area, terms, shares.each);
+    let plan = Plan { tile, kernel, stride: shape.stride, before: shape.before };
     // SAFETY: the kernel looks at every place before it reads or writes there.
     unsafe {
         product::launch_unchecked(
             &x.client.clone(),
-            n_cubes([n_tiles[0], n_tiles[1], n_shares]),
+            n_cubes([n_tiles[0], n_tiles[1], shares.n]),
             CubeDim::new_1d(tile.units() as u32),
             x.into_buffer_arg(),
             slopes.into_buffer_arg(),
@@ -96,10 +93,7 @@ fn product(
     let group = UNIT_POS as usize / tile.depth;
     let together = comptime!(tile.units() / tile.depth);
     let mut from = CUBE_POS_Z as usize * sizes.share;
-    let mut end = from + sizes.share;
-    if sizes.terms < end {
-        end = sizes.terms;
-    }
+    let end = end_of_share(from, sizes.share, sizes.terms);
     while from < end {
         let term = from + k;
         let (image, pixel) = (term / sizes.area, term % sizes.area);
@@ -166,10 +160,7 @@ fn seen(
     if is_one && channel < sizes.n_in && y < sizes.height && x < sizes.width {
         value = images[((image * sizes.n_in + channel) * sizes.height + y) * sizes.width + x];
     }
-    if comptime!(plan.has_relu_before) && value < 0.0 {
-        value = 0.0;
-    }
-    value
+    gated(value, plan.before)
 }
 
 #[cube]

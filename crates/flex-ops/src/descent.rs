@@ -21,7 +21,7 @@ pub struct Descent {
 }
 
 /// The kind of momentum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lookahead {
     /// Heavy ball.
     None,

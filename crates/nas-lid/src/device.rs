@@ -44,7 +44,8 @@ fn configure() {
     use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
     let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
     config.compilation.cache = true;
-    // Updates of weights are as large as the weights, and lie where those do.
+    // Updates of weights are as large as the weights, and lie where those do; so do activations of such a size, and
+    // that memory is kept for the next.
     config.memory.persistent_memory = PersistentMemory::SizeMatch;
     if matches!(config.environment.path, CacheConfig::Target) {
         config.environment.path = CacheConfig::Directory(crate::cache::folder().join("cubecl"));

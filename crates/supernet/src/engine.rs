@@ -92,8 +92,9 @@ impl<N: Network> Engine<N> {
         Self { trained, device: device.clone(), kernels: Kernels::Fused, kept: Kept::Activations }
     }
 
-    /// Makes a network on `device.autodiff()`. On a card its weights, and what has their sizes, stay out of the memory
-    /// that comes and goes with every step, which is looked through for each new tensor.
+    /// Makes a network on `device.autodiff()`. On a card its weights stay out of the memory that comes and goes with
+    /// every step, which is looked through for each new tensor; so does what replaces them if CubeCL's
+    /// `memory.persistent_memory` is `size-match`.
     pub fn build(device: &Device, init: impl Fn(&Device) -> N + Send) -> Self {
         let tracked = device.clone().autodiff();
         let network = device.memory_persistent_allocations(tracked, move |device| init(&device));

@@ -114,6 +114,7 @@ fn nearest_on_device(values: &Tensor<2>, k: usize) -> Option<(Vec<f64>, Vec<usiz
     let points = centered / unit;
     #[cfg(feature = "cuda")]
     if cube_ops::is_supported(&points.device()) {
+        let points = if points.is_autodiff() { points.inner() } else { points };
         let squares = cube_ops::squared_distances(points);
         let itself = Tensor::<2>::eye(n, &squares.device()) * NEVER;
         let (negated, rows) = (-(squares + itself)).topk_with_indices(k, 1);

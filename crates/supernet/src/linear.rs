@@ -52,7 +52,7 @@ impl Linear {
     }
 }
 
-/// `x · weightᵀ`, of 32-bit factors on every device.
+/// `x · weightᵀ`, of 32-bit factors but for [`Kernels::Stock`](crate::Kernels::Stock) on a card.
 ///
 /// # Shapes
 ///

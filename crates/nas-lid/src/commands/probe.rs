@@ -17,7 +17,7 @@ use search::{
     tap_lids,
 };
 use serde_json::json;
-use space::{Arch, EdgeId, SearchSpace, Seed};
+use space::{EdgeId, SearchSpace, Seed};
 use supernet::{Engine, Lookahead, Optimizer, StepOptions, Supernet, Taps};
 
 use super::MOST_IMAGES;
@@ -166,14 +166,25 @@ impl Work<'_> {
     fn run(&self, batch: &Batch) -> Result<f64> {
         let Some(arch) = &self.options.arch else { return self.seconds(|| self.decide(batch)) };
         let arch = self.space.parse(arch)?;
-        if self.options.work == Kind::Step {
-            let mut trained = self.supernet.fork();
-            // The first of a training has no update to remember.
-            trained.train_step(batch, &arch, &STEP)?;
-            self.device.sync()?;
-            return self.seconds(|| Ok(trained.train_step(batch, &arch, &STEP).map(drop)?));
+        match self.options.work {
+            Kind::Lid => self.seconds(|| {
+                let lids = tap_lids(self.supernet, &[arch], batch, &LID)?;
+                ensure!(!lids[0].is_empty(), "the architecture has no tap");
+                Ok(())
+            }),
+            Kind::Gradient => self.seconds(|| {
+                let gradient = self.supernet.shared_gradient(&arch, batch, EdgeId(0))?;
+                ensure!(!gradient.is_empty(), "the architecture has no gradient");
+                Ok(())
+            }),
+            Kind::Step => {
+                let mut trained = self.supernet.fork();
+                // The first of a training has no update to remember.
+                trained.train_step(batch, &arch, &STEP)?;
+                self.device.sync()?;
+                self.seconds(|| Ok(trained.train_step(batch, &arch, &STEP).map(drop)?))
+            }
         }
-        self.seconds(|| self.measure(&arch, batch))
     }
 
     fn seconds(&self, work: impl FnOnce() -> Result<()>) -> Result<f64> {
@@ -181,21 +192,6 @@ impl Work<'_> {
         work()?;
         self.device.sync()?;
         Ok(clock.elapsed().as_secs_f64())
-    }
-
-    fn measure(&self, arch: &Arch, batch: &Batch) -> Result<()> {
-        match self.options.work {
-            Kind::Lid => {
-                let lids = tap_lids(self.supernet, std::slice::from_ref(arch), batch, &LID)?;
-                ensure!(!lids[0].is_empty(), "the architecture has no tap");
-            }
-            Kind::Gradient => {
-                let gradient = self.supernet.shared_gradient(arch, batch, EdgeId(0))?;
-                ensure!(!gradient.is_empty(), "the architecture has no gradient");
-            }
-            Kind::Step => unreachable!("it is timed by itself"),
-        }
-        Ok(())
     }
 
     fn decide(&self, batch: &Batch) -> Result<()> {
