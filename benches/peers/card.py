@@ -10,29 +10,15 @@ import json
 import time
 
 import torch
-from torch import nn
-from torch.nn import functional as F
 
-from training import Network
+from training import step_of
 
 CHANNELS, CELLS, SIDE = 16, 5, 32
 WARM_UP, REPEATS = 20, 50
 
 
 def seconds_of_a_step(n_images, layout):
-    network = Network(CHANNELS, CELLS).cuda().to(memory_format=layout).train()
-    images = torch.rand(n_images, 3, SIDE, SIDE).cuda().to(memory_format=layout)
-    labels = (torch.arange(n_images) % 10).cuda()
-    optimizer = torch.optim.SGD(
-        network.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True, foreach=True
-    )
-
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(network(images), labels).backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-
+    step = step_of(CHANNELS, CELLS, SIDE, n_images, layout, "cuda")
     for _ in range(WARM_UP):
         step()
     torch.cuda.synchronize()

@@ -68,15 +68,15 @@ class Network(nn.Module):
         return self.classifier(self.blocks(x).mean((2, 3)))
 
 
-def network_and_images(c, n_cells, side, n_images, layout):
-    network = Network(c, n_cells).to(memory_format=layout).train()
-    return network, torch.rand(n_images, 3, side, side).to(memory_format=layout)
+def network_and_images(c, n_cells, side, n_images, layout, device="cpu"):
+    network = Network(c, n_cells).to(device, memory_format=layout).train()
+    return network, torch.rand(n_images, 3, side, side).to(device, memory_format=layout)
 
 
-def step_of(c, n_cells, side, n_images, layout):
+def step_of(c, n_cells, side, n_images, layout, device="cpu"):
     """A training step, to be called."""
-    network, images = network_and_images(c, n_cells, side, n_images, layout)
-    labels = torch.arange(n_images) % 10
+    network, images = network_and_images(c, n_cells, side, n_images, layout, device)
+    labels = torch.arange(n_images, device=device) % 10
     optimizer = torch.optim.SGD(
         network.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True, foreach=True
     )

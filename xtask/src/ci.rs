@@ -60,6 +60,9 @@ fn take(root: &Path, work: Work) -> Result<bool> {
 }
 
 /// The steps, cheap ones first.
+///
+/// Lints and documents are of what is compiled with `cuda`, so that dependencies are checked once; the tests compile the
+/// lines that stand in their place without it, and kernels of cards are tested by `cargo xtask gpu`.
 fn steps(root: &Path) -> Result<Vec<Step>> {
     let cargo = |arguments: &str| {
         let mut command = process::cargo(root);

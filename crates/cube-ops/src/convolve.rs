@@ -36,43 +36,23 @@ struct Sizes {
     columns: usize,
 }
 
-/// The convolution of images after ReLU, if the shape has one.
+/// The convolution of images after ReLU, if the shape has one; or the gradient of the images from that of the
+/// convolution.
 ///
 /// # Shapes
 ///
-/// - `x`: `[b, n_in, h, w]`
+/// - `source`: as `x`, or as the output forward
 /// - `weight`: `[n_out, n_in, k, k]`
-/// - output: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
-pub(crate) fn convolve(shape: Shape, x: CubeTensor, weight: CubeTensor) -> CubeTensor {
-    launch(shape, Direction::Forward, x.clone(), weight, x)
-}
-
-/// The gradient of the images from that of the convolution.
-///
-/// # Shapes
-///
-/// - `x` and output: `[b, n_in, h, w]`
-/// - `slopes`: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
-pub(crate) fn to_images(
-    shape: Shape,
-    slopes: CubeTensor,
-    weight: CubeTensor,
-    x: CubeTensor,
-) -> CubeTensor {
-    launch(shape, Direction::Backward, slopes, weight, x)
-}
-
-fn launch(
+/// - `x`, and output backward: `[b, n_in, h, w]`
+/// - output forward: `[b, n_out, ⌈h / stride⌉, ⌈w / stride⌉]`
+pub(crate) fn launch(
     shape: Shape,
     direction: Direction,
     source: CubeTensor,
     weight: CubeTensor,
     x: CubeTensor,
 ) -> CubeTensor {
-    let [from, to] = match direction {
-        Direction::Forward => [shape.input(), shape.output()],
-        Direction::Backward => [shape.output(), shape.input()],
-    };
+    let [from, to] = shape.ends(direction);
     let [b, rows, down, across] = to;
     let [_, channels, height, width] = from;
     let (area, columns) = (down * across, b * down * across);

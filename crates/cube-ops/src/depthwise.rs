@@ -40,43 +40,23 @@ fn plan(shape: Shape, direction: Direction) -> Plan {
     Plan { kernel, stride, direction, before }
 }
 
-/// The convolution of images after ReLU, if the shape has one.
+/// The convolution of images after ReLU, if the shape has one; or the gradient of the images from that of the
+/// convolution.
 ///
 /// # Shapes
 ///
-/// - `x`: `[b, c, h, w]`
+/// - `source`: as `x`, or as the output forward
 /// - `weight`: `[c, 1, k, k]`
-/// - output: `[b, c, ⌈h / stride⌉, ⌈w / stride⌉]`
-pub(crate) fn convolve(shape: Shape, x: CubeTensor, weight: CubeTensor) -> CubeTensor {
-    launch(shape, Direction::Forward, x.clone(), weight, x)
-}
-
-/// The gradient of the images from that of the convolution.
-///
-/// # Shapes
-///
-/// - `x` and output: `[b, c, h, w]`
-/// - `slopes`: `[b, c, ⌈h / stride⌉, ⌈w / stride⌉]`
-pub(crate) fn to_images(
-    shape: Shape,
-    slopes: CubeTensor,
-    weight: CubeTensor,
-    x: CubeTensor,
-) -> CubeTensor {
-    launch(shape, Direction::Backward, slopes, weight, x)
-}
-
-fn launch(
+/// - `x`, and output backward: `[b, c, h, w]`
+/// - output forward: `[b, c, ⌈h / stride⌉, ⌈w / stride⌉]`
+pub(crate) fn launch(
     shape: Shape,
     direction: Direction,
     source: CubeTensor,
     weight: CubeTensor,
     x: CubeTensor,
 ) -> CubeTensor {
-    let [from, to] = match direction {
-        Direction::Forward => [shape.input(), shape.output()],
-        Direction::Backward => [shape.output(), shape.input()],
-    };
+    let [from, to] = shape.ends(direction);
     let [_, channels, height, width] = from;
     let [_, _, down, across] = to;
     let n = to.iter().product();

@@ -40,10 +40,8 @@ pub(crate) fn conv(x: Tensor<4>, weight: Tensor<4>, shape: Shape) -> Tensor<4> {
 }
 
 fn convolved(shape: Shape, x: CubeTensor, weight: CubeTensor) -> CubeTensor {
-    match shape.groups {
-        Groups::One => convolve::convolve(shape, x, weight),
-        Groups::Depthwise => depthwise::convolve(shape, x, weight),
-    }
+    let launch = if shape.groups == Groups::One { convolve::launch } else { depthwise::launch };
+    launch(shape, Direction::Forward, x.clone(), weight, x)
 }
 
 #[derive(Debug)]
@@ -77,8 +75,9 @@ impl Backward<Cube, 2> for Conv {
             grads.register::<Cube>(node.id, to_weights(shape, x.clone(), slopes.clone()));
         }
         if let Some(node) = of_x {
-            let to_images = if is_dense { convolve::to_images } else { depthwise::to_images };
-            grads.register::<Cube>(node.id, to_images(shape, slopes, weight, x));
+            let launch = if is_dense { convolve::launch } else { depthwise::launch };
+            let of_images = launch(shape, Direction::Backward, slopes, weight, x);
+            grads.register::<Cube>(node.id, of_images);
         }
     }
 }

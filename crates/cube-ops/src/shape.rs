@@ -38,6 +38,14 @@ impl Shape {
         [self.n_images, self.n_in, self.height, self.width]
     }
 
+    /// What is read and what is written.
+    pub(crate) fn ends(&self, direction: Direction) -> [[usize; 4]; 2] {
+        match direction {
+            Direction::Forward => [self.input(), self.output()],
+            Direction::Backward => [self.output(), self.input()],
+        }
+    }
+
     /// `[b, n_out, h′, w′]`.
     pub(crate) fn output(&self) -> [usize; 4] {
         let [h, w] = [self.height, self.width].map(|side| side.div_ceil(self.stride));
