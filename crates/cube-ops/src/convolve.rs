@@ -9,7 +9,7 @@ use flex_ops::Before;
 use crate::activation::gated;
 use crate::shape::{Direction, Shape};
 use crate::tensors::{empty, n_cubes};
-use crate::tile::{Four, Tile, multiply, no_sums};
+use crate::tile::{Four, Tile, multiply, no_sums, place_in};
 
 /// What is known when the kernel is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -242,9 +242,9 @@ fn store(
     #[comptime] plan: Plan,
 ) {
     let tile = comptime!(plan.tile);
-    let across = comptime!(tile.columns / 4);
-    let first_row = CUBE_POS_Y as usize * tile.rows + UNIT_POS as usize / across * 4;
-    let first_column = CUBE_POS_X as usize * tile.columns + UNIT_POS as usize % across * 4;
+    let (row, column) = place_in(tile);
+    let first_row = CUBE_POS_Y as usize * tile.rows + row * 4;
+    let first_column = CUBE_POS_X as usize * tile.columns + column * 4;
     #[unroll]
     for j in 0..4usize {
         let column = first_column + j;

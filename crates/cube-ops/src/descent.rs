@@ -51,10 +51,12 @@ struct By {
 /// If the numbers of a weight are not as many as those of its gradient and last update, or a device is not
 /// [supported](crate::is_supported) or tracks gradients.
 pub fn descend(moving: Vec<Moving>, by: Descent) -> Vec<[Tensor<1>; 2]> {
-    let mut found = Vec::with_capacity(moving.len());
-    let mut moving = moving.into_iter().peekable();
-    while let Some(first) = moving.peek() {
-        let n = n_together(&plain(first.weight.clone()), 4);
+    let Some(first) = moving.first() else { return Vec::new() };
+    let n = n_together(&plain(first.weight.clone()), 4);
+    let (n_all, mut found) = (moving.len(), Vec::with_capacity(moving.len()));
+    // By value: an update in other hands would be copied.
+    let mut moving = moving.into_iter();
+    while found.len() < n_all {
         found.extend(descend_together(moving.by_ref().take(n).collect(), by));
     }
     found

@@ -9,7 +9,7 @@ use cubecl::prelude::*;
 use crate::shares::{Shares, end_of_share};
 use crate::sums::add_shares;
 use crate::tensors::{empty, n_cubes, plain};
-use crate::tile::{Four, Tile, no_sums};
+use crate::tile::{Four, Tile, no_sums, place_in};
 
 /// Features that are worth a cube of their own, a multiple of the tile's depth.
 const LEAST_TERMS: usize = 128;
@@ -55,8 +55,7 @@ fn subtract(points: &[f32], partial: &mut [f32], n: usize, d: usize, share: usiz
     let mut left = Shared::<[Four]>::new_slice(comptime!(TILE.depth * TILE.left_pitch()));
     let mut right = Shared::<[Four]>::new_slice(comptime!(TILE.depth * TILE.right_pitch()));
     let mut sums = no_sums();
-    let across = comptime!(TILE.columns / 4);
-    let (row, column) = (UNIT_POS as usize / across, UNIT_POS as usize % across);
+    let (row, column) = place_in(TILE);
     let first_row = CUBE_POS_Y as usize * TILE.rows;
     let first_column = CUBE_POS_X as usize * TILE.columns;
     let mut from = CUBE_POS_Z as usize * share;

@@ -336,11 +336,11 @@ fn sum_slopes(
         let value = values[place];
         let slope = slopes[place] * steepness(fma(value, factor, offset), plan.after);
         of_shift += slope;
-        of_scale = fma(slope, (value - mean) / root, of_scale);
+        of_scale = fma(slope, value - mean, of_scale);
         term += UNITS;
     }
     let of_shift = cube_sum(of_shift, &mut scratch);
-    let of_scale = cube_sum(of_scale, &mut scratch);
+    let of_scale = cube_sum(of_scale, &mut scratch) / root;
     if UNIT_POS == 0 {
         let to = (channel * sizes.n_shares + CUBE_POS_Y as usize) * 2;
         partial[to] = of_shift;
@@ -377,16 +377,17 @@ fn change_slopes(
         to_scale[channel] = of_scale;
         to_shift[channel] = of_shift;
     }
+    // The statistics of the batch have slopes of their own: one level, and one that grows with the distance.
     let n_all = f32::cast_from(sizes.n_images * sizes.area);
+    let (level, growth) = (of_shift / n_all, of_scale / n_all / root);
     let n = n_images(&sizes, CUBE_POS_Y as usize) * sizes.area;
     let mut term = UNIT_POS as usize;
     while term < n {
         let place = place(&sizes, term);
         let value = values[place];
         let mut slope = slopes[place] * steepness(fma(value, factor, offset), plan.after);
-        // The statistics of the batch have slopes of their own.
         if comptime!(plan.source == Source::OfBatch) {
-            slope -= of_shift / n_all + (value - mean) / root * (of_scale / n_all);
+            slope -= level + (value - mean) * growth;
         }
         output[place] = factor * slope;
         term += UNITS;

@@ -38,9 +38,7 @@ pub(crate) fn multiply(
     sums: &mut Array<Four>,
     #[comptime] tile: Tile,
 ) {
-    let across = comptime!(tile.columns / 4);
-    let row = UNIT_POS as usize / across;
-    let column = UNIT_POS as usize % across;
+    let (row, column) = place_in(tile);
     #[unroll]
     for k in 0..tile.depth {
         let a = left[comptime!(k * tile.left_pitch()) + row];
@@ -50,6 +48,13 @@ pub(crate) fn multiply(
             sums[i] = fma(Four::new(a.extract(i)), b, sums[i]);
         }
     }
+}
+
+/// Row and column of this unit's sums in its cube's part, in fours.
+#[cube]
+pub(crate) fn place_in(#[comptime] tile: Tile) -> (usize, usize) {
+    let across = comptime!(tile.columns / 4);
+    (UNIT_POS as usize / across, UNIT_POS as usize % across)
 }
 
 /// Four fours of zeros.

@@ -11,7 +11,7 @@ use crate::shape::Shape;
 use crate::shares::{Shares, end_of_share};
 use crate::sums::add_shares;
 use crate::tensors::{empty, n_cubes};
-use crate::tile::{Four, Tile, multiply, no_sums};
+use crate::tile::{Four, Tile, multiply, no_sums, place_in};
 
 /// Terms that are worth a cube of their own, a multiple of the tile's depth.
 const LEAST_TERMS: usize = 128;
@@ -166,10 +166,10 @@ fn seen(
 #[cube]
 fn store(partial: &mut [f32], sums: &Array<Four>, sizes: &Sizes, #[comptime] plan: Plan) {
     let tile = comptime!(plan.tile);
-    let across = comptime!(tile.columns / 4);
     let columns = sizes.n_in * comptime!(plan.kernel * plan.kernel);
-    let first_row = CUBE_POS_Y as usize * tile.rows + UNIT_POS as usize / across * 4;
-    let first_column = CUBE_POS_X as usize * tile.columns + UNIT_POS as usize % across * 4;
+    let (row, column) = place_in(tile);
+    let first_row = CUBE_POS_Y as usize * tile.rows + row * 4;
+    let first_column = CUBE_POS_X as usize * tile.columns + column * 4;
     #[unroll]
     for i in 0..4usize {
         #[unroll]

@@ -75,7 +75,7 @@ impl Options {
 }
 
 /// Which input channels an output channel sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Groups {
     /// All.
     One,

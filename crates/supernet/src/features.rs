@@ -1,6 +1,6 @@
 //! The features at one tap, and their nearest neighbors where the features lie.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use lid::{LidError, Neighbors, Points};
 
 use crate::checkpoint::to_host;
@@ -60,9 +60,8 @@ impl<'a> Features<'a> {
     /// The `k` nearest other points of every point.
     ///
     /// On the host by [`Neighbors::nearest`]. On a device distances are taken from differences in `f32`, and only
-    /// those of the `k` nearest come to the host. They agree with the host's within 10⁻⁵ where the features are of one
-    /// scale, whatever their offset. A card takes all of them; elsewhere one matrix product tells which points may be
-    /// near, and where its rounding leaves a doubt who is, the features come to the host.
+    /// those of the `k` nearest come to the host. They agree with the host's within 10⁻⁵, whatever the features have in
+    /// common.
     ///
     /// # Errors
     ///
@@ -75,23 +74,13 @@ impl<'a> Features<'a> {
     }
 }
 
-/// Points whose distances are refined for each point, the nearest `k` among them.
-const fn n_refined(k: usize) -> usize {
-    2 * k + 16
-}
-
-/// By which part of the largest square of a point's length a square of a distance may be wrong: on
-/// tensor cores a product is of factors rounded to 11 bits.
-const ROUNDING: f32 = 1.0 / 512.0;
-
-/// Numbers that the differences of some points to their candidates may take, 16 MiB.
-const REFINED_AT_ONCE: usize = 1 << 22;
+/// Numbers that the differences of some points from all may take, 16 MiB.
+const AT_ONCE: usize = 1 << 22;
 
 /// Beyond every square, for the distance of a point to itself.
 const NEVER: f32 = 1e30;
 
-/// By the device if it can tell who is near, and otherwise by the host, which also says what is wrong
-/// with the features, and where.
+/// By the device, or by the host where it says what is wrong with the features, and where.
 fn nearest(values: &Tensor<2>, k: usize) -> Result<Neighbors, LidError> {
     let [n, d] = values.dims();
     let found = if 0 < d && 0 < k && k < n { nearest_on_device(values, k) } else { None };
@@ -101,93 +90,45 @@ fn nearest(values: &Tensor<2>, k: usize) -> Result<Neighbors, LidError> {
     }
 }
 
-/// Distances and rows `[n, k]`; none if features are not finite or the product is too rough for them.
+/// Distances and rows `[n, k]`; none if features are not finite.
 fn nearest_on_device(values: &Tensor<2>, k: usize) -> Option<(Vec<f64>, Vec<usize>)> {
-    let [n, d] = values.dims();
-    let centered = values.clone() - values.clone().mean_dim(0);
-    let (finite, largest) = (centered.clone().is_finite().all(), centered.clone().abs().max());
+    let [n, _] = values.dims();
+    let values = if values.is_autodiff() { values.clone().inner() } else { values.clone() };
+    let (finite, largest) = (values.clone().is_finite().all(), values.clone().abs().max());
     let (finite, largest): (bool, f32) = (finite.into_scalar(), largest.into_scalar());
-    if !finite || !largest.is_finite() {
+    if !finite {
         return None;
     }
-    let unit = if 0.0 < largest { largest } else { 1.0 };
-    let points = centered / unit;
-    #[cfg(feature = "cuda")]
-    if cube_ops::is_supported(&points.device()) {
-        let points = if points.is_autodiff() { points.inner() } else { points };
-        let squares = cube_ops::squared_distances(points);
-        let itself = Tensor::<2>::eye(n, &squares.device()) * NEVER;
-        let (negated, rows) = (-(squares + itself)).topk_with_indices(k, 1);
-        return Some((lengths(&to_host(-negated), unit), numbers(rows)));
-    }
-    let c = n_refined(k).min(n - 1);
-    let Candidates { rows, farthest, doubt } = candidates(&points, c);
-
-    let at_once = (REFINED_AT_ONCE / (c * d)).clamp(1, n);
-    let some = |start| {
-        let rows = rows.clone().narrow(0, start, at_once.min(n - start));
-        let (negated, at) = (-refined(&points, start, rows.clone())).topk_with_indices(k, 1);
-        (negated, rows.gather(1, at))
-    };
-    // None is waited for before all are on their way.
-    let (negated, indices): (Vec<_>, Vec<_>) = (0..n).step_by(at_once).map(some).unzip();
-    let squares: Vec<f32> = to_host(-Tensor::cat(negated, 0));
-    let is_certain = |(squares, farthest): (&[f32], &f32)| {
-        let last = squares.iter().copied().fold(0.0, f32::max);
-        c == n - 1 || last <= farthest - doubt
-    };
-    if !squares.chunks_exact(k).zip(&farthest).all(is_certain) {
-        return None;
-    }
-    Some((lengths(&squares, unit), numbers(Tensor::cat(indices, 0))))
+    // A power of two whose inverse is a normal number, too: nothing is rounded, and differences are as exact as the
+    // features. Not by division, which some cards round otherwise.
+    let unit = largest.max(f32::MIN_POSITIVE).log2().floor().exp2().min(1.0 / f32::MIN_POSITIVE);
+    let squares = squared_distances(values * unit.recip());
+    let itself = Tensor::<2>::eye(n, &squares.device()) * NEVER;
+    let (negated, rows) = (-(squares + itself)).topk_with_indices(k, 1);
+    let length = |square: f32| f64::from(square).sqrt() * f64::from(unit);
+    let distances = to_host(-negated).into_iter().map(length).collect();
+    Some((distances, rows.into_data().iter::<i64>().map(|row| row as usize).collect()))
 }
 
-/// Distances in so large units from their squares.
-fn lengths(squares: &[f32], unit: f32) -> Vec<f64> {
-    squares.iter().map(|square| f64::from(*square).sqrt() * f64::from(unit)).collect()
-}
-
-fn numbers(rows: Tensor<2, Int>) -> Vec<usize> {
-    rows.into_data().iter::<i64>().map(|row| row as usize).collect()
-}
-
-/// The points that seem nearest by squares of distances that a matrix product gives.
-struct Candidates {
-    /// `[n, c]`.
-    rows: Tensor<2, Int>,
-    /// The largest square among each point's candidates, as the product gives it: `[n]`.
-    farthest: Vec<f32>,
-    /// By how much the product may be wrong.
-    doubt: f32,
-}
-
-/// # Shapes
-///
-/// - `points`: `[n, d]`, centered
-fn candidates(points: &Tensor<2>, c: usize) -> Candidates {
-    let [n, _] = points.dims();
-    let norms = points.clone().square().sum_dim(1);
-    let products = points.clone().matmul(points.clone().transpose());
-    let largest: f32 = norms.clone().max().into_scalar();
-    let squares = norms.clone() + norms.transpose() - products * 2.0;
-    let itself = Tensor::<2>::eye(n, &points.device()) * NEVER;
-    let (negated, rows) = (-(squares + itself)).topk_with_indices(c, 1);
-    let farthest = to_host(-negated.min_dim(1));
-    Candidates { rows, farthest, doubt: ROUNDING * largest }
-}
-
-/// Squared distances of the points from `start` on to their candidates, from differences.
+/// Squares of the distances of all points from each other, from differences.
 ///
 /// # Shapes
 ///
 /// - `points`: `[n, d]`
-/// - `candidates` and output: `[rows, c]`
-fn refined(points: &Tensor<2>, start: usize, candidates: Tensor<2, Int>) -> Tensor<2> {
-    let [_, d] = points.dims();
-    let [rows, c] = candidates.dims();
-    let own = points.clone().narrow(0, start, rows).reshape([rows, 1, d]);
-    let others = points.clone().select(0, candidates.reshape([rows * c])).reshape([rows, c, d]);
-    (others - own).square().sum_dim(2).reshape([rows, c])
+/// - output: `[n, n]`
+fn squared_distances(points: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "cuda")]
+    if cube_ops::is_supported(&points.device()) {
+        return cube_ops::squared_distances(points);
+    }
+    let [n, d] = points.dims();
+    let at_once = (AT_ONCE / (n * d)).clamp(1, n);
+    let of_some = |start| {
+        let rows = at_once.min(n - start);
+        let own = points.clone().narrow(0, start, rows).reshape([rows, 1, d]);
+        (points.clone().reshape([1, n, d]) - own).square().sum_dim(2).reshape([rows, n])
+    };
+    Tensor::cat((0..n).step_by(at_once).map(of_some).collect(), 0)
 }
 
 #[cfg(test)]
@@ -215,9 +156,15 @@ mod tests {
     fn check(values: &[f32], d: usize, k: usize) {
         let there = on_device(values, d, k).unwrap();
         let here = Features::on_host(values, d).neighbors(k).unwrap();
-        for row in 0..here.n() {
+        let points: Vec<&[f32]> = values.chunks_exact(d).collect();
+        for (row, point) in points.iter().enumerate() {
             for (there, here) in there.row(row).iter().zip(here.row(row)) {
                 assert!((there - here).abs() <= 1e-5 * here, "{there} for {here} in row {row}");
+            }
+            for (there, &other) in there.row(row).iter().zip(there.indices(row)) {
+                let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
+                let exact = point.iter().zip(points[other]).map(square).sum::<f64>().sqrt();
+                assert!((there - exact).abs() <= 1e-6 * exact, "{there} for {exact} in row {row}");
             }
         }
         let lid = |neighbors| estimate(neighbors, Estimator::Mle, Degenerate::Error).unwrap();
@@ -233,22 +180,24 @@ mod tests {
                 check(&draws(n, d, offset, scale), d, k);
             }
         }
-        // Refined in more than one part.
+        // In more than one part.
         check(&draws(80, 7000, 0.0, 1.0), 7000, 20);
+        // Two far clusters, in each of which all are nearly equally far.
+        let mut clusters = draws(128, 50, 0.0, 1e-4);
+        clusters[64 * 50..].iter_mut().for_each(|value| *value += 1.0);
+        check(&clusters, 50, 20);
     }
 
     #[test]
-    fn the_device_decides_alone_where_it_can() {
-        let tensor = |values: Vec<f32>, d| {
-            let data = TensorData::new(values, [128, d]);
-            Tensor::<2>::from_data(data, &Device::flex())
+    fn the_device_decides_alone_what_is_finite() {
+        let found = |values: Vec<f32>| {
+            let data = TensorData::new(values, [128, 50]);
+            nearest_on_device(&Tensor::from_data(data, &Device::flex()), 20).is_some()
         };
-        assert!(nearest_on_device(&tensor(draws(128, 4096, 1.0, 1.0), 4096), 20).is_some());
-        // Two far clusters, in each of which all are nearly equally far for such a product.
-        let mut clusters = draws(128, 50, 0.0, 1e-4);
-        clusters[64 * 50..].iter_mut().for_each(|value| *value += 1.0);
-        assert_eq!(nearest_on_device(&tensor(clusters.clone(), 50), 20), None);
-        check(&clusters, 50, 20);
+        let mut values = draws(128, 50, 1.0, 1.0);
+        assert!(found(values.clone()));
+        values[77] = f32::INFINITY;
+        assert!(!found(values));
     }
 
     #[test]

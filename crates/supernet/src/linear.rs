@@ -6,7 +6,6 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::Pass;
-#[cfg(feature = "cuda")]
 use crate::pass::Ops;
 
 /// A linear layer with bias, its weight laid out as in PyTorch: `[n_out, n_in]`.
@@ -59,16 +58,17 @@ impl Linear {
 /// - `x`: `[b, n_in]`
 /// - `weight`: `[n_out, n_in]`
 /// - output: `[b, n_out]`
-#[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "other devices have one way"))]
 pub fn product(x: Tensor<2>, weight: Tensor<2>, pass: &Pass<'_>) -> Tensor<2> {
-    #[cfg(feature = "cuda")]
-    if pass.ops(&x.device()) == Ops::Cube {
+    match pass.ops(&x.device()) {
+        Ops::Stock | Ops::Flex => x.matmul(weight.transpose()),
         // burn's product rounds factors to 11 bits on a card.
-        let ([b, n_in], [n_out, _]) = (x.dims(), weight.dims());
-        let (x, weight) = (x.reshape([b, n_in, 1, 1]), weight.reshape([n_out, n_in, 1, 1]));
-        return cube_ops::conv(x, weight, 1, flex_ops::Groups::One).reshape([b, n_out]);
+        #[cfg(feature = "cuda")]
+        Ops::Cube => {
+            let ([b, n_in], [n_out, _]) = (x.dims(), weight.dims());
+            let (x, weight) = (x.reshape([b, n_in, 1, 1]), weight.reshape([n_out, n_in, 1, 1]));
+            cube_ops::conv(x, weight, 1, flex_ops::Groups::One).reshape([b, n_out])
+        }
     }
-    x.matmul(weight.transpose())
 }
 
 /// The first entries along the first axes; the whole, uncopied, where they are all.
