@@ -9,12 +9,14 @@ pub fn settings() -> Criterion {
     Criterion::default().sample_size(20).measurement_time(Duration::from_secs(4))
 }
 
-/// Makes this thread one of those that share parallel work, as `nas-lid` does.
+/// Sets up the process as `nas-lid` does: freed memory is kept, and this thread is one of those that share parallel
+/// work.
 ///
 /// # Panics
 ///
 /// If anything has run in parallel before.
-pub fn work_in_pool() {
+pub fn work_as_program() {
+    flex_ops::keep_freed_memory();
     let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
     pool.build_global().expect("nothing has run in parallel before");
 }

@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use benches::{points, settings, work_in_pool};
+use benches::{points, settings, work_as_program};
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flex_ops::{After, Before, Groups, Options, Stage, conv_norm, conv_norms};
@@ -99,7 +99,7 @@ impl Work for Peak {
 /// gradients beside the output.
 fn conv(criterion: &mut Criterion) {
     const N_ROUNDS: usize = 100_000;
-    work_in_pool();
+    work_as_program();
     let mut group = criterion.benchmark_group("conv,k=3");
     let n_flops = 2 * LANES * LANES * N_ROUNDS * rayon::current_num_threads();
     group.throughput(Throughput::Elements(n_flops as u64));

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use benches::{points, settings, work_in_pool};
+use benches::{points, settings, work_as_program};
 use burn::tensor::Device;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use data::Batch;
@@ -54,7 +54,7 @@ fn archs(criterion: &mut Criterion) {
 }
 
 fn passes(criterion: &mut Criterion) {
-    work_in_pool();
+    work_as_program();
     let device = Device::flex();
     for (channels, cells, side) in SIZES {
         let space = space(channels, cells, side);

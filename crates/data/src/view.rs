@@ -1,9 +1,8 @@
 //! The part of an image that is shown.
 
-use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
-};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use rand::{Rng, RngExt};
 
 /// Ratio of width to height of a random view: at least this, at most its inverse.
@@ -82,10 +81,11 @@ impl View {
         let mut out = vec![0; n_channels * to[0] * to[1]];
         let outs = out.chunks_exact_mut(to[0] * to[1]);
         for (plane, out) in planes.chunks_exact(size[0] * size[1]).zip(outs) {
-            let plane = ImageRef::new(width, height, plane, PixelType::U8).expect("a whole plane");
-            let mut out = Image::from_slice_u8(new_width, new_height, out, PixelType::U8)
-                .expect("a whole plane");
-            resizer.resize(&plane, &mut out, &options).expect("the view lies in the image");
+            let plane =
+                TypedImageRef::<U8>::from_buffer(width, height, plane).expect("a whole plane");
+            let mut out =
+                TypedImage::<U8>::from_buffer(new_width, new_height, out).expect("a whole plane");
+            resizer.resize_typed(&plane, &mut out, &options).expect("the view lies in the image");
         }
         out
     }

@@ -37,6 +37,22 @@ pub(crate) fn transpose<L: Lanes>(channels: &[f32], n_columns: usize, positions:
     }
 }
 
+/// Takes the first half of a vector of channels, `[n_columns]` each, to `[n_columns][half]`.
+#[inline(always)]
+pub(crate) fn transpose_half<L: Lanes>(channels: &[f32], n_columns: usize, positions: &mut [f32]) {
+    const HALF: usize = LANES / 2;
+    for column in (0..n_columns).step_by(LANES) {
+        let mut block = [L::splat(0.0); LANES];
+        for (i, vector) in block.iter_mut().take(HALF).enumerate() {
+            *vector = L::load(chunk(channels, i * n_columns + column));
+        }
+        let columns = L::transpose(block);
+        for (i, [one, next]) in columns.as_chunks().0.iter().enumerate() {
+            one.lows(*next).store(chunk_mut(positions, (column + 2 * i) * HALF));
+        }
+    }
+}
+
 /// Adds to `sums`, `[n_in][taps][n_rows]`, the products of the padded planes of an image and output
 /// gradients, `[positions][n_rows]`.
 #[inline(always)]

@@ -63,11 +63,14 @@ fn tiles<L: Lanes, const R: usize, const V: usize>(
     positions: Range<usize>,
     out: &mut [f32],
 ) {
+    // Counted once: to cut a slice into chunks takes a division.
+    let n_rows = out.len() / step;
     for start in positions.step_by(V * LANES) {
-        for (group, out) in out.chunks_mut(R * step).enumerate() {
-            let sums = tile::<L, R, V>(block, group, start);
-            for (sums, out) in sums.iter().zip(out.chunks_exact_mut(step)) {
-                for (sum, to) in sums.iter().zip(out[start..][..V * LANES].as_chunks_mut().0) {
+        for first in (0..n_rows).step_by(R) {
+            let sums = tile::<L, R, V>(block, first / R, start);
+            for (row, sums) in (first..n_rows).zip(&sums) {
+                let to = &mut out[row * step + start..][..V * LANES];
+                for (sum, to) in sums.iter().zip(to.as_chunks_mut().0) {
                     sum.store(to);
                 }
             }
@@ -82,27 +85,44 @@ fn tile<L: Lanes, const R: usize, const V: usize>(
     group: usize,
     start: usize,
 ) -> [[L; V]; R] {
-    let Block { weights, offsets, inputs, n_in } = block;
+    let Block { weights, offsets, inputs: Planes { values, plane }, n_in } = block;
     let mut sums = [[L::splat(0.0); V]; R];
-    let (columns, _) = weights.as_chunks::<ROWS>();
-    let inputs = inputs.values.chunks_exact(inputs.plane).take(n_in);
-    for (input, columns) in inputs.zip(columns.chunks_exact(offsets.len())) {
+    let columns = &weights.as_chunks::<ROWS>().0[..n_in * offsets.len()];
+    if let [offset] = *offsets {
+        // One loop instead of two.
+        for (input, column) in columns.iter().enumerate() {
+            add::<L, R, V>(&values[input * plane + start + offset..], column, group, &mut sums);
+        }
+        return sums;
+    }
+    for (input, columns) in (0..n_in).zip(columns.chunks_exact(offsets.len())) {
+        let input = &values[input * plane + start..];
         for (offset, column) in offsets.iter().zip(columns) {
-            let mut pixels = [L::splat(0.0); V];
-            let window = &input[start + offset..][..V * LANES];
-            for (pixels, window) in pixels.iter_mut().zip(window.as_chunks().0) {
-                *pixels = L::load(window);
-            }
-            let column: &[f32; R] = &column.as_chunks().0[group];
-            for (sums, weight) in sums.iter_mut().zip(column) {
-                let weight = L::splat(*weight);
-                for (sum, pixels) in sums.iter_mut().zip(pixels) {
-                    *sum = weight.mul_add(pixels, *sum);
-                }
-            }
+            add::<L, R, V>(&input[*offset..], column, group, &mut sums);
         }
     }
     sums
+}
+
+/// Adds the products of the first pixels and the weights of a group.
+#[inline(always)]
+fn add<L: Lanes, const R: usize, const V: usize>(
+    pixels: &[f32],
+    column: &[f32; ROWS],
+    group: usize,
+    sums: &mut [[L; V]; R],
+) {
+    let mut vectors = [L::splat(0.0); V];
+    for (vector, pixels) in vectors.iter_mut().zip(pixels[..V * LANES].as_chunks().0) {
+        *vector = L::load(pixels);
+    }
+    let column: &[f32; R] = &column.as_chunks().0[group];
+    for (sums, weight) in sums.iter_mut().zip(column) {
+        let weight = L::splat(*weight);
+        for (sum, vector) in sums.iter_mut().zip(vectors) {
+            *sum = weight.mul_add(vector, *sum);
+        }
+    }
 }
 
 /// Adds to `gradient` (`[n_out][n_in]`) the sums over positions of images times output gradients, over

@@ -33,6 +33,7 @@ mod descent;
 mod elementwise;
 mod forward;
 mod geometry;
+mod memory;
 mod node;
 mod pieces;
 mod places;
@@ -45,6 +46,7 @@ mod winograd;
 use burn::tensor::{Device, Tensor};
 
 pub use descent::{Descent, Lookahead, descend, sum_of_squares};
+pub use memory::keep_freed_memory;
 
 /// The target of the `tracing` spans around each kind of work, by which a program can measure it.
 pub const PROFILE: &str = "profile";

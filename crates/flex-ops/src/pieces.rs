@@ -23,6 +23,14 @@ impl<'a> Piece<'a> {
         }
     }
 
+    /// The next numbers, copied from these.
+    #[inline(always)]
+    pub(crate) fn copy(&mut self, numbers: &[f32]) -> &'a mut [f32] {
+        let (taken, rest) = std::mem::take(&mut self.rest).split_at_mut(numbers.len());
+        self.rest = rest;
+        taken.write_copy_of_slice(numbers)
+    }
+
     /// How many are left.
     pub(crate) fn len(&self) -> usize {
         self.rest.len()

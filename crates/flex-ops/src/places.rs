@@ -310,7 +310,7 @@ impl ChunkGradients<'_, '_> {
             }
         }
         if before == Before::Relu {
-            elementwise::mask_by_relu(self.chunk.channels_of(part, n_in), gradient);
+            elementwise::mask_by_relu::<L>(self.chunk.channels_of(part, n_in), gradient);
         }
     }
 }

@@ -35,6 +35,15 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn halves(first: f32, second: f32) -> Self {
+        // SAFETY: see the type.
+        unsafe {
+            let first = std::arch::x86_64::_mm256_set1_ps(first);
+            Self([first, std::arch::x86_64::_mm256_set1_ps(second)])
+        }
+    }
+
+    #[inline(always)]
     fn load(values: &[f32; LANES]) -> Self {
         let start = values.as_ptr();
         // SAFETY: see the type; the array is as long as two registers, and need not be aligned.
@@ -131,6 +140,18 @@ impl Lanes for Avx2 {
             let zero = std::arch::x86_64::_mm256_setzero_ps();
             let low = std::arch::x86_64::_mm256_max_ps(zero, a);
             Self([low, std::arch::x86_64::_mm256_max_ps(zero, b)])
+        }
+    }
+
+    #[inline(always)]
+    fn where_positive(self, other: Self) -> Self {
+        use std::arch::x86_64::{_CMP_LT_OQ, _mm256_and_ps, _mm256_cmp_ps, _mm256_setzero_ps};
+        let ([a, b], [c, d]) = (self.0, other.0);
+        // SAFETY: see the type.
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            let low = _mm256_and_ps(a, _mm256_cmp_ps::<_CMP_LT_OQ>(zero, c));
+            Self([low, _mm256_and_ps(b, _mm256_cmp_ps::<_CMP_LT_OQ>(zero, d))])
         }
     }
 
@@ -258,6 +279,16 @@ impl Lanes for Avx2 {
             let odd = |a, b| sorted(_mm256_shuffle_ps::<0xdd>(a, b));
             [Self([even(a, b), even(c, d)]), Self([odd(a, b), odd(c, d)])]
         }
+    }
+
+    #[inline(always)]
+    fn lows(self, other: Self) -> Self {
+        Self([self.0[0], other.0[0]])
+    }
+
+    #[inline(always)]
+    fn highs(self, other: Self) -> Self {
+        Self([self.0[1], other.0[1]])
     }
 }
 

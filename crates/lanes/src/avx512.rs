@@ -24,6 +24,13 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn halves(first: f32, second: f32) -> Self {
+        use std::arch::x86_64::{_mm512_mask_blend_ps, _mm512_set1_ps};
+        // SAFETY: see the type.
+        Self(unsafe { _mm512_mask_blend_ps(0xff00, _mm512_set1_ps(first), _mm512_set1_ps(second)) })
+    }
+
+    #[inline(always)]
     fn load(values: &[f32; LANES]) -> Self {
         // SAFETY: see the type; the array is as long as the register, and need not be aligned.
         Self(unsafe { std::arch::x86_64::_mm512_loadu_ps(values.as_ptr()) })
@@ -67,6 +74,18 @@ impl Lanes for Avx512 {
         // SAFETY: see the type. Of a NaN and a number the instruction gives the second.
         Self(unsafe {
             std::arch::x86_64::_mm512_max_ps(std::arch::x86_64::_mm512_setzero_ps(), self.0)
+        })
+    }
+
+    #[inline(always)]
+    fn where_positive(self, other: Self) -> Self {
+        use std::arch::x86_64::{
+            _CMP_LT_OQ, _mm512_cmp_ps_mask, _mm512_maskz_mov_ps, _mm512_setzero_ps,
+        };
+        // SAFETY: see the type.
+        Self(unsafe {
+            let lanes = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(_mm512_setzero_ps(), other.0);
+            _mm512_maskz_mov_ps(lanes, self.0)
         })
     }
 
@@ -168,6 +187,18 @@ impl Lanes for Avx512 {
             let even = _mm512_permutex2var_ps(self.0, even, other.0);
             [Self(even), Self(_mm512_permutex2var_ps(self.0, odd, other.0))]
         }
+    }
+
+    #[inline(always)]
+    fn lows(self, other: Self) -> Self {
+        // SAFETY: see the type. Quarters 0 and 1 of each.
+        Self(unsafe { std::arch::x86_64::_mm512_shuffle_f32x4::<0x44>(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn highs(self, other: Self) -> Self {
+        // SAFETY: see the type. Quarters 2 and 3 of each.
+        Self(unsafe { std::arch::x86_64::_mm512_shuffle_f32x4::<0xee>(self.0, other.0) })
     }
 }
 

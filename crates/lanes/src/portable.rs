@@ -15,6 +15,11 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn halves(first: f32, second: f32) -> Self {
+        Self(std::array::from_fn(|i| if i < LANES / 2 { first } else { second }))
+    }
+
+    #[inline(always)]
     fn load(values: &[f32; LANES]) -> Self {
         Self(*values)
     }
@@ -53,6 +58,11 @@ impl Lanes for Portable {
     #[inline(always)]
     fn relu(self) -> Self {
         Self(self.0.map(|x| if x < 0.0 { 0.0 } else { x }))
+    }
+
+    #[inline(always)]
+    fn where_positive(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| if 0.0 < other.0[i] { self.0[i] } else { 0.0 }))
     }
 
     #[inline(always)]
@@ -108,5 +118,17 @@ impl Lanes for Portable {
         let both = [self.0, other.0];
         let lane = |i: usize| both[i / LANES][i % LANES];
         [0, 1].map(|first| Self(std::array::from_fn(|i| lane(2 * i + first))))
+    }
+
+    #[inline(always)]
+    fn lows(self, other: Self) -> Self {
+        let both = [self.0, other.0];
+        Self(std::array::from_fn(|i| both[2 * i / LANES][i % (LANES / 2)]))
+    }
+
+    #[inline(always)]
+    fn highs(self, other: Self) -> Self {
+        let both = [self.0, other.0];
+        Self(std::array::from_fn(|i| both[2 * i / LANES][LANES / 2 + i % (LANES / 2)]))
     }
 }

@@ -11,6 +11,8 @@ pub trait Lanes: Copy {
 
     /// The same number in all lanes.
     fn splat(value: f32) -> Self;
+    /// One number in the first half of the lanes, another in the second.
+    fn halves(first: f32, second: f32) -> Self;
     /// The numbers of an array.
     fn load(values: &[f32; LANES]) -> Self;
     /// Writes the numbers to an array.
@@ -25,6 +27,8 @@ pub trait Lanes: Copy {
     fn sub(self, other: Self) -> Self;
     /// 0 for negative lanes; a NaN stays one.
     fn relu(self) -> Self;
+    /// 0 for all lanes but those whose counterpart is above 0.
+    fn where_positive(self, other: Self) -> Self;
     /// 0 for all lanes but those whose bit is set.
     fn keep(self, lanes: u16) -> Self;
     /// The lanes one place up, 0 in the first.
@@ -42,6 +46,10 @@ pub trait Lanes: Copy {
     fn interleave(self, other: Self) -> [Self; 2];
     /// The even lanes of both, and the odd ones: undoes [`Lanes::interleave`].
     fn deinterleave(self, other: Self) -> [Self; 2];
+    /// The first half of both, one after the other.
+    fn lows(self, other: Self) -> Self;
+    /// The second half of both, one after the other.
+    fn highs(self, other: Self) -> Self;
 }
 
 #[cfg(test)]

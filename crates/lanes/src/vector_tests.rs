@@ -222,3 +222,44 @@ fn lanes_are_cleared_and_moved() {
         }
     }
 }
+
+/// Halves of two vectors, of two numbers, and the lanes of one where the other is above 0.
+struct Halves([[f32; LANES]; 2]);
+
+impl Work for Halves {
+    type Output = [[f32; LANES]; 4];
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> Self::Output {
+        let [a, b] = self.0;
+        let (one, other) = (L::load(&a), L::load(&b));
+        let mut output = [a; 4];
+        one.lows(other).store(&mut output[0]);
+        one.highs(other).store(&mut output[1]);
+        L::halves(a[0], b[0]).store(&mut output[2]);
+        one.where_positive(other).store(&mut output[3]);
+        output
+    }
+}
+
+#[test]
+fn halves_are_put_together() {
+    let one: [f32; LANES] = std::array::from_fn(|i| i as f32 - 4.0);
+    let mut other: [f32; LANES] = std::array::from_fn(|i| (7.0 - i as f32) / 4.0);
+    other[2] = f32::NAN;
+    other[3] = -0.0;
+    const HALF: usize = LANES / 2;
+    for isa in Isa::available() {
+        let [lows, highs, halves, kept] = isa.run(Halves([one, other]));
+        for i in 0..LANES {
+            let same = |found: f32, expected: f32| {
+                assert_eq!(found.to_bits(), expected.to_bits(), "lane {i}, {isa:?}");
+            };
+            let from = if i < HALF { one } else { other };
+            same(lows[i], from[i % HALF]);
+            same(highs[i], from[HALF + i % HALF]);
+            same(halves[i], from[0]);
+            same(kept[i], if 0.0 < other[i] { one[i] } else { 0.0 });
+        }
+    }
+}

@@ -39,6 +39,7 @@ mod published;
 mod shortlist;
 mod tle;
 mod two_nn;
+mod unrounded;
 
 pub use dimension::{Aggregate, Lid};
 pub use error::{Cause, LidError};
@@ -49,3 +50,4 @@ pub use profile::Profile;
 pub use published::mle_as_published;
 pub use tle::tle;
 pub use two_nn::{Fit, two_nn};
+pub use unrounded::Unrounded;

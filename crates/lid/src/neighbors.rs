@@ -166,7 +166,7 @@ impl Neighbors {
         Ok(Self::from_rows(&rows, k))
     }
 
-    fn from_rows(rows: &[Vec<Neighbor>], k: usize) -> Self {
+    pub(crate) fn from_rows(rows: &[Vec<Neighbor>], k: usize) -> Self {
         let (distances, indices) = rows.iter().flatten().copied().unzip();
         Self { distances, indices, k }
     }
@@ -234,7 +234,7 @@ pub(crate) fn nearer(a: &Neighbor, b: &Neighbor) -> Ordering {
 }
 
 /// The `k` nearest, ascending.
-fn smallest(mut neighbors: Vec<Neighbor>, k: usize) -> Vec<Neighbor> {
+pub(crate) fn smallest(mut neighbors: Vec<Neighbor>, k: usize) -> Vec<Neighbor> {
     neighbors.select_nth_unstable_by(k - 1, nearer);
     neighbors.truncate(k);
     neighbors.sort_unstable_by(nearer);

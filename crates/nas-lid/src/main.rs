@@ -150,7 +150,7 @@ impl Place {
 }
 
 fn main() -> ExitCode {
-    memory::keep_freed_memory();
+    flex_ops::keep_freed_memory();
     let arguments = Arguments::parse();
     log::start();
     match work_in_pool().and_then(|()| execute(arguments)) {

@@ -1,23 +1,8 @@
-//! Memory of this process: a faster allocator setting, and the peak during a piece of work.
+//! Memory of this process: the peak during a piece of work.
 
 use std::fs;
 
 use burn::tensor::Device;
-
-/// Keeps freed memory for the next step instead of giving it back to the kernel.
-///
-/// glibc maps and unmaps large buffers on every training step otherwise; other systems are left
-/// as they are.
-pub(crate) fn keep_freed_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    #[expect(unsafe_code, reason = "mallopt only sets numbers in the allocator")]
-    // SAFETY: called once at the start of `main`, before other threads exist.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_MAX, 0);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
-        libc::mallopt(libc::M_TOP_PAD, 64 << 20);
-    }
-}
 
 /// Gives freed memory back to the kernel, so that what is resident is what is in use.
 fn release_freed_memory() {

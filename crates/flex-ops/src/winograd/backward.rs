@@ -77,7 +77,7 @@ impl Work for ChunkGradients<'_, '_> {
                 Channels { values: slopes, n: of_image / plane, plane, before: Before::Nothing };
             convolve::<L>(kernel, tiles, outputs, of_tiles, gradient);
             if before == Before::Relu {
-                elementwise::mask_by_relu(images, gradient);
+                elementwise::mask_by_relu::<L>(images, gradient);
             }
             let images = Channels { values: images, n: n_in, plane: geometry.area(), before };
             weights.add::<L>(tiles, images, outputs);

@@ -234,6 +234,45 @@ pub(super) fn slopes<L: Lanes>(
     }
 }
 
+/// The same of half a vector of output channels, beside each other for neighboring places and points.
+#[inline(always)]
+pub(super) fn slopes_by_half<L: Lanes>(
+    tiles: Tiles,
+    strip: &Strip,
+    places: &[f32],
+    step: usize,
+    to: &mut [f32],
+) {
+    const FIRST: u16 = 0x00ff;
+    let width = tiles.width * LANES / 2;
+    let mut to = to.as_chunks_mut::<LANES>().0.as_chunks_mut::<{ POINTS / 2 }>().0.iter_mut();
+    for &[image, row] in strip.rows() {
+        let rows = &places[image * step..][2 * row * width..];
+        let mut rows = rows.chunks_exact(width).take(tiles.height - 2 * row);
+        let upper = rows.next().unwrap_or_default();
+        let lower = rows.next().unwrap_or_default();
+        for (column, to) in (0..tiles.columns()).zip(&mut to) {
+            let at = column * LANES;
+            let both = spread([some::<L>(upper, at), some::<L>(lower, at)]);
+            for (both, [one, other]) in both.into_iter().zip(to.as_chunks_mut().0) {
+                // Of left and right: left, left + right; left − right, −right.
+                let (left, right) = (both.lows(both), both.highs(both));
+                left.add(right.keep(!FIRST)).store(one);
+                left.keep(FIRST).sub(right).store(other);
+            }
+        }
+    }
+}
+
+/// As many numbers as there are, and zeros beyond the end.
+#[inline(always)]
+fn some<L: Lanes>(values: &[f32], at: usize) -> L {
+    match values.get(at..at + LANES) {
+        Some(values) => L::load(chunk(values, 0)),
+        None => L::load_part(values.get(at..).unwrap_or_default()),
+    }
+}
+
 /// A vector, or zeros beyond the end.
 #[inline(always)]
 fn part<L: Lanes>(values: &[f32], at: usize) -> L {

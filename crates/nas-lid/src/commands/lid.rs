@@ -12,7 +12,7 @@ use serde_json::json;
 use space::Seed;
 
 use crate::Format;
-use crate::matrix::{self, Matrix};
+use crate::matrix::{self, Features, Matrix};
 use crate::misuse::Misuse;
 use crate::progress::Progress;
 
@@ -20,7 +20,8 @@ use crate::progress::Progress;
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// One row a point: npy of f4 or f8, CSV, or JSON (a list of rows, alone or under the key
-    /// `points`); columns that 32 bits do not hold are rounded to them as differences from their median
+    /// `points`); distances are those of the numbers as they stand, but for those that tle takes within a neighborhood:
+    /// there, columns that 32 bits do not hold are rounded to them as differences from their median
     file: PathBuf,
     /// The file is the matrix of distances between the points (in JSON under the key `distances`)
     #[arg(long)]
@@ -88,8 +89,8 @@ fn output(options: &Options, format: Format) -> Result<String> {
         let matrix = matrix::read(&options.file, "distances")?;
         of_distances(options, &matrix).with_context(place)?
     } else {
-        let matrix = matrix::read(&options.file, "points")?;
-        of_features(options, &matrix).with_context(place)?
+        let features = matrix::read(&options.file, "points")?;
+        of_features(options, &features).with_context(place)?
     };
     Ok(match format {
         Format::Json => found.json(options),
@@ -112,8 +113,9 @@ struct Found {
 
 const AGGREGATES: [Aggregate; 3] = [Aggregate::Mean, Aggregate::HarmonicMean, Aggregate::Median];
 
-fn of_features(options: &Options, matrix: &Matrix<f32>) -> Result<Found> {
+fn of_features(options: &Options, features: &Features) -> Result<Found> {
     let clock = Instant::now();
+    let matrix = &features.matrix;
     let points = Points::new(&matrix.values, matrix.d)?;
     let progress: Mutex<Option<Progress>> = Mutex::new(None);
     let report = |_, total| {
@@ -121,7 +123,10 @@ fn of_features(options: &Options, matrix: &Matrix<f32>) -> Result<Found> {
         progress.get_or_insert_with(|| Progress::new("neighbors", 0, total as u64)).step();
     };
     let k = options.k();
-    let neighbors = Neighbors::nearest_reporting(points, k, &report)?;
+    let mut neighbors = Neighbors::nearest_reporting(points, k, &report)?;
+    if let Some(unrounded) = features.unrounded() {
+        neighbors = neighbors.unrounded(points, unrounded);
+    }
     let lid = dimension(options, &neighbors, Some(points))?;
     let intervals = intervals(options, &lid)?;
     let (n, d, elapsed) = (matrix.n, Some(matrix.d), clock.elapsed());
@@ -285,107 +290,5 @@ fn name(estimator: Estimator) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use serde_json::Value;
-
-    use super::*;
-
-    /// What is printed for a file of that content and two neighbors.
-    fn printed(
-        bytes: &[u8],
-        distances: bool,
-        degenerate: Degenerate,
-        format: Format,
-    ) -> Result<String> {
-        let mut file = tempfile::NamedTempFile::new()?;
-        file.write_all(bytes)?;
-        let options = Options {
-            file: file.path().to_owned(),
-            distances,
-            neighbors: 2,
-            estimator: Estimator::Mle,
-            discard: 0.1,
-            bootstrap: 50,
-            confidence: 0.9,
-            seed: 1,
-            per_point: true,
-            degenerate,
-        };
-        output(&options, format)
-    }
-
-    /// The same for points on a line.
-    fn of(points: &[f32], degenerate: Degenerate, format: Format) -> Result<String> {
-        let shape = format!("({}, 1)", points.len());
-        let numbers: Vec<u8> = points.iter().flat_map(|point| point.to_le_bytes()).collect();
-        let file = matrix::npy_fixture("<f4", "False", &shape, &numbers);
-        printed(&file, false, degenerate, format)
-    }
-
-    #[test]
-    fn distances_give_what_their_points_give() {
-        let points = [0.0, 1.0, 3.0, 7.0];
-        let distances = b"[[0, 1, 3, 7], [1, 0, 2, 6], [3, 2, 0, 4], [7, 6, 4, 0]]";
-        let of_points = of(&points, Degenerate::Error, Format::Json).unwrap();
-        let of_distances = printed(distances, true, Degenerate::Error, Format::Json).unwrap();
-        let [mut a, mut b] =
-            [of_points, of_distances].map(|text| serde_json::from_str::<Value>(&text).unwrap());
-        assert_eq!((a["d"].take(), b["d"].take()), (json!(1), Value::Null));
-        for value in [&mut a, &mut b] {
-            value["seconds"].take();
-        }
-        assert_eq!(a, b);
-
-        let error = printed(b"a,b\n0,1\n", true, Degenerate::Error, Format::Json).unwrap_err();
-        assert!(format!("{error:#}").ends_with(": 1 rows of 2 distances are no square matrix"));
-        let refused = |matrix: &str, expected: &str| {
-            let error = printed(matrix.as_bytes(), true, Degenerate::Error, Format::Json);
-            let error = format!("{:#}", error.unwrap_err());
-            assert!(error.ends_with(expected), "{error}");
-        };
-        let other = "[[0, 1, 3], [1, 0, 2], [3, 2.5, 0]]";
-        refused(other, "not symmetric: row 2, column 1 is 2.5, mirrored 2");
-        refused(
-            "[[0, 1, 3], [1, 4, 2], [3, 2, 0]]",
-            "the distance of row 1 from itself is 4, not 0",
-        );
-    }
-
-    #[test]
-    fn four_points_on_a_line_give_what_is_computed_by_hand() {
-        let text = of(&[0.0, 1.0, 3.0, 7.0], Degenerate::Error, Format::Json).unwrap();
-        let value: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((value["n"].as_u64(), value["d"].as_u64()), (Some(4), Some(1)));
-        assert_eq!((&value["estimator"], &value["skipped"]), (&json!("mle"), &json!(0)));
-        // Distances 1 3, 1 2, 2 3 and 4 6: each is 2 ∕ ln(r₂ ∕ r₁).
-        let expected = [3.0_f64, 2.0, 1.5, 1.5].map(|ratio| 2.0 / ratio.ln());
-        for (got, expected) in value["per_point"].as_array().unwrap().iter().zip(expected) {
-            assert!((got.as_f64().unwrap() - expected).abs() < 1e-12);
-        }
-        let mean = expected.iter().sum::<f64>() / 4.0;
-        assert!((value["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
-        let interval = |at: usize| value["mean_interval"][at].as_f64().unwrap();
-        assert!(expected[0] <= interval(0) && interval(0) < mean && mean < interval(1));
-    }
-
-    #[test]
-    fn duplicates_are_refused_or_skipped() {
-        let points = [0.0, 0.0, 1.0, 3.0, 7.0];
-        let error = format!("{:#}", of(&points, Degenerate::Error, Format::Text).unwrap_err());
-        assert!(
-            error.ends_with("row 0 have no dimension: a duplicate at distance zero"),
-            "{error}"
-        );
-        let text = of(&points, Degenerate::Skip, Format::Text).unwrap();
-        assert!(text.starts_with("points         5 of 1 features, 3 skipped\n"), "{text}");
-        assert!(text.contains("\n-\n-\n"), "{text}");
-    }
-
-    #[test]
-    fn too_few_points_are_refused_with_the_file() {
-        let error = format!("{:#}", of(&[0.0, 1.0], Degenerate::Error, Format::Text).unwrap_err());
-        assert!(error.ends_with(": 2 neighbors need at least 3 points, got 2"), "{error}");
-    }
-}
+#[path = "lid_tests.rs"]
+mod tests;

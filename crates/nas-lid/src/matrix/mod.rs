@@ -4,10 +4,11 @@ mod npy;
 mod text;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use lid::Unrounded;
 use rayon::prelude::*;
 
 #[cfg(test)]
@@ -31,17 +32,33 @@ pub(crate) enum Found {
 }
 
 /// What the numbers of a file become.
-pub(crate) trait Number: Copy {
-    fn of(found: Found) -> Result<Matrix<Self>>;
+pub(crate) trait Read: Sized {
+    fn of(found: Found) -> Result<Self>;
 }
 
 /// Features, of which ratios of differences alone count. Columns that 32 bits do not hold are taken from their median
 /// before they are rounded, and all are multiplied by a power of two where they are tiny, so that neither an offset nor
 /// a scale does harm.
-impl Number for f32 {
-    fn of(found: Found) -> Result<Matrix<Self>> {
+pub(crate) struct Features {
+    pub(crate) matrix: Matrix<f32>,
+    /// The numbers of the file, if some were rounded.
+    unrounded: Option<Vec<f64>>,
+    /// What they were multiplied by.
+    scale: f64,
+}
+
+impl Features {
+    /// What they were before some were rounded.
+    pub(crate) fn unrounded(&self) -> Option<Unrounded<'_>> {
+        let values = self.unrounded.as_deref()?;
+        Some(Unrounded { values, scale: self.scale })
+    }
+}
+
+impl Read for Features {
+    fn of(found: Found) -> Result<Self> {
         let Matrix { n, d, values: wide } = match found {
-            Found::Narrow(matrix) => return Ok(matrix),
+            Found::Narrow(matrix) => return Ok(Self { matrix, unrounded: None, scale: 1.0 }),
             Found::Wide(matrix) => matrix,
         };
         let differences = wide.par_chunks_exact(d.max(1)).flat_map_iter(|numbers| {
@@ -49,14 +66,15 @@ impl Number for f32 {
         });
         let scale = scale(differences.reduce(|| 0.0, f64::max));
         let origin = |col| match scale {
-            None if is_narrow(&wide, d, col) => 0.0,
-            _ => median(&wide, d, col),
+            None if is_narrow(&wide, d, col) => None,
+            _ => Some(median(&wide, d, col)),
         };
-        let origins: Vec<f64> = (0..d).into_par_iter().map(origin).collect();
+        let origins: Vec<Option<f64>> = (0..d).into_par_iter().map(origin).collect();
         let scale = scale.unwrap_or(1.0);
         let mut values = Vec::with_capacity(wide.len());
         for (row, numbers) in wide.chunks_exact(d.max(1)).enumerate() {
             for (col, (value, origin)) in numbers.iter().zip(&origins).enumerate() {
+                let origin = origin.unwrap_or(0.0);
                 let rounded = ((value - origin) * scale) as f32;
                 ensure!(
                     rounded.is_finite(),
@@ -66,7 +84,8 @@ impl Number for f32 {
                 values.push(rounded);
             }
         }
-        Ok(Matrix { n, d, values })
+        let unrounded = origins.iter().any(Option::is_some).then_some(wide);
+        Ok(Self { matrix: Matrix { n, d, values }, unrounded, scale })
     }
 }
 
@@ -91,8 +110,8 @@ fn scale(largest: f64) -> Option<f64> {
     (0.0 < largest && largest < TINY).then(|| 2_f64.powi((-largest.log2() as i32).min(MOST)))
 }
 
-impl Number for f64 {
-    fn of(found: Found) -> Result<Matrix<Self>> {
+impl Read for Matrix<f64> {
+    fn of(found: Found) -> Result<Self> {
         Ok(match found {
             Found::Narrow(Matrix { n, d, values }) => {
                 Matrix { n, d, values: values.into_iter().map(f64::from).collect() }
@@ -108,7 +127,7 @@ impl Number for f64 {
 /// # Errors
 ///
 /// If the file is malformed, or a number is not finite or too large for a `T`: with its row and column.
-pub(crate) fn read<T: Number>(file: &Path, key: &str) -> Result<Matrix<T>> {
+pub(crate) fn read<T: Read>(file: &Path, key: &str) -> Result<T> {
     let parse = || -> Result<Found> {
         let mut source = File::open(file)?;
         let mut first = Vec::new();
@@ -168,7 +187,7 @@ mod tests {
 
     fn columns(d: usize, rows: &[f64]) -> Result<Vec<f32>> {
         let values = rows.to_vec();
-        Ok(f32::of(Found::Wide(Matrix { n: rows.len() / d, d, values }))?.values)
+        Ok(Features::of(Found::Wide(Matrix { n: rows.len() / d, d, values }))?.matrix.values)
     }
 
     #[test]

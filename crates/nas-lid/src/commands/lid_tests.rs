@@ -1,0 +1,109 @@
+use std::io::Write;
+
+use serde_json::Value;
+
+use super::*;
+
+/// What is printed for a file of that content and two neighbors.
+fn printed(
+    bytes: &[u8],
+    distances: bool,
+    degenerate: Degenerate,
+    format: Format,
+) -> Result<String> {
+    let mut file = tempfile::NamedTempFile::new()?;
+    file.write_all(bytes)?;
+    let options = Options {
+        file: file.path().to_owned(),
+        distances,
+        neighbors: 2,
+        estimator: Estimator::Mle,
+        discard: 0.1,
+        bootstrap: 50,
+        confidence: 0.9,
+        seed: 1,
+        per_point: true,
+        degenerate,
+    };
+    output(&options, format)
+}
+
+/// The same for points on a line.
+fn of(points: &[f32], degenerate: Degenerate, format: Format) -> Result<String> {
+    let shape = format!("({}, 1)", points.len());
+    let numbers: Vec<u8> = points.iter().flat_map(|point| point.to_le_bytes()).collect();
+    let file = matrix::npy_fixture("<f4", "False", &shape, &numbers);
+    printed(&file, false, degenerate, format)
+}
+
+#[test]
+fn distances_give_what_their_points_give() {
+    let points = [0.0, 1.0, 3.0, 7.0];
+    let distances = b"[[0, 1, 3, 7], [1, 0, 2, 6], [3, 2, 0, 4], [7, 6, 4, 0]]";
+    let of_points = of(&points, Degenerate::Error, Format::Json).unwrap();
+    let of_distances = printed(distances, true, Degenerate::Error, Format::Json).unwrap();
+    let [mut a, mut b] =
+        [of_points, of_distances].map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    assert_eq!((a["d"].take(), b["d"].take()), (json!(1), Value::Null));
+    for value in [&mut a, &mut b] {
+        value["seconds"].take();
+    }
+    assert_eq!(a, b);
+
+    let error = printed(b"a,b\n0,1\n", true, Degenerate::Error, Format::Json).unwrap_err();
+    assert!(format!("{error:#}").ends_with(": 1 rows of 2 distances are no square matrix"));
+    let refused = |matrix: &str, expected: &str| {
+        let error = printed(matrix.as_bytes(), true, Degenerate::Error, Format::Json);
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.ends_with(expected), "{error}");
+    };
+    let other = "[[0, 1, 3], [1, 0, 2], [3, 2.5, 0]]";
+    refused(other, "not symmetric: row 2, column 1 is 2.5, mirrored 2");
+    refused("[[0, 1, 3], [1, 4, 2], [3, 2, 0]]", "the distance of row 1 from itself is 4, not 0");
+}
+
+#[test]
+fn four_points_on_a_line_give_what_is_computed_by_hand() {
+    let text = of(&[0.0, 1.0, 3.0, 7.0], Degenerate::Error, Format::Json).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((value["n"].as_u64(), value["d"].as_u64()), (Some(4), Some(1)));
+    assert_eq!((&value["estimator"], &value["skipped"]), (&json!("mle"), &json!(0)));
+    // Distances 1 3, 1 2, 2 3 and 4 6: each is 2 ∕ ln(r₂ ∕ r₁).
+    let expected = [3.0_f64, 2.0, 1.5, 1.5].map(|ratio| 2.0 / ratio.ln());
+    for (got, expected) in value["per_point"].as_array().unwrap().iter().zip(expected) {
+        assert!((got.as_f64().unwrap() - expected).abs() < 1e-12);
+    }
+    let mean = expected.iter().sum::<f64>() / 4.0;
+    assert!((value["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
+    let interval = |at: usize| value["mean_interval"][at].as_f64().unwrap();
+    assert!(expected[0] <= interval(0) && interval(0) < mean && mean < interval(1));
+}
+
+#[test]
+fn points_far_from_the_others_are_not_rounded() {
+    let line = [0.0, 1.0, 3.0, 7.0];
+    let far = line.map(|place| place + 1e9);
+    let points: Vec<u8> = line.iter().chain(&far).flat_map(|p: &f64| p.to_le_bytes()).collect();
+    let file = matrix::npy_fixture("<f8", "False", "(8, 1)", &points);
+    let text = printed(&file, false, Degenerate::Error, Format::Json).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let per_point = value["per_point"].as_array().unwrap();
+    assert_eq!(per_point.len(), 8);
+    assert_eq!(per_point[..4], per_point[4..]);
+}
+
+#[test]
+fn duplicates_are_refused_or_skipped() {
+    let points = [0.0, 0.0, 1.0, 3.0, 7.0];
+    let error = format!("{:#}", of(&points, Degenerate::Error, Format::Text).unwrap_err());
+    assert!(error.ends_with("row 0 have no dimension: a duplicate at distance zero"), "{error}");
+    let text = of(&points, Degenerate::Skip, Format::Text).unwrap();
+    assert!(text.starts_with("points         5 of 1 features, 3 skipped\n"), "{text}");
+    assert!(text.contains("\n-\n-\n"), "{text}");
+}
+
+#[test]
+fn too_few_points_are_refused_with_the_file() {
+    let error = format!("{:#}", of(&[0.0, 1.0], Degenerate::Error, Format::Text).unwrap_err());
+    assert!(error.ends_with(": 2 neighbors need at least 3 points, got 2"), "{error}");
+}
