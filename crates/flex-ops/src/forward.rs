@@ -233,7 +233,7 @@ pub(crate) fn normalize(isa: Isa, shape: Shape, values: &[f32], channels: &[[f32
     let of_image = |(): &mut (), i: usize, normalized: &mut Piece<'_>| {
         let planes = values[i * size..][..size].chunks_exact(area);
         for (values, channel) in planes.zip(channels) {
-            let plane = normalized.copy(values);
+            let plane = normalized.take_copy(values);
             isa.run(Normalize { shape, plane, channel: *channel });
         }
     };

@@ -25,7 +25,7 @@ impl<'a> Piece<'a> {
 
     /// The next numbers, copied from these.
     #[inline(always)]
-    pub(crate) fn copy(&mut self, numbers: &[f32]) -> &'a mut [f32] {
+    pub(crate) fn take_copy(&mut self, numbers: &[f32]) -> &'a mut [f32] {
         let (taken, rest) = std::mem::take(&mut self.rest).split_at_mut(numbers.len());
         self.rest = rest;
         taken.write_copy_of_slice(numbers)

@@ -223,43 +223,72 @@ fn lanes_are_cleared_and_moved() {
     }
 }
 
-/// Halves of two vectors, of two numbers, and the lanes of one where the other is above 0.
+/// Halves of two vectors, and of two numbers.
 struct Halves([[f32; LANES]; 2]);
 
 impl Work for Halves {
-    type Output = [[f32; LANES]; 4];
+    type Output = [[f32; LANES]; 3];
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> Self::Output {
         let [a, b] = self.0;
         let (one, other) = (L::load(&a), L::load(&b));
-        let mut output = [a; 4];
+        let mut output = [a; 3];
         one.lows(other).store(&mut output[0]);
         one.highs(other).store(&mut output[1]);
         L::halves(a[0], b[0]).store(&mut output[2]);
-        one.where_positive(other).store(&mut output[3]);
         output
     }
 }
 
 #[test]
 fn halves_are_put_together() {
-    let one: [f32; LANES] = std::array::from_fn(|i| i as f32 - 4.0);
-    let mut other: [f32; LANES] = std::array::from_fn(|i| (7.0 - i as f32) / 4.0);
-    other[2] = f32::NAN;
-    other[3] = -0.0;
     const HALF: usize = LANES / 2;
+    let [one, other]: [[f32; LANES]; 2] =
+        [0.0, 100.0].map(|first| std::array::from_fn(|i| first + i as f32));
     for isa in Isa::available() {
-        let [lows, highs, halves, kept] = isa.run(Halves([one, other]));
+        let [lows, highs, halves] = isa.run(Halves([one, other]));
         for i in 0..LANES {
-            let same = |found: f32, expected: f32| {
-                assert_eq!(found.to_bits(), expected.to_bits(), "lane {i}, {isa:?}");
-            };
             let from = if i < HALF { one } else { other };
-            same(lows[i], from[i % HALF]);
-            same(highs[i], from[HALF + i % HALF]);
-            same(halves[i], from[0]);
-            same(kept[i], if 0.0 < other[i] { one[i] } else { 0.0 });
+            let expected = [from[i % HALF], from[HALF + i % HALF], from[0]];
+            let found = [lows[i], highs[i], halves[i]];
+            assert_eq!(found.map(f32::to_bits), expected.map(f32::to_bits), "lane {i}, {isa:?}");
+        }
+    }
+}
+
+/// The lanes of a vector where another is above 0.
+struct WherePositive([[f32; LANES]; 2]);
+
+impl Work for WherePositive {
+    type Output = [f32; LANES];
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> Self::Output {
+        let [vector, other] = self.0;
+        let mut output = vector;
+        L::load(&vector).where_positive(L::load(&other)).store(&mut output);
+        output
+    }
+}
+
+#[test]
+fn lanes_are_kept_where_others_are_positive() {
+    let vector = [-2.0, f32::NAN, f32::INFINITY, -0.0, 5.0];
+    let others = [3.0, -1.0, 0.0, -0.0, f32::NAN, f32::INFINITY, f32::MIN_POSITIVE];
+    // Every number of one beside every one of the other.
+    let pairs: Vec<[f32; 2]> =
+        vector.iter().flat_map(|&x| others.map(|other| [x, other])).collect();
+    for pairs in pairs.chunks(LANES) {
+        let lane = |i: usize| pairs.get(i).copied().unwrap_or_default();
+        let numbers = [0, 1].map(|side| std::array::from_fn(|i| lane(i)[side]));
+        for isa in Isa::available() {
+            let found: [f32; LANES] = isa.run(WherePositive(numbers));
+            for (i, found) in found.into_iter().enumerate() {
+                let [x, other] = lane(i);
+                let expected = if 0.0 < other { x } else { 0.0 };
+                assert_eq!(found.to_bits(), expected.to_bits(), "{x} by {other}, {isa:?}");
+            }
         }
     }
 }

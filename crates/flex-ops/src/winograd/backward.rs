@@ -45,7 +45,7 @@ impl BackwardScratch {
 }
 
 /// Takes the gradients of outputs to those of the images, and returns what they give to that of the weights,
-/// `[n_in][taps][by_channel::n_rows]`.
+/// as [`Gradient::taps`].
 struct ChunkGradients<'a, 'b> {
     chunk: Chunk<'a>,
     tiles: Tiles,

@@ -1,4 +1,4 @@
-//! The gradient of the weights: a vector holds output channels.
+//! The gradient of the weights: a vector holds output channels, those of two points where half of it is enough.
 
 use lanes::{LANES, Lanes};
 
@@ -13,9 +13,9 @@ const POINTS_OF_HALVES: usize = 2;
 /// The gradient of the weights in the making.
 pub(crate) struct Gradient {
     n_in: usize,
-    /// Points of a vector.
+    /// Points that a vector holds: one, or two if it holds all output channels twice.
     points: usize,
-    /// Numbers of such points: their output channels, whole vectors.
+    /// Output channels of as many points, whole vectors.
     n_rows: usize,
     /// `[POINTS / points][n_in, a multiple of ROWS][n_rows]`.
     sums: Vec<f32>,
@@ -127,7 +127,7 @@ impl Gradient {
         }
     }
 
-    /// `[n_in][taps][by_channel::n_rows]` of all that was added.
+    /// `[n_in][taps][by_channel::n_rows]` of all that was added; what is beyond the output channels means nothing.
     #[inline(always)]
     pub(crate) fn taps<L: Lanes>(&self) -> Vec<f32> {
         let Self { n_in, points: at_once, n_rows, ref sums, .. } = *self;

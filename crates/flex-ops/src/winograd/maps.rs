@@ -234,7 +234,8 @@ pub(super) fn slopes<L: Lanes>(
     }
 }
 
-/// The same of half a vector of output channels, beside each other for neighboring places and points.
+/// The same of half a vector of output channels, those of two neighboring places or points beside each other:
+/// `[LANES][POINTS][LANES / 2]` from `[places][LANES / 2]`.
 #[inline(always)]
 pub(super) fn slopes_by_half<L: Lanes>(
     tiles: Tiles,
@@ -253,7 +254,7 @@ pub(super) fn slopes_by_half<L: Lanes>(
         let lower = rows.next().unwrap_or_default();
         for (column, to) in (0..tiles.columns()).zip(&mut to) {
             let at = column * LANES;
-            let both = spread([some::<L>(upper, at), some::<L>(lower, at)]);
+            let both = spread([part::<L>(upper, at), part::<L>(lower, at)]);
             for (both, [one, other]) in both.into_iter().zip(to.as_chunks_mut().0) {
                 // Of left and right: left, left + right; left − right, −right.
                 let (left, right) = (both.lows(both), both.highs(both));
@@ -264,21 +265,12 @@ pub(super) fn slopes_by_half<L: Lanes>(
     }
 }
 
-/// As many numbers as there are, and zeros beyond the end.
-#[inline(always)]
-fn some<L: Lanes>(values: &[f32], at: usize) -> L {
-    match values.get(at..at + LANES) {
-        Some(values) => L::load(chunk(values, 0)),
-        None => L::load_part(values.get(at..).unwrap_or_default()),
-    }
-}
-
-/// A vector, or zeros beyond the end.
+/// A vector, with zeros beyond the end.
 #[inline(always)]
 fn part<L: Lanes>(values: &[f32], at: usize) -> L {
     match values.get(at..at + LANES) {
         Some(values) => L::load(chunk(values, 0)),
-        None => L::splat(0.0),
+        None => L::load_part(values.get(at..).unwrap_or_default()),
     }
 }
 

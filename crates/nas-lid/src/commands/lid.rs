@@ -20,8 +20,7 @@ use crate::progress::Progress;
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// One row a point: npy of f4 or f8, CSV, or JSON (a list of rows, alone or under the key
-    /// `points`); distances are those of the numbers as they stand, but for those that tle takes within a neighborhood:
-    /// there, columns that 32 bits do not hold are rounded to them as differences from their median
+    /// `points`); for tle, columns that 32 bits do not hold are rounded to them as differences from their median
     file: PathBuf,
     /// The file is the matrix of distances between the points (in JSON under the key `distances`)
     #[arg(long)]
@@ -117,20 +116,31 @@ fn of_features(options: &Options, features: &Features) -> Result<Found> {
     let clock = Instant::now();
     let matrix = &features.matrix;
     let points = Points::new(&matrix.values, matrix.d)?;
-    let progress: Mutex<Option<Progress>> = Mutex::new(None);
-    let report = |_, total| {
-        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.get_or_insert_with(|| Progress::new("neighbors", 0, total as u64)).step();
-    };
     let k = options.k();
-    let mut neighbors = Neighbors::nearest_reporting(points, k, &report)?;
-    if let Some(unrounded) = features.unrounded() {
-        neighbors = neighbors.unrounded(points, unrounded);
+    let mut neighbors =
+        with_progress("neighbors", |report| Neighbors::nearest_reporting(points, k, report))?;
+    // Tight localities compare distances to neighbors with those among them, which are of the rounded points.
+    let is_tle = matches!(options.estimator, Estimator::Tle);
+    if let Some(unrounded) = features.unrounded()?.filter(|_| !is_tle) {
+        neighbors =
+            with_progress("distances", |report| neighbors.by_unrounded(points, unrounded, report))?;
     }
     let lid = dimension(options, &neighbors, Some(points))?;
     let intervals = intervals(options, &lid)?;
     let (n, d, elapsed) = (matrix.n, Some(matrix.d), clock.elapsed());
     Ok(Found { n, d, neighbors: k, lid, intervals, elapsed })
+}
+
+/// Shows how many parts of some work are done.
+fn with_progress<T>(
+    name: &'static str,
+    work: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> T,
+) -> T {
+    let progress: Mutex<Option<Progress>> = Mutex::new(None);
+    work(&|_, total| {
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.get_or_insert_with(|| Progress::new(name, 0, total as u64)).step();
+    })
 }
 
 fn of_distances(options: &Options, matrix: &Matrix<f64>) -> Result<Found> {

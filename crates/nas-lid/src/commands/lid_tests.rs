@@ -11,13 +11,24 @@ fn printed(
     degenerate: Degenerate,
     format: Format,
 ) -> Result<String> {
+    printed_by(Estimator::Mle, bytes, distances, degenerate, format)
+}
+
+/// The same by another estimator.
+fn printed_by(
+    estimator: Estimator,
+    bytes: &[u8],
+    distances: bool,
+    degenerate: Degenerate,
+    format: Format,
+) -> Result<String> {
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(bytes)?;
     let options = Options {
         file: file.path().to_owned(),
         distances,
         neighbors: 2,
-        estimator: Estimator::Mle,
+        estimator,
         discard: 0.1,
         bootstrap: 50,
         confidence: 0.9,
@@ -79,17 +90,42 @@ fn four_points_on_a_line_give_what_is_computed_by_hand() {
     assert!(expected[0] <= interval(0) && interval(0) < mean && mean < interval(1));
 }
 
+/// The dimension at every point of some columns of 64-bit numbers.
+fn per_point(d: usize, numbers: &[f64], estimator: Estimator) -> Vec<f64> {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let shape = format!("({}, {d})", numbers.len() / d);
+    let file = matrix::npy_fixture("<f8", "False", &shape, &bytes);
+    let text = printed_by(estimator, &file, false, Degenerate::Error, Format::Json).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    value["per_point"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+}
+
 #[test]
 fn points_far_from_the_others_are_not_rounded() {
     let line = [0.0, 1.0, 3.0, 7.0];
-    let far = line.map(|place| place + 1e9);
-    let points: Vec<u8> = line.iter().chain(&far).flat_map(|p: &f64| p.to_le_bytes()).collect();
-    let file = matrix::npy_fixture("<f8", "False", "(8, 1)", &points);
-    let text = printed(&file, false, Degenerate::Error, Format::Json).unwrap();
-    let value: Value = serde_json::from_str(&text).unwrap();
-    let per_point = value["per_point"].as_array().unwrap();
-    assert_eq!(per_point.len(), 8);
-    assert_eq!(per_point[..4], per_point[4..]);
+    let by_hand = [3.0_f64, 2.0, 1.5, 1.5].map(|ratio| 2.0 / ratio.ln());
+    let both: Vec<f64> = line.iter().copied().chain(line.map(|place| place + 1e9)).collect();
+    for (found, expected) in per_point(1, &both, Estimator::Mle).iter().zip(by_hand.iter().cycle())
+    {
+        assert!((found - expected).abs() < 1e-12, "{found} for {expected}");
+    }
+    // Tiny, beside a column that 32 bits hold.
+    let columns: Vec<f64> = both.iter().flat_map(|place| [1984.0, place * 1e-40]).collect();
+    for (found, expected) in
+        per_point(2, &columns, Estimator::Mle).iter().zip(by_hand.iter().cycle())
+    {
+        assert!((found - expected).abs() < 1e-5, "{found} for {expected}");
+    }
+}
+
+#[test]
+fn tight_localities_of_decimals_are_those_of_whole_numbers() {
+    let places = [0.0, 1.0, 3.0, 7.0, 12.0, 20.0];
+    let whole = per_point(1, &places, Estimator::Tle);
+    let decimals = per_point(1, &places.map(|place| place / 10.0), Estimator::Tle);
+    for (found, expected) in decimals.iter().zip(&whole) {
+        assert!((found - expected).abs() < 1e-5 * expected, "{found} for {expected}");
+    }
 }
 
 #[test]

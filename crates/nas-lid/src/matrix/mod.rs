@@ -4,11 +4,11 @@ mod npy;
 mod text;
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use lid::Unrounded;
+use lid::{LidError, Unrounded};
 use rayon::prelude::*;
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ pub(crate) enum Found {
 }
 
 /// What the numbers of a file become.
-pub(crate) trait Read: Sized {
+pub(crate) trait FromFound: Sized {
     fn of(found: Found) -> Result<Self>;
 }
 
@@ -41,24 +41,28 @@ pub(crate) trait Read: Sized {
 /// a scale does harm.
 pub(crate) struct Features {
     pub(crate) matrix: Matrix<f32>,
-    /// The numbers of the file, if some were rounded.
-    unrounded: Option<Vec<f64>>,
+    /// The numbers of the file, if some are others in the matrix.
+    wide: Option<Vec<f64>>,
     /// What they were multiplied by.
     scale: f64,
+    /// For each column whether some of its numbers were rounded.
+    rounded: Vec<bool>,
 }
 
 impl Features {
     /// What they were before some were rounded.
-    pub(crate) fn unrounded(&self) -> Option<Unrounded<'_>> {
-        let values = self.unrounded.as_deref()?;
-        Some(Unrounded { values, scale: self.scale })
+    pub(crate) fn unrounded(&self) -> Result<Option<Unrounded<'_>>, LidError> {
+        let wide = self.wide.as_deref();
+        wide.map(|wide| Unrounded::new(wide, self.scale, &self.rounded)).transpose()
     }
 }
 
-impl Read for Features {
+impl FromFound for Features {
     fn of(found: Found) -> Result<Self> {
         let Matrix { n, d, values: wide } = match found {
-            Found::Narrow(matrix) => return Ok(Self { matrix, unrounded: None, scale: 1.0 }),
+            Found::Narrow(matrix) => {
+                return Ok(Self { matrix, wide: None, scale: 1.0, rounded: Vec::new() });
+            }
             Found::Wide(matrix) => matrix,
         };
         let differences = wide.par_chunks_exact(d.max(1)).flat_map_iter(|numbers| {
@@ -66,26 +70,28 @@ impl Read for Features {
         });
         let scale = scale(differences.reduce(|| 0.0, f64::max));
         let origin = |col| match scale {
-            None if is_narrow(&wide, d, col) => None,
-            _ => Some(median(&wide, d, col)),
+            None if is_narrow(&wide, d, col) => 0.0,
+            _ => median(&wide, d, col),
         };
-        let origins: Vec<Option<f64>> = (0..d).into_par_iter().map(origin).collect();
+        let origins: Vec<f64> = (0..d).into_par_iter().map(origin).collect();
         let scale = scale.unwrap_or(1.0);
         let mut values = Vec::with_capacity(wide.len());
+        let mut rounded = vec![false; d];
         for (row, numbers) in wide.chunks_exact(d.max(1)).enumerate() {
             for (col, (value, origin)) in numbers.iter().zip(&origins).enumerate() {
-                let origin = origin.unwrap_or(0.0);
-                let rounded = ((value - origin) * scale) as f32;
+                let exact = (value - origin) * scale;
+                let narrow = exact as f32;
                 ensure!(
-                    rounded.is_finite(),
+                    narrow.is_finite(),
                     "row {row}, column {col}: {value:e} is too far from the median {origin:e} of the \
                      column for a 32-bit float"
                 );
-                values.push(rounded);
+                rounded[col] |= f64::from(narrow).to_bits() != exact.to_bits();
+                values.push(narrow);
             }
         }
-        let unrounded = origins.iter().any(Option::is_some).then_some(wide);
-        Ok(Self { matrix: Matrix { n, d, values }, unrounded, scale })
+        let wide = rounded.contains(&true).then_some(wide);
+        Ok(Self { matrix: Matrix { n, d, values }, wide, scale, rounded })
     }
 }
 
@@ -110,7 +116,7 @@ fn scale(largest: f64) -> Option<f64> {
     (0.0 < largest && largest < TINY).then(|| 2_f64.powi((-largest.log2() as i32).min(MOST)))
 }
 
-impl Read for Matrix<f64> {
+impl FromFound for Matrix<f64> {
     fn of(found: Found) -> Result<Self> {
         Ok(match found {
             Found::Narrow(Matrix { n, d, values }) => {
@@ -127,7 +133,7 @@ impl Read for Matrix<f64> {
 /// # Errors
 ///
 /// If the file is malformed, or a number is not finite or too large for a `T`: with its row and column.
-pub(crate) fn read<T: Read>(file: &Path, key: &str) -> Result<T> {
+pub(crate) fn read<T: FromFound>(file: &Path, key: &str) -> Result<T> {
     let parse = || -> Result<Found> {
         let mut source = File::open(file)?;
         let mut first = Vec::new();
