@@ -131,8 +131,12 @@ impl Neighbors {
         let of_row = |row: usize| {
             let to = |col: usize| (features.distance(row, col), col);
             let mut nearest = smallest(self.indices(row).iter().map(|&col| to(col)).collect(), k);
-            if !features.is_seen(points.row(row), nearest[k - 1].0) {
-                nearest = smallest((0..n).filter(|&col| col != row).map(to).collect(), k);
+            let reach = nearest[k - 1].0;
+            if !features.is_seen(points.row(row), reach) {
+                let others = (0..n).filter(|&col| col != row).map(to);
+                nearest = smallest(others.filter(|(distance, _)| *distance <= reach).collect(), k);
+                // Those of all points would be too many to keep the room for them.
+                nearest.shrink_to_fit();
             }
             report(row, n);
             match nearest.iter().find(|(distance, _)| !distance.is_finite()) {
