@@ -172,10 +172,9 @@ fn products<L: Lanes, const H: usize, const P: usize, const I: usize, const R: u
         }
     }
     let of_tile = POINTS / H * n_rows;
-    for tile in 0..n_tiles.min(LANES) {
+    for (tile, slopes) in (0..n_tiles.min(LANES)).zip(slopes.chunks_exact(of_tile)) {
         for (p, (sums, pixels)) in sums.iter_mut().zip(&pixels).enumerate() {
-            // No chunks, which take a division.
-            let start = tile * of_tile + (point + p) * n_rows + first;
+            let start = (point + p) * n_rows + first;
             let slopes: &[[f32; LANES]; R] =
                 slopes[start..].as_chunks().0.first_chunk().expect("whole vectors");
             let mut vectors = [L::splat(0.0); R];
