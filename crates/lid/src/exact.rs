@@ -120,7 +120,7 @@ impl Work for Repair<'_> {
         let least = SMALL * self.points.d() as f64;
         for (square, &[a, b]) in self.squares.iter_mut().zip(self.pairs) {
             if *square < least || !square.is_finite() {
-                *square = in_f64(self.points.row(a), self.points.row(b));
+                *square = in_f64(self.points.row(a), self.points.row(b), 1.0);
             }
         }
     }
@@ -138,7 +138,7 @@ fn in_f32<L: Lanes>(a: &[f32], b: &[f32]) -> f64 {
         add_run::<L>(a, b, &mut totals);
     }
     add_run::<L>(a_last, b_last, &mut totals);
-    total(totals) + if a_rest.is_empty() { 0.0 } else { in_f64(a_rest, b_rest) }
+    total(totals) + if a_rest.is_empty() { 0.0 } else { in_f64(a_rest, b_rest, 1.0) }
 }
 
 /// Adds the squares of a few vectors.
@@ -159,21 +159,24 @@ fn add_run<L: Lanes>(a: &[[f32; LANES]], b: &[[f32; LANES]], totals: &mut [f64; 
     }
 }
 
-/// The difference of two `f32` is exact to 2⁻⁵³ in `f64`, and the square of the largest or the
-/// smallest one is far inside its range.
+/// The sum of the squares of differences times `scale`. The difference of two `f32` is exact to 2⁻⁵³ in `f64`, and the
+/// square of the largest or the smallest one is far inside its range.
 #[inline(always)]
-fn in_f64(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn in_f64<T: Copy>(a: &[T], b: &[T], scale: f64) -> f64
+where
+    f64: From<T>,
+{
     let (a_vectors, a_rest) = a.as_chunks::<LANES>();
     let (b_vectors, b_rest) = b.as_chunks::<LANES>();
     let mut sums = [0.0; LANES];
     for (a, b) in a_vectors.iter().zip(b_vectors) {
         for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
-            let difference = f64::from(a) - f64::from(b);
+            let difference = (f64::from(a) - f64::from(b)) * scale;
             *sum += difference * difference;
         }
     }
     for ((sum, &a), &b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
-        let difference = f64::from(a) - f64::from(b);
+        let difference = (f64::from(a) - f64::from(b)) * scale;
         *sum += difference * difference;
     }
     total(sums)
@@ -234,7 +237,7 @@ mod tests {
         for step in 0..200 {
             let apart = 1.0 + step as f32 / 200.0;
             let (a, b) = (vec![apart * 1.1; 4096], vec![apart * 0.1 / 3.0; 4096]);
-            let exact = in_f64(&a, &b);
+            let exact = in_f64(&a, &b, 1.0);
             for isa in Isa::available() {
                 let error = (distance(isa, &a, &b) - exact).abs();
                 assert!(error <= 6.0 / f64::from(1 << 24) * exact, "{isa:?}, {apart}: {error}");
@@ -277,7 +280,7 @@ mod tests {
         for isa in Isa::available() {
             assert_eq!(distance(isa, &a, &b).to_bits(), expected.to_bits(), "{isa:?}");
         }
-        let exact = in_f64(&a, &b);
+        let exact = in_f64(&a, &b, 1.0);
         assert!((expected - exact).abs() <= 6.0 / f64::from(1 << 24) * exact);
     }
 }

@@ -1,7 +1,10 @@
 //! Neighbors of points whose features had 64 bits before they became [`Points`].
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 
+use crate::exact::in_f64;
 use crate::neighbors::{Neighbor, smallest};
 use crate::{LidError, Neighbors, Points};
 
@@ -13,9 +16,6 @@ const SMALLEST: f64 = f32::from_bits(1) as f64 / 2.0;
 
 /// The share of the distance to the last neighbor by which a point that is hidden may be nearer.
 const SLACK: f64 = 1e-4;
-
-/// Sums side by side, so that no addition waits for the one before.
-const N_SUMS: usize = 8;
 
 /// The features of points before they were rounded.
 #[derive(Clone, Copy, Debug)]
@@ -54,23 +54,10 @@ impl<'a> Unrounded<'a> {
         }
     }
 
-    fn row(&self, row: usize) -> &[f64] {
-        let d = self.rounded.len();
-        &self.values[row * d..][..d]
-    }
-
     fn distance(&self, a: usize, b: usize) -> f64 {
-        let (a_runs, a_rest) = self.row(a).as_chunks::<N_SUMS>();
-        let (b_runs, b_rest) = self.row(b).as_chunks::<N_SUMS>();
-        let square = |a: f64, b: f64| ((a - b) * self.scale).powi(2);
-        let mut sums = [0.0; N_SUMS];
-        for (a, b) in a_runs.iter().zip(b_runs) {
-            for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-                *sum += square(*a, *b);
-            }
-        }
-        let rest = a_rest.iter().zip(b_rest).map(|(a, b)| square(*a, *b)).sum::<f64>();
-        (sums.iter().sum::<f64>() + rest).sqrt()
+        let d = self.rounded.len();
+        let row = |row: usize| &self.values[row * d..][..d];
+        in_f64(row(a), row(b), self.scale).sqrt()
     }
 
     /// Whether rounding hides no point that is clearly nearer to one than `distance`.
@@ -128,6 +115,7 @@ impl Neighbors {
         let (n, d, k) = (points.n(), points.d(), self.k());
         let sizes = [features.rounded.len(), features.values.len(), self.n()];
         assert_eq!(sizes, [d, n * d, n], "features and neighbors");
+        let n_done = AtomicUsize::new(0);
         let of_row = |row: usize| {
             let to = |col: usize| (features.distance(row, col), col);
             let mut nearest = smallest(self.indices(row).iter().map(|&col| to(col)).collect(), k);
@@ -138,7 +126,7 @@ impl Neighbors {
                 // Those of all points would be too many to keep the room for them.
                 nearest.shrink_to_fit();
             }
-            report(row, n);
+            report(n_done.fetch_add(1, Ordering::Relaxed) + 1, n);
             match nearest.iter().find(|(distance, _)| !distance.is_finite()) {
                 Some(&(value, col)) => Err(LidError::BadDistance { row, col, value }),
                 None => Ok(nearest),

@@ -254,7 +254,7 @@ pub(super) fn slopes_by_half<L: Lanes>(
         let lower = rows.next().unwrap_or_default();
         for (column, to) in (0..tiles.columns()).zip(&mut to) {
             let at = column * LANES;
-            let both = spread([some::<L>(upper, at), some::<L>(lower, at)]);
+            let both = spread([part::<L>(upper, at), part::<L>(lower, at)]);
             for (both, [one, other]) in both.into_iter().zip(to.as_chunks_mut().0) {
                 // Of left and right: left, left + right; left − right, −right.
                 let (left, right) = (both.lows(both), both.highs(both));
@@ -267,19 +267,10 @@ pub(super) fn slopes_by_half<L: Lanes>(
 
 /// As many numbers as there are, and zeros beyond the end.
 #[inline(always)]
-fn some<L: Lanes>(values: &[f32], at: usize) -> L {
-    match values.get(at..at + LANES) {
-        Some(values) => L::load(chunk(values, 0)),
-        None => L::load_part(values.get(at..).unwrap_or_default()),
-    }
-}
-
-/// The same where there are all or none: less to choose from in a loop.
-#[inline(always)]
 fn part<L: Lanes>(values: &[f32], at: usize) -> L {
     match values.get(at..at + LANES) {
         Some(values) => L::load(chunk(values, 0)),
-        None => L::splat(0.0),
+        None => L::load_part(values.get(at..).unwrap_or_default()),
     }
 }
 

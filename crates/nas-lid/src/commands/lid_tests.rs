@@ -11,12 +11,13 @@ fn printed(
     degenerate: Degenerate,
     format: Format,
 ) -> Result<String> {
-    printed_by(Estimator::Mle, bytes, distances, degenerate, format)
+    printed_by(Estimator::Mle, 2, bytes, distances, degenerate, format)
 }
 
-/// The same by another estimator.
+/// The same by another estimator and as many neighbors.
 fn printed_by(
     estimator: Estimator,
+    neighbors: usize,
     bytes: &[u8],
     distances: bool,
     degenerate: Degenerate,
@@ -27,7 +28,7 @@ fn printed_by(
     let options = Options {
         file: file.path().to_owned(),
         distances,
-        neighbors: 2,
+        neighbors,
         estimator,
         discard: 0.1,
         bootstrap: 50,
@@ -91,11 +92,12 @@ fn four_points_on_a_line_give_what_is_computed_by_hand() {
 }
 
 /// The dimension at every point of some columns of 64-bit numbers.
-fn per_point(d: usize, numbers: &[f64], estimator: Estimator) -> Vec<f64> {
+fn per_point(d: usize, numbers: &[f64], estimator: Estimator, neighbors: usize) -> Vec<f64> {
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     let shape = format!("({}, {d})", numbers.len() / d);
     let file = matrix::npy_fixture("<f8", "False", &shape, &bytes);
-    let text = printed_by(estimator, &file, false, Degenerate::Error, Format::Json).unwrap();
+    let text =
+        printed_by(estimator, neighbors, &file, false, Degenerate::Error, Format::Json).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap();
     value["per_point"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
 }
@@ -105,14 +107,15 @@ fn points_far_from_the_others_are_not_rounded() {
     let line = [0.0, 1.0, 3.0, 7.0];
     let by_hand = [3.0_f64, 2.0, 1.5, 1.5].map(|ratio| 2.0 / ratio.ln());
     let both: Vec<f64> = line.iter().copied().chain(line.map(|place| place + 1e9)).collect();
-    for (found, expected) in per_point(1, &both, Estimator::Mle).iter().zip(by_hand.iter().cycle())
+    for (found, expected) in
+        per_point(1, &both, Estimator::Mle, 2).iter().zip(by_hand.iter().cycle())
     {
         assert!((found - expected).abs() < 1e-12, "{found} for {expected}");
     }
     // Tiny, beside a column that 32 bits hold.
     let columns: Vec<f64> = both.iter().flat_map(|place| [1984.0, place * 1e-40]).collect();
     for (found, expected) in
-        per_point(2, &columns, Estimator::Mle).iter().zip(by_hand.iter().cycle())
+        per_point(2, &columns, Estimator::Mle, 2).iter().zip(by_hand.iter().cycle())
     {
         assert!((found - expected).abs() < 1e-5, "{found} for {expected}");
     }
@@ -120,9 +123,10 @@ fn points_far_from_the_others_are_not_rounded() {
 
 #[test]
 fn tight_localities_of_decimals_are_those_of_whole_numbers() {
-    let places = [0.0, 1.0, 3.0, 7.0, 12.0, 20.0];
-    let whole = per_point(1, &places, Estimator::Tle);
-    let decimals = per_point(1, &places.map(|place| place / 10.0), Estimator::Tle);
+    // Of neighbors mirrored at a point what lies between cancels, if all is rounded alike.
+    let places: [f64; 20] = std::array::from_fn(|i| i as f64);
+    let whole = per_point(1, &places, Estimator::Tle, 4);
+    let decimals = per_point(1, &places.map(|place| place / 10.0), Estimator::Tle, 4);
     for (found, expected) in decimals.iter().zip(&whole) {
         assert!((found - expected).abs() < 1e-5 * expected, "{found} for {expected}");
     }
