@@ -1,8 +1,10 @@
 //! Convolutions in turn against each by itself.
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 use flex_ops::{After, Before, Groups, Options, Stage, conv_norm, conv_norm_given, conv_norms};
 use proptest::prelude::*;
+
+use crate::inputs::Inputs;
 
 /// Channels, side of the kernel and the rest of a stage.
 type Sizes = (usize, usize, Options);
@@ -24,20 +26,15 @@ fn sizes() -> impl Strategy<Value = Sizes> {
     )
 }
 
-fn stages(mut n_in: usize, sizes: &[Sizes], device: &Device) -> Vec<Stage> {
+fn stages(mut n_in: usize, sizes: &[Sizes], inputs: &mut Inputs) -> Vec<Stage> {
     let stage = |&(channels, kernel, options): &Sizes| {
         let [n_out, n_seen] =
             if options.groups == Groups::One { [channels, n_in] } else { [n_in, 1] };
         n_in = n_out;
-        let channel = || Tensor::<1>::random([n_out], Distribution::Uniform(0.4, 1.6), device);
         Stage {
-            weight: Tensor::random(
-                [n_out, n_seen, kernel, kernel],
-                Distribution::Normal(0.1, 1.0),
-                device,
-            ),
-            affine: [channel(), channel()],
-            given: (channels % 3 == 0).then(|| [channel(), channel()]),
+            weight: inputs.normal([n_out, n_seen, kernel, kernel], 0.1),
+            affine: [(); 2].map(|()| inputs.channels(n_out)),
+            given: (channels % 3 == 0).then(|| [(); 2].map(|()| inputs.channels(n_out))),
             options,
         }
     };
@@ -72,11 +69,9 @@ proptest! {
         sizes in prop::collection::vec(sizes(), 0..5),
         seed in any::<u64>(),
     ) {
-        let device = Device::flex();
-        device.seed(seed);
-        let shape = [n_images, n_in, height, width];
-        let x = Tensor::<4>::random(shape, Distribution::Normal(0.1, 1.0), &device);
-        let stages = stages(n_in, &sizes, &device);
+        let mut inputs = Inputs::new(seed, Device::flex());
+        let x = inputs.normal([n_images, n_in, height, width], 0.1);
+        let stages = stages(n_in, &sizes, &mut inputs);
         let (expected, each_moments) = each(x.clone(), stages.clone());
         let (found, moments) = conv_norms(x, stages);
         prop_assert_eq!(found.dims(), expected.dims());
@@ -90,17 +85,15 @@ proptest! {
 
 #[test]
 fn gradients_reach_every_stage() {
-    let device = Device::flex();
-    device.seed(2);
-    let device = device.autodiff();
+    let mut inputs = Inputs::new(2, Device::flex().autodiff());
     let relu6 = Options { after: After::Relu6, ..Options::PLAIN };
     let sizes =
         [(6, 1, relu6), (6, 3, Options { groups: Groups::Depthwise, ..relu6 }), (2, 1, relu6)];
-    let stages: Vec<Stage> = stages(2, &sizes, &device)
+    let stages: Vec<Stage> = stages(2, &sizes, &mut inputs)
         .into_iter()
         .map(|stage| Stage { weight: stage.weight.require_grad(), given: None, ..stage })
         .collect();
-    let x = Tensor::<4>::random([3, 2, 5, 5], Distribution::Normal(0.1, 1.0), &device);
+    let x = inputs.normal([3, 2, 5, 5], 0.1);
     let slopes = |output: Tensor<4>| {
         let gradients = output.square().sum().backward();
         let of_stage = |stage: &Stage| stage.weight.grad(&gradients).expect("it takes part");

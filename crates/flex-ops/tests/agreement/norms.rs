@@ -1,13 +1,12 @@
 //! Batch norm alone against burn's own, forward and backward.
 
-mod common;
-
 use burn::tensor::activation::relu;
 use burn::tensor::module::batch_norm_train;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 use flex_ops::{After, norm, norm_given};
 
-use common::distance;
+use crate::distance;
+use crate::inputs::Inputs;
 
 /// What is normalized.
 struct Case {
@@ -20,15 +19,14 @@ struct Case {
 
 impl Case {
     fn draw(size: [usize; 4]) -> Self {
-        let device = Device::flex();
-        device.seed(size.iter().sum::<usize>() as u64);
-        let device = device.autodiff();
-        let channel = || Tensor::<1>::random([size[1]], Distribution::Uniform(0.4, 1.6), &device);
+        let seed = size.iter().sum::<usize>() as u64;
+        let mut inputs = Inputs::new(seed, Device::flex().autodiff());
+        let mut channels = || inputs.channels(size[1]);
         Self {
-            x: Tensor::random(size, Distribution::Normal(0.1, 1.0), &device).require_grad(),
-            scale: channel().require_grad(),
-            shift: channel().require_grad(),
-            given: [channel().inner(), channel().inner()],
+            scale: channels().require_grad(),
+            shift: channels().require_grad(),
+            given: [channels().inner(), channels().inner()],
+            x: inputs.normal(size, 0.1).require_grad(),
         }
     }
 }

@@ -1,17 +1,16 @@
 //! The fused operation against burn's own, forward and backward.
 
-mod common;
-
 use burn::tensor::activation::relu;
 use burn::tensor::module::{avg_pool2d, batch_norm_train, conv2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 use flex_ops::{
     After, Before, Descent, Groups, Lookahead, Options, conv, conv_norm, conv_norm_given, descend,
     sum_of_squares,
 };
 
-use common::distance;
+use crate::distance;
+use crate::inputs::Inputs;
 
 /// What follows the batch norm, from burn's own operations.
 fn activated(x: Tensor<4>, after: After) -> Tensor<4> {
@@ -20,6 +19,16 @@ fn activated(x: Tensor<4>, after: After) -> Tensor<4> {
         After::Relu => relu(x),
         After::Relu6 => relu(x).clamp_max(6.0),
         After::HardSwish => x.clone() * ((x + 3.0).clamp(0.0, 6.0) / 6.0),
+    }
+}
+
+/// Where the derivative of what follows jumps.
+const fn kinks(after: After) -> &'static [f32] {
+    match after {
+        After::Nothing => &[],
+        After::Relu => &[0.0],
+        After::Relu6 => &[0.0, 6.0],
+        After::HardSwish => &[-3.0, 3.0],
     }
 }
 
@@ -37,30 +46,30 @@ struct Case {
     scale: Tensor<1>,
     shift: Tensor<1>,
     given: [Tensor<1>; 2],
+    /// The gradient of the output.
+    slope: Tensor<4>,
     options: Options,
 }
 
 impl Case {
     fn draw([b, n_in, h, w]: [usize; 4], n_out: usize, kernel: usize, options: Options) -> Self {
-        let device = Device::flex();
-        device.seed((b * 7 + n_in * 5 + h * 3 + w + n_out + kernel) as u64);
-        let device = device.autodiff();
-        let normal =
-            |shape: [usize; 4]| Tensor::<4>::random(shape, Distribution::Normal(0.1, 1.0), &device);
-        let channel = || Tensor::<1>::random([n_out], Distribution::Uniform(0.4, 1.6), &device);
+        let seed = b * 7 + n_in * 5 + h * 3 + w + n_out + kernel;
+        let mut inputs = Inputs::new(seed as u64, Device::flex().autodiff());
         let n_seen = if options.groups == Groups::Depthwise { 1 } else { n_in };
         Self {
-            x: normal([b, n_in, h, w]).require_grad(),
-            weight: normal([n_out, n_seen, kernel, kernel]).require_grad(),
-            scale: channel().require_grad(),
-            shift: channel().require_grad(),
-            given: [channel().inner(), channel().inner()],
+            x: inputs.normal([b, n_in, h, w], 0.1).require_grad(),
+            weight: inputs.normal([n_out, n_seen, kernel, kernel], 0.1).require_grad(),
+            scale: inputs.channels(n_out).require_grad(),
+            shift: inputs.channels(n_out).require_grad(),
+            given: [inputs.channels(n_out).inner(), inputs.channels(n_out).inner()],
+            slope: inputs
+                .normal([b, n_out, h.div_ceil(options.stride), w.div_ceil(options.stride)], 0.0),
             options,
         }
     }
 
     fn fused(&self, statistics: Statistics) -> (Tensor<4>, Option<[Tensor<1>; 2]>) {
-        let Self { x, weight, scale, shift, given, options } = self;
+        let Self { x, weight, scale, shift, given, options, .. } = self;
         let (x, weight, scale, shift) = (x.clone(), weight.clone(), scale.clone(), shift.clone());
         if statistics == Statistics::Given {
             let output = conv_norm_given(x, weight, [scale, shift], given.clone(), *options);
@@ -70,9 +79,10 @@ impl Case {
         (found.output, Some([found.mean, found.variance]))
     }
 
+    /// Before what follows the norm.
     fn stock(&self, statistics: Statistics) -> (Tensor<4>, Option<[Tensor<1>; 2]>) {
-        let Self { x, weight, scale, shift, given, options } = self;
-        let Options { stride, groups, before, after } = *options;
+        let Self { x, weight, scale, shift, given, options, .. } = self;
+        let Options { stride, groups, before, .. } = *options;
         let [_, n_in, _, _] = x.dims();
         let n_groups = if groups == Groups::Depthwise { n_in } else { 1 };
         let padding = weight.dims()[2] / 2;
@@ -86,11 +96,18 @@ impl Case {
             let [mean, variance] = [0, 1].map(|i| wide(&given[i]));
             let n = scale.dims()[0];
             let normalized = (convolved - mean) / (variance + 1e-5).sqrt();
-            let output = normalized * scale.reshape([1, n, 1, 1]) + shift.reshape([1, n, 1, 1]);
-            return (activated(output, after), None);
+            return (normalized * scale.reshape([1, n, 1, 1]) + shift.reshape([1, n, 1, 1]), None);
         }
         let found = batch_norm_train(convolved, scale, shift, 1e-5);
-        (activated(found.output, after), Some([found.mean.inner(), found.variance.inner()]))
+        (found.output, Some([found.mean.inner(), found.variance.inner()]))
+    }
+
+    /// The gradient of the output but where `normalized` is so near a kink that rounding decides on which
+    /// side of it a value lies.
+    fn slope(&self, normalized: &Tensor<4>) -> Tensor<4> {
+        kinks(self.options.after).iter().fold(self.slope.clone(), |slope, kink| {
+            slope.mask_fill((normalized.clone() - *kink).abs().lower_elem(1e-4), 0.0)
+        })
     }
 }
 
@@ -105,13 +122,14 @@ fn check(size: [usize; 4], n_out: usize, kernel: usize, options: Options) {
                 "{what} of {size:?} → {n_out}, kernel {kernel}, {options:?}, {statistics:?}: {distance}"
             );
         };
-        let ((fused, moments), (stock, expected)) =
+        let ((fused, moments), (normalized, expected)) =
             (case.fused(statistics), case.stock(statistics));
+        let slope = case.slope(&normalized);
+        let stock = activated(normalized, options.after);
         close("output", distance(fused.clone().inner(), stock.clone().inner()));
         for (found, expected) in moments.iter().flatten().zip(expected.iter().flatten()) {
             close("statistics", distance(found.clone(), expected.clone()));
         }
-        let slope = Tensor::random(fused.dims(), Distribution::Normal(0.0, 1.0), &fused.device());
         let stock_gradients = (stock * slope.clone()).sum().backward();
         let fused_gradients = (fused.clone() * slope).sum().backward();
         for (name, t) in [("input", &case.x), ("weight", &case.weight)] {
@@ -125,9 +143,9 @@ fn check(size: [usize; 4], n_out: usize, kernel: usize, options: Options) {
             close(name, distance(a, b));
         }
         // On a plain device the same numbers come out.
-        let Case { x, weight, scale, shift, given, options } = case;
-        let [scale, shift] = [scale, shift].map(Tensor::inner);
-        let plain = Case { x: x.inner(), weight: weight.inner(), scale, shift, given, options };
+        let [scale, shift] = [case.scale, case.shift].map(Tensor::inner);
+        let (x, weight) = (case.x.inner(), case.weight.inner());
+        let plain = Case { x, weight, scale, shift, ..case };
         assert_eq!(plain.fused(statistics).0.into_data(), fused.inner().into_data());
     }
 }
@@ -200,7 +218,8 @@ fn convolutions_alone_agree_with_burn() {
         (3, 1, Groups::Depthwise, [6, 6], 4),
     ] {
         let options = Options { stride, groups, ..Options::PLAIN };
-        let Case { x, weight, .. } = Case::draw([6, n_in, side, side], n_out, kernel, options);
+        let Case { x, weight, slope, .. } =
+            Case::draw([6, n_in, side, side], n_out, kernel, options);
         let n_groups = if groups == Groups::Depthwise { n_in } else { 1 };
         let padding = [kernel / 2, kernel / 2];
         let stock_options = ConvOptions::new([stride, stride], padding, [1, 1], n_groups);
@@ -209,7 +228,6 @@ fn convolutions_alone_agree_with_burn() {
         assert!(distance(fused.clone().inner(), stock.clone().inner()) < 1e-5);
         let plain = conv(x.clone().inner(), weight.clone().inner(), stride, groups);
         assert_eq!(plain.into_data(), fused.clone().inner().into_data());
-        let slope = Tensor::random(fused.dims(), Distribution::Normal(0.0, 1.0), &fused.device());
         let stock = (stock * slope.clone()).sum().backward();
         let fused = (fused * slope).sum().backward();
         for t in [&x, &weight] {
@@ -222,11 +240,9 @@ fn convolutions_alone_agree_with_burn() {
 
 #[test]
 fn descent_agrees_with_burn() {
-    let device = Device::flex();
-    device.seed(3);
+    let mut inputs = Inputs::new(3, Device::flex());
     for n in [1, 15, 16, 100] {
-        let draw = || Tensor::<1>::random([n], Distribution::Normal(0.0, 1.0), &device);
-        let [weight, gradient, last] = [draw(), draw(), draw()];
+        let [weight, gradient, last] = [(); 3].map(|()| inputs.normal([n], 0.0));
         for (last, lookahead) in [
             (None, Lookahead::Nesterov),
             (Some(last.clone()), Lookahead::Nesterov),
@@ -283,14 +299,12 @@ fn large_images_agree_with_burn() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    let device = Device::flex();
-    device.seed(5);
-    let device = device.autodiff();
-    let draw = |shape| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
-    let (weight, depthwise) = (draw([8, 8, 3, 3]), draw([8, 1, 5, 5]));
+    let device = Device::flex().autodiff();
+    let mut inputs = Inputs::new(5, device.clone());
+    let [weight, depthwise] = [[8, 8, 3, 3], [8, 1, 5, 5]].map(|shape| inputs.normal(shape, 0.0));
     // Of the last three, several images are convolved together, and not as many each time.
     for [height, width] in [[17, 16], [9, 9], [4, 6], [4, 4], [1, 1]] {
-        let x = draw([20, 8, height, width]);
+        let x = inputs.normal([20, 8, height, width], 0.0);
         let results = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             pool.expect("it was asked for").install(|| {
@@ -319,13 +333,10 @@ fn check_pool(
     stock: impl Fn(Tensor<4>) -> Tensor<4>,
     fused: impl Fn(Tensor<4>) -> Tensor<4>,
 ) {
-    let device = Device::flex();
-    device.seed(9);
-    let device = device.autodiff();
-    let draw = |shape| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
-    let x = draw(shape).require_grad();
+    let mut inputs = Inputs::new(9, Device::flex().autodiff());
+    let x = inputs.normal(shape, 0.0).require_grad();
     let (stock, fused) = (stock(x.clone()), fused(x.clone()));
-    let slope = draw(stock.dims());
+    let slope = inputs.normal(stock.dims(), 0.0);
     // Sums of nine numbers in another order.
     let output = distance(fused.clone().inner(), stock.clone().inner());
     assert!(output < 1e-5, "{shape:?}: {output}");

@@ -1,4 +1,9 @@
-//! What the comparisons share.
+//! The fused operations against burn's own and against each other.
+
+mod chain;
+mod inputs;
+mod norms;
+mod stock;
 
 use burn::tensor::Tensor;
 
