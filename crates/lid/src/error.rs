@@ -49,6 +49,9 @@ pub enum LidError {
         /// The distance.
         value: f64,
     },
+    /// The neighbors asked for are none.
+    #[error("no neighbors were asked for")]
+    NoNeighbors,
     /// Not every point has `k` others.
     #[error("{k} neighbors need at least {} points, got {n}", k.saturating_add(1))]
     TooFewPoints {

@@ -45,7 +45,7 @@ pub use dimension::{Aggregate, Lid};
 pub use error::{Cause, LidError};
 pub use estimator::{Degenerate, Estimator, estimate};
 pub use neighbors::Neighbors;
-pub use points::Points;
+pub use points::{Pairwise, Points};
 pub use profile::Profile;
 pub use published::mle_as_published;
 pub use tle::tle;

@@ -41,7 +41,7 @@ impl Neighbors {
     ///
     /// # Errors
     ///
-    /// [`LidError::TooFewPoints`] unless `0 < k < n`.
+    /// [`LidError::NoNeighbors`] if `k` is 0, [`LidError::TooFewPoints`] unless it is below `n`.
     ///
     /// # Examples
     ///
@@ -91,7 +91,8 @@ impl Neighbors {
     /// # Errors
     ///
     /// [`LidError::Empty`], [`LidError::NotSquare`], [`LidError::BadDistance`] at the first that is
-    /// negative or not finite, [`LidError::TooFewPoints`] unless `0 < k < n`.
+    /// negative or not finite, [`LidError::NoNeighbors`] if `k` is 0, [`LidError::TooFewPoints`] unless it is
+    /// below `n`.
     pub fn from_distances(distances: &[f64], k: usize) -> Result<Self, LidError> {
         let n = distances.len().isqrt();
         if n == 0 {
@@ -123,8 +124,8 @@ impl Neighbors {
     ///
     /// # Errors
     ///
-    /// [`LidError::Empty`], [`LidError::TooFewPoints`] unless `0 < k < n`,
-    /// [`LidError::BadDistance`] at the first that is negative or not finite.
+    /// [`LidError::Empty`], [`LidError::NoNeighbors`] if `k` is 0, [`LidError::TooFewPoints`] unless it is below
+    /// `n`, [`LidError::BadDistance`] at the first that is negative or not finite.
     ///
     /// # Panics
     ///
@@ -225,7 +226,11 @@ fn pairs(candidates: Vec<Vec<usize>>) -> Vec<[usize; 2]> {
 }
 
 fn enough(n: usize, k: usize) -> Result<(), LidError> {
-    if 0 < k && k < n { Ok(()) } else { Err(LidError::TooFewPoints { n, k }) }
+    match k {
+        0 => Err(LidError::NoNeighbors),
+        _ if k < n => Ok(()),
+        _ => Err(LidError::TooFewPoints { n, k }),
+    }
 }
 
 /// The order of neighbors: by distance, of those equally far by row.
@@ -261,10 +266,11 @@ mod tests {
     #[test]
     fn too_few_points_are_refused() {
         let values = [1.0, 2.0, 3.0];
-        for k in [0, 3, usize::MAX] {
-            let found = Neighbors::nearest(Points::new(&values, 1).unwrap(), k);
-            assert_eq!(found, Err(LidError::TooFewPoints { n: 3, k }));
+        let nearest = |k| Neighbors::nearest(Points::new(&values, 1).unwrap(), k);
+        for k in [3, usize::MAX] {
+            assert_eq!(nearest(k), Err(LidError::TooFewPoints { n: 3, k }));
         }
+        assert_eq!(nearest(0), Err(LidError::NoNeighbors));
     }
 
     #[test]
@@ -286,7 +292,7 @@ mod tests {
         assert!(matches!(found, Err(LidError::BadDistance { row: 1, col: 0, .. })), "{found:?}");
         assert_eq!(Neighbors::from_nearest(&[], &[], 1), Err(LidError::Empty));
         let found = Neighbors::from_nearest(&[1.0], &[1], 0);
-        assert_eq!(found, Err(LidError::TooFewPoints { n: 1, k: 0 }));
+        assert_eq!(found, Err(LidError::NoNeighbors));
     }
 
     proptest! {

@@ -1,6 +1,22 @@
 //! A view of n points of d features.
 
+use lanes::Isa;
+
 use crate::LidError;
+use crate::exact::squared_distances;
+
+/// Points between which distances can be taken.
+pub trait Pairwise: Sync {
+    /// Number of points.
+    fn n(&self) -> usize;
+
+    /// The squares of the Euclidean distances between the points of each pair.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such point.
+    fn squared_distances(&self, pairs: &[[usize; 2]]) -> Vec<f64>;
+}
 
 /// The rows of a row-major matrix of finite `f32` features.
 ///
@@ -74,6 +90,17 @@ impl<'a> Points<'a> {
     /// If there is no such row.
     pub fn row(&self, row: usize) -> &'a [f32] {
         &self.values[row * self.d..][..self.d]
+    }
+}
+
+impl Pairwise for Points<'_> {
+    fn n(&self) -> usize {
+        Points::n(self)
+    }
+
+    /// As exact as those of [`Neighbors::nearest`](crate::Neighbors::nearest).
+    fn squared_distances(&self, pairs: &[[usize; 2]]) -> Vec<f64> {
+        squared_distances(Isa::widest(), *self, pairs)
     }
 }
 

@@ -1,18 +1,17 @@
 //! TLE (Amsaleg et al. 2019): the dimension from all pairs within a tight neighborhood.
 
-use lanes::Isa;
 use rayon::prelude::*;
 
 use crate::error::Cause;
 use crate::estimator::{Degenerate, cause, rule};
-use crate::exact::squared_distances;
-use crate::{Lid, LidError, Neighbors, Points};
+use crate::{Lid, LidError, Neighbors, Pairwise};
 
 /// Estimates the dimension at every point from the distances to its neighbors and among them.
 ///
 /// Every pair of neighbors gives two more measurements of the same neighborhood, so far fewer
 /// neighbors suffice than maximum likelihood needs: a cross-check at small `k`. Pairs of duplicates
 /// have no measurement and are left out, and so are pairs that mirror each other through the point.
+/// `neighbors` are to be of the same `points`: of [`Points`], or of [`Unrounded`](crate::Unrounded) features.
 ///
 /// # Errors
 ///
@@ -20,7 +19,7 @@ use crate::{Lid, LidError, Neighbors, Points};
 ///
 /// # Panics
 ///
-/// If `neighbors` are of other points.
+/// If `neighbors` are not of as many points.
 ///
 /// # Examples
 ///
@@ -35,7 +34,7 @@ use crate::{Lid, LidError, Neighbors, Points};
 /// # Ok::<(), lid::LidError>(())
 /// ```
 pub fn tle(
-    points: Points<'_>,
+    points: impl Pairwise,
     neighbors: &Neighbors,
     degenerate: Degenerate,
 ) -> Result<Lid, LidError> {
@@ -51,7 +50,7 @@ pub fn tle(
         }
         let indices = neighbors.indices(row);
         let pairs: Vec<[usize; 2]> = pairs(k).map(|pair| pair.map(|at| indices[at])).collect();
-        let squares = squared_distances(Isa::widest(), points, &pairs);
+        let squares = points.squared_distances(&pairs);
         match tight(distances, &squares) {
             Some(dimension) => Ok(Some(dimension)),
             None => rule(row, Cause::Equidistant, degenerate),

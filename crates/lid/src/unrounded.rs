@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::exact::in_f64;
 use crate::neighbors::{Neighbor, smallest};
-use crate::{LidError, Neighbors, Points};
+use crate::{LidError, Neighbors, Pairwise, Points};
 
 /// The most by which a feature changes when it is rounded to 32 bits, as a share of it.
 const ROUNDING: f64 = 1.0 / (1 << 24) as f64;
@@ -54,10 +54,10 @@ impl<'a> Unrounded<'a> {
         }
     }
 
-    fn distance(&self, a: usize, b: usize) -> f64 {
+    fn squared_distance(&self, a: usize, b: usize) -> f64 {
         let d = self.rounded.len();
         let row = |row: usize| &self.values[row * d..][..d];
-        in_f64(row(a), row(b), self.scale).sqrt()
+        in_f64(row(a), row(b), self.scale)
     }
 
     /// Whether rounding hides no point that is clearly nearer to one than `distance`.
@@ -69,6 +69,17 @@ impl<'a> Unrounded<'a> {
         let least = 2.0 * SMALLEST * (features.len() as f64).sqrt();
         // The distance to the last neighbor and that to a hidden point; nothing is nearer than a duplicate.
         2.0 * (of_two + least) <= SLACK * distance || distance <= 0.0
+    }
+}
+
+impl Pairwise for Unrounded<'_> {
+    fn n(&self) -> usize {
+        self.values.len() / self.rounded.len()
+    }
+
+    /// In units of the points that the features became, in `f64`.
+    fn squared_distances(&self, pairs: &[[usize; 2]]) -> Vec<f64> {
+        pairs.iter().map(|&[a, b]| self.squared_distance(a, b)).collect()
     }
 }
 
@@ -113,11 +124,11 @@ impl Neighbors {
         report: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, LidError> {
         let (n, d, k) = (points.n(), points.d(), self.k());
-        let sizes = [features.rounded.len(), features.values.len(), self.n()];
-        assert_eq!(sizes, [d, n * d, n], "features and neighbors");
+        let sizes = [features.rounded.len(), features.n(), self.n()];
+        assert_eq!(sizes, [d, n, n], "features and neighbors");
         let n_done = AtomicUsize::new(0);
         let of_row = |row: usize| {
-            let to = |col: usize| (features.distance(row, col), col);
+            let to = |col: usize| (features.squared_distance(row, col).sqrt(), col);
             let mut nearest = smallest(self.indices(row).iter().map(|&col| to(col)).collect(), k);
             let reach = nearest[k - 1].0;
             if !features.is_seen(points.row(row), reach) {

@@ -3,7 +3,7 @@
 mod draw;
 
 use draw::split_mix;
-use lid::{Degenerate, Estimator, Lid, Neighbors, Points, estimate};
+use lid::{Degenerate, Estimator, Lid, Neighbors, Points, Unrounded, estimate, tle};
 use proptest::prelude::*;
 
 const D: usize = 4;
@@ -176,6 +176,24 @@ proptest! {
         let lids = per_point(estimator);
         // As for a scale, with features up to 8.
         prop_assert!(close(&lids(&moved), &lids(&values), 1e-3));
+    }
+
+    #[test]
+    fn tight_localities_are_blind_to_points_far_off(values in rows()) {
+        // Exact at 2³⁰, too, where 32 bits would take all points for one.
+        let here: Vec<f32> = values.iter().map(|x| (x * 1024.0).round() / 1024.0).collect();
+        let both: Vec<f64> =
+            [0.0, 2f64.powi(30)].iter().flat_map(|far| here.iter().map(move |&x| f64::from(x) + far)).collect();
+        let rounded: Vec<f32> = both.iter().map(|&x| x as f32).collect();
+        let points = Points::new(&rounded, D).expect("they are finite");
+        let features = Unrounded::new(&both, 1.0, &[true; D]).expect("they are finite");
+        let found = Neighbors::nearest(points, K).expect("k is below n");
+        let found = found.by_unrounded(points, features, &|_, _| ()).expect("they are finite");
+        let found = tle(features, &found, Degenerate::Skip).expect("some rows differ");
+        let alone = Points::new(&here, D).expect("they are finite");
+        let alone = tle(alone, &neighbors(&here, D, K), Degenerate::Skip).expect("some rows differ");
+        let twice = alone.per_point().repeat(2);
+        prop_assert!(close(found.per_point(), &twice, 1e-12));
     }
 
     #[test]

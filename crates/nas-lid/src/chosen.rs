@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use data::Dataset;
 use space::Arch;
 
 use crate::config::{Method, Plan};
-use crate::lab::Lab;
+use crate::lab::{Lab, dataset};
 use crate::method::Arm;
 use crate::run::Found;
 use crate::run_dir::{Manifest, RunDir, digest};
@@ -36,8 +37,8 @@ pub(crate) struct Chosen {
     pub(crate) method: Method,
     /// As `--device` names it.
     pub(crate) device: String,
-    /// Where archives of images lie.
-    pub(crate) archives: Option<PathBuf>,
+    /// All of its images.
+    pub(crate) dataset: Dataset,
     pub(crate) arch: Arch,
 }
 
@@ -52,15 +53,15 @@ impl ChosenOptions {
             manifest.config_sha256 == digest(plan.text.as_bytes()),
             "{place} was made with another config.toml"
         );
-        let archives = self.place.archives()?;
-        let lab = Lab::open(&plan.config, archives.as_deref(), &device::open(&self.place.device)?)?;
+        let dataset = dataset(&plan.config, self.place.archives()?.as_deref())?;
+        let lab = Lab::of(&plan.config, &dataset, &device::open(&self.place.device)?)?;
         ensure!(manifest.data_sha256 == lab.data_digest, "{place} was made with other data");
         let arch = match &self.arch {
             Some(text) => lab.space.parse(text)?,
             None => best(&dir, self.method)?,
         };
         let (method, device) = (self.method, self.place.device.clone());
-        Ok(Chosen { plan, lab, dir, method, device, archives, arch })
+        Ok(Chosen { plan, lab, dir, method, device, dataset, arch })
     }
 }
 

@@ -56,8 +56,12 @@ impl Lab {
         archives: Option<&Path>,
         device: &Device,
     ) -> Result<Self> {
+        Self::of(config, &dataset(config, archives)?, device)
+    }
+
+    /// Prepares the space of a run whose images are loaded.
+    pub(crate) fn of(config: &RunConfig, dataset: &Dataset, device: &Device) -> Result<Self> {
         let seed = Seed::new(config.seed);
-        let dataset = dataset(config, archives)?;
         let scales = Scales::of(&config.data, &dataset.train, seed)?;
         for Scale { resolution, .. } in scales.each() {
             spaces::check_resolution(&config.space, *resolution)?;
@@ -94,8 +98,8 @@ impl Lab {
         Ok(Self {
             space,
             seed,
-            dataset: dataset.name,
-            data_digest: dataset.digest,
+            dataset: dataset.name.clone(),
+            data_digest: dataset.digest.clone(),
             training,
             probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
             exams: Exams::draw(&scales, &norm, config, device)?,

@@ -214,10 +214,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_as_on_the_host() {
         let mut values = draws(5, 4, 0.0, 1.0);
-        for k in [0, 5] {
-            let found = on_device(&values, 4, k);
-            assert_eq!(found, Err(LidError::TooFewPoints { n: 5, k }));
-        }
+        assert_eq!(on_device(&values, 4, 5), Err(LidError::TooFewPoints { n: 5, k: 5 }));
+        assert_eq!(on_device(&values, 4, 0), Err(LidError::NoNeighbors));
         assert_eq!(on_device(&[], 3, 1), Err(LidError::Empty));
         values[7] = f32::NAN;
         let found = on_device(&values, 4, 2);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use lid::{Aggregate, Fit, Lid, Neighbors, Points, estimate, tle, two_nn};
+use lid::{Aggregate, Fit, Lid, Neighbors, Pairwise, Points, estimate, tle, two_nn};
 use rank::{Interval, bootstrap_interval};
 use serde_json::json;
 use space::Seed;
@@ -20,7 +20,7 @@ use crate::progress::Progress;
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// One row a point: npy of f4 or f8, CSV, or JSON (a list of rows, alone or under the key
-    /// `points`); for tle, columns that 32 bits do not hold are rounded to them as differences from their median
+    /// `points`)
     file: PathBuf,
     /// The file is the matrix of distances between the points (in JSON under the key `distances`)
     #[arg(long)]
@@ -119,13 +119,13 @@ fn of_features(options: &Options, features: &Features) -> Result<Found> {
     let k = options.k();
     let mut neighbors =
         with_progress("neighbors", |report| Neighbors::nearest_reporting(points, k, report))?;
-    // Tight localities compare distances to neighbors with those among them, which are of the rounded points.
-    let is_tle = matches!(options.estimator, Estimator::Tle);
-    if let Some(unrounded) = features.unrounded()?.filter(|_| !is_tle) {
+    let lid = if let Some(unrounded) = features.unrounded()? {
         neighbors =
             with_progress("distances", |report| neighbors.by_unrounded(points, unrounded, report))?;
-    }
-    let lid = dimension(options, &neighbors, Some(points))?;
+        dimension(options, &neighbors, Some(unrounded))?
+    } else {
+        dimension(options, &neighbors, Some(points))?
+    };
     let intervals = intervals(options, &lid)?;
     let (n, d, elapsed) = (matrix.n, Some(matrix.d), clock.elapsed());
     Ok(Found { n, d, neighbors: k, lid, intervals, elapsed })
@@ -150,7 +150,7 @@ fn of_distances(options: &Options, matrix: &Matrix<f64>) -> Result<Found> {
     check_distances(matrix)?;
     let k = options.k();
     let neighbors = Neighbors::from_distances(&matrix.values, k)?;
-    let lid = dimension(options, &neighbors, None)?;
+    let lid = dimension(options, &neighbors, None::<Points<'_>>)?;
     let intervals = intervals(options, &lid)?;
     Ok(Found { n, d: None, neighbors: k, lid, intervals, elapsed: clock.elapsed() })
 }
@@ -206,7 +206,11 @@ impl Options {
 }
 
 /// The dimension by the estimator that was asked for; one of them needs the points themselves.
-fn dimension(options: &Options, neighbors: &Neighbors, points: Option<Points<'_>>) -> Result<Lid> {
+fn dimension(
+    options: &Options,
+    neighbors: &Neighbors,
+    points: Option<impl Pairwise>,
+) -> Result<Lid> {
     let degenerate = match options.degenerate {
         Degenerate::Error => lid::Degenerate::Error,
         Degenerate::Skip => lid::Degenerate::Skip,

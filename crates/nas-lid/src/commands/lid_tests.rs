@@ -122,6 +122,14 @@ fn points_far_from_the_others_are_not_rounded() {
 }
 
 #[test]
+fn tight_localities_far_from_the_others_are_not_rounded() {
+    let line = [0.0, 1.0, 3.0, 7.0, 12.0];
+    let both: Vec<f64> = line.iter().copied().chain(line.map(|place| place + 1e9)).collect();
+    let one = per_point(1, &line, Estimator::Tle, 4);
+    assert_eq!(per_point(1, &both, Estimator::Tle, 4), one.repeat(2));
+}
+
+#[test]
 fn tight_localities_of_decimals_are_those_of_whole_numbers() {
     // Of neighbors mirrored at a point what lies between cancels, if all is rounded alike.
     let places: [f64; 20] = std::array::from_fn(|i| i as f64);

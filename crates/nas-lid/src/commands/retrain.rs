@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::Format;
 use crate::chosen::ChosenOptions;
 use crate::retrain::{Outcome, RetrainConfig, Retraining};
-use crate::{Format, lab};
 
 /// Which network, and how.
 #[derive(clap::Args)]
@@ -35,8 +35,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let config = RetrainConfig::read(&options.config)?;
     let chosen = options.chosen.open()?;
     let name = options.name.as_deref().unwrap_or(chosen.method.name());
-    let dataset = lab::dataset(&chosen.plan.config, chosen.archives.as_deref())?;
-    let outcome = Retraining::new(&chosen, &config, &dataset, name)?.run()?;
+    let outcome = Retraining::new(&chosen, &config, name)?.run()?;
     crate::print(match format {
         Format::Json => format!("{}\n", serde_json::to_string(&outcome)?),
         Format::Text => {

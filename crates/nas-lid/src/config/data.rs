@@ -4,7 +4,7 @@ use data::{Augment, Normalization, PictureFolder, Source};
 use serde::{Deserialize, Serialize};
 
 use super::ranges::{
-    Fault, MOST, above_zero, count, not_negative, share, upper_share, whole_share,
+    Fault, MOST, above_zero, at_most, count, not_negative, share, upper_share, whole_share,
 };
 use crate::spaces::MOST_CHANNELS;
 
@@ -51,6 +51,9 @@ impl DataConfig {
         }
         count("data.valid-images", self.valid_images, MOST)?;
         self.normalization.check()?;
+        // Beyond a side an image may be gone altogether.
+        at_most("data.augment.crop-padding", self.augment.crop_padding, self.resolution())?;
+        at_most("data.augment.cutout", self.augment.cutout, self.resolution())?;
         let keys = ["data.augment.crop-area", "data.augment.jitter", "data.augment.erasing"];
         augment(keys, &self.augment)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use data::{Augment, Batch, Batches, Dataset, Mixed};
+use data::{Augment, Batch, Batches, Mixed};
 use serde::{Deserialize, Serialize};
 use space::{Accuracy, Arch, Seed, Test, extremes};
 use supernet::{Lesson, Statistics, StepOptions, StochasticDepth, Supernet, mean_loss};
@@ -65,15 +65,10 @@ pub(crate) struct Retraining<'a> {
 }
 
 impl<'a> Retraining<'a> {
-    /// A training of the chosen network on all training images of `dataset`; its files lie in the folder
-    /// `retrain/NAME` of the run.
-    pub(crate) fn new(
-        chosen: &'a Chosen,
-        config: &'a RetrainConfig,
-        dataset: &Dataset,
-        name: &str,
-    ) -> Result<Self> {
-        let lab = &chosen.lab;
+    /// A training of the chosen network on all training images; its files lie in the folder `retrain/NAME` of the
+    /// run.
+    pub(crate) fn new(chosen: &'a Chosen, config: &'a RetrainConfig, name: &str) -> Result<Self> {
+        let Chosen { lab, dataset, .. } = chosen;
         let resolution = chosen.plan.config.data.resolution();
         let images = Arc::new(dataset.train.at(resolution)?);
         let of =
