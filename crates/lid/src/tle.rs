@@ -11,7 +11,7 @@ use crate::{Lid, LidError, Neighbors, Pairwise};
 /// Every pair of neighbors gives two more measurements of the same neighborhood, so far fewer
 /// neighbors suffice than maximum likelihood needs: a cross-check at small `k`. Pairs of duplicates
 /// have no measurement and are left out, and so are pairs that mirror each other through the point.
-/// `neighbors` are to be of the same `points`: of [`Points`], or of [`Unrounded`](crate::Unrounded) features.
+/// `neighbors` are to be of the same `points`: of [`Points`](crate::Points), or of [`Unrounded`](crate::Unrounded) features.
 ///
 /// # Errors
 ///
