@@ -103,7 +103,8 @@ pub enum LidError {
 pub enum Cause {
     /// The nearest neighbor is at distance zero.
     Duplicate,
-    /// All neighbors are equally far, up to the rounding of `f32` features.
+    /// All neighbors are equally far: the last by at most 10⁻⁶ farther than the first, about what the rounding of
+    /// `f32` features leaves.
     Equidistant,
 }
 

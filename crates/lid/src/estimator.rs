@@ -65,8 +65,8 @@ impl FromStr for Estimator {
     }
 }
 
-/// What to do with a row whose neighbors have no dimension: a duplicate of the row among them, or
-/// all equally far.
+/// What to do with a row whose neighbors have no dimension: a duplicate of the row among them, or all equally far
+/// ([`Cause`]). TwoNN keeps rows whose two neighbors are equally far, as ratios of 1, and gives up where all are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Degenerate {

@@ -90,18 +90,19 @@ impl fmt::Display for Objective {
     }
 }
 
-/// The best score and every partition that has it.
+/// A score and the partitions found to have it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cut {
-    /// The largest value of the objective.
+    /// The largest value of the objective that was found.
     pub score: f64,
-    /// Every partition with this score, never empty, in lexicographic order of the labels of their
-    /// vertices ([`Partition::labels`]).
+    /// Partitions with this score: of [`best`] every one, in lexicographic order of the labels of their vertices
+    /// ([`Partition::labels`]); of [`min_cut`](crate::min_cut) and [`spectral_cut`](crate::spectral_cut) the one
+    /// found, whether or not there are others. Never empty.
     pub maximizers: Vec<Partition>,
 }
 
 impl Cut {
-    /// The lexicographically first of the best partitions.
+    /// The first of the partitions, lexicographically.
     ///
     /// # Panics
     ///

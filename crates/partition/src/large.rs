@@ -13,7 +13,8 @@ const FRACTIONS: f64 = (1_u64 << 60) as f64;
 /// The two groups of the least similarity between them, whatever their sizes: Stoer & Wagner 1997.
 ///
 /// The score is Σ S_ij inside the groups, so that it compares with [`Objective::IntraSum`], of which it
-/// is a maximum. Exact for any number of vertices, in O(n³); of several maxima one is returned.
+/// is a maximum. Exact for any number of vertices, in O(n³), but that entries are counted in whole 2⁻⁶⁰ of the
+/// largest; of several maxima one is returned.
 ///
 /// # Errors
 ///
@@ -186,7 +187,6 @@ mod tests {
             let exact = |objective| best(&similarity, 2, Sizes::Any, objective).unwrap();
             let cuts = [min_cut(&similarity).unwrap(), spectral_cut(&similarity).unwrap()];
             for cut in cuts.into_iter().chain([exact(Objective::NormalizedCut)]) {
-                assert_eq!(cut.maximizers.len(), 1);
                 assert_eq!(cut.first().groups(), [[0, 1], [2, 3]], "{exponent}");
             }
         }

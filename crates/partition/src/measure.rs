@@ -64,7 +64,10 @@ impl Similarity {
                 cosines(centered(&ranks, measure)?, measure)
             }
             Measure::InverseDistance => {
-                pairwise(vectors, |x, y| 1.0 / (1.0 + norm(x.iter().zip(y).map(|(x, y)| x - y))))
+                // Halves, whose differences do not overflow; a length that does has a similarity of 0.
+                let half =
+                    |x: &[f64], y: &[f64]| norm(x.iter().zip(y).map(|(x, y)| x / 2.0 - y / 2.0));
+                pairwise(vectors, |x, y| 1.0 / (1.0 + 2.0 * half(x, y)))
             }
         }
     }
@@ -87,7 +90,7 @@ fn check(vectors: &[Vec<f64>]) -> Result<(), PartitionError> {
     Ok(())
 }
 
-/// The vectors less their means.
+/// The vectors less their means, in units of their own.
 ///
 /// A constant vector is told by its equal numbers: what rounding leaves of it after centering would
 /// pass for a direction.
@@ -96,9 +99,15 @@ fn centered(vectors: &[Vec<f64>], measure: Measure) -> Result<Vec<Vec<f64>>, Par
         if numbers.windows(2).all(|pair| pair[0].total_cmp(&pair[1]).is_eq()) {
             return Err(PartitionError::FlatVector { measure, vector });
         }
-        let count = numbers.len() as f64;
-        let mean: f64 = numbers.iter().map(|number| number / count).sum();
-        Ok(numbers.iter().map(|number| number - mean).collect())
+        // By a power of two, which rounds nothing: then neither sums nor differences overflow.
+        let unit = largest(numbers.iter().copied()).log2().floor().min(1023.0).exp2();
+        let mut centered: Vec<f64> = numbers.iter().map(|number| number / unit).collect();
+        // Far from zero the first mean rounds to a multiple of the spacing there; the second corrects.
+        for _ in 0..2 {
+            let mean = centered.iter().sum::<f64>() / centered.len() as f64;
+            centered.iter_mut().for_each(|number| *number -= mean);
+        }
+        Ok(centered)
     };
     vectors.iter().enumerate().map(center).collect()
 }
@@ -114,7 +123,8 @@ fn cosines(mut vectors: Vec<Vec<f64>>, measure: Measure) -> Result<Similarity, P
         let length = norm(numbers.iter().copied());
         numbers.iter_mut().for_each(|number| *number /= length);
     }
-    pairwise(&vectors, |x, y| x.iter().zip(y).map(|(x, y)| x * y).sum())
+    // By Cauchy and Schwarz only rounding leads beyond 1.
+    pairwise(&vectors, |x, y| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>().clamp(-1.0, 1.0))
 }
 
 fn pairwise(
@@ -219,6 +229,18 @@ mod tests {
     fn extreme_scales_lose_nothing() {
         check_pair(&[1e308, 0.0], &[1.5e308, 1.5e308], Measure::Cosine, 0.5f64.sqrt(), 1e-15);
         check_pair(&[1e-200, 0.0], &[1e-200, 1e-200], Measure::Cosine, 0.5f64.sqrt(), 1e-15);
+        let most = f64::MAX;
+        let [huge, tiny] = [[most, -most, -most], [1e-323, 0.0, 0.0]];
+        check_pair(&huge, &tiny, Measure::Pearson, 1.0, 1e-15);
+        check_pair(&[most], &[-most], Measure::InverseDistance, 0.0, 1e-300);
+    }
+
+    #[test]
+    fn offsets_lose_nothing() {
+        // Neighbors of 10¹⁵ are 1/8 apart.
+        let far = [1e15, 1e15 + 0.125, 1e15 + 0.25];
+        check_pair(&far, &[1.0, 2.0, 3.0], Measure::Pearson, 1.0, 1e-15);
+        check_pair(&far[..2], &[1.0, 2.0], Measure::Pearson, 1.0, 1e-15);
     }
 
     #[track_caller]
@@ -278,13 +300,14 @@ mod tests {
     proptest! {
         #[test]
         fn similarity_is_at_most_one(
-            vectors in prop::collection::vec(prop::collection::vec(-9.0..9.0f64, 5), 2..5),
+            mut vectors in prop::collection::vec(prop::collection::vec(-9.0..9.0f64, 5), 2..5),
         ) {
+            // One in the same direction as another.
+            vectors.push(vectors[0].iter().map(|number| 2.0 * number).collect());
             for measure in ALL {
                 let similarity = Similarity::of(&vectors, measure).unwrap();
                 for (_, _, value) in similarity.pairs() {
-                    // Unit vectors of five numbers: a few units in the last place.
-                    prop_assert!(value.abs() <= 1.0 + 1e-14, "{measure}: {value}");
+                    prop_assert!(value.abs() <= 1.0, "{measure}: {value}");
                 }
             }
         }

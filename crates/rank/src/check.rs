@@ -35,6 +35,11 @@ pub(crate) fn varying_pairs(predicted: &[f64], truth: &[f64]) -> Result<(), Rank
     Ok(())
 }
 
+/// A figure that is a number.
+pub(crate) fn figure(value: f64) -> Result<f64, RankError> {
+    if value.is_finite() { Ok(value) } else { Err(RankError::FigureNotFinite { value }) }
+}
+
 /// A copy in which zero has one sign, so that the total order of `f64` has the ties of `==`.
 pub(crate) fn with_one_zero(values: &[f64]) -> Vec<f64> {
     // −0 + 0 is +0, and no other number changes.

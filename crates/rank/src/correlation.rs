@@ -116,7 +116,7 @@ fn deviations(values: &[f64]) -> Vec<f64> {
     deviations.into_iter().map(|deviation| deviation / unit).collect()
 }
 
-fn largest(values: &[f64]) -> f64 {
+pub(crate) fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |largest, value| value.abs().max(largest))
 }
 

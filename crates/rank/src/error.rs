@@ -59,6 +59,12 @@ pub enum RankError {
         /// The confidence.
         confidence: f64,
     },
+    /// What was computed of finite numbers is none.
+    #[error("the figure is {value}, not a finite number")]
+    FigureNotFinite {
+        /// The figure.
+        value: f64,
+    },
     /// The statistic is undefined on every resample.
     #[error("the statistic is undefined on all {resamples} resamples")]
     AllUndefined {

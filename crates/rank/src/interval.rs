@@ -3,8 +3,8 @@
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::check::values;
-use crate::correlation::mean;
+use crate::check::{figure, values};
+use crate::correlation::{largest, mean};
 use crate::student::t_975;
 use crate::{RankError, Side};
 
@@ -30,7 +30,7 @@ pub struct Interval {
 ///
 /// [`RankError::TooFew`] if `n` or `resamples` is 0, [`RankError::BadConfidence`] outside `(0, 1)`,
 /// [`RankError::AllUndefined`] if no resample is left, and every error of `statistic` except
-/// [`RankError::Constant`]; [`RankError::NotFinite`] if it returns such a number.
+/// [`RankError::Constant`]; [`RankError::FigureNotFinite`] if it returns such a number.
 ///
 /// # Examples
 ///
@@ -64,7 +64,7 @@ pub fn bootstrap_interval(
     for _ in 0..resamples {
         indices.fill_with(|| rng.random_range(0..n));
         match statistic(&indices) {
-            Ok(value) => statistics.push(value),
+            Ok(value) => statistics.push(figure(value)?),
             Err(RankError::Constant { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -72,7 +72,6 @@ pub fn bootstrap_interval(
     if statistics.is_empty() {
         return Err(RankError::AllUndefined { resamples });
     }
-    values(&statistics, Side::Predicted, 1)?;
     statistics.sort_unstable_by(f64::total_cmp);
     Ok(Interval {
         low: quantile(&statistics, (1.0 - confidence) / 2.0),
@@ -89,7 +88,8 @@ pub fn bootstrap_interval(
 ///
 /// # Errors
 ///
-/// [`RankError::TooFew`] below two seeds, [`RankError::NotFinite`].
+/// [`RankError::TooFew`] below two seeds, [`RankError::NotFinite`], [`RankError::FigureNotFinite`] if the sum of
+/// the figures or an end of the interval is beyond the range of `f64`.
 ///
 /// # Examples
 ///
@@ -102,10 +102,17 @@ pub fn bootstrap_interval(
 pub fn mean_and_interval(seeds: &[f64]) -> Result<(f64, Interval), RankError> {
     values(seeds, Side::Predicted, 2)?;
     let n = seeds.len();
-    let mean = mean(seeds);
-    let squares: f64 = seeds.iter().map(|value| (value - mean) * (value - mean)).sum();
-    let margin = t_975(n - 1) * (squares / (n - 1) as f64 / n as f64).sqrt();
-    Ok((mean, Interval { low: mean - margin, high: mean + margin, skipped: 0 }))
+    let from = |center: f64| seeds.iter().map(|value| value - center).collect::<Vec<_>>();
+    // Rounded, the first mean may lie beside equal figures.
+    let first = figure(mean(seeds))?;
+    let mean = first + mean(&from(first));
+    let deviations = from(mean);
+    // In units of the largest, whose squares neither overflow nor vanish.
+    let unit = largest(&deviations).max(f64::MIN_POSITIVE);
+    let squares: f64 = deviations.iter().map(|deviation| (deviation / unit).powi(2)).sum();
+    let margin = t_975(n - 1) * (squares / (n - 1) as f64 / n as f64).sqrt() * unit;
+    let [low, high] = [figure(mean - margin)?, figure(mean + margin)?];
+    Ok((mean, Interval { low, high, skipped: 0 }))
 }
 
 /// The quantile of sorted values, at least one, by linear interpolation.
@@ -184,7 +191,26 @@ mod tests {
 
     #[test]
     fn equal_seeds_have_no_margin() {
-        let (mean, interval) = mean_and_interval(&[0.5; 4]).unwrap();
-        assert_eq!((mean, interval.low, interval.high), (0.5, 0.5, 0.5));
+        for seed in [0.5, 0.1, -1e300, 5e-324] {
+            let (mean, interval) = mean_and_interval(&[seed; 3]).unwrap();
+            assert_eq!([mean, interval.low, interval.high], [seed; 3]);
+        }
+    }
+
+    #[test]
+    fn intervals_of_all_scales_are_alike() {
+        let (_, one) = mean_and_interval(&[1.0, 3.0]).unwrap();
+        for exponent in [-1000, -560, 660] {
+            let scale = 2f64.powi(exponent);
+            let (mean, interval) = mean_and_interval(&[scale, 3.0 * scale]).unwrap();
+            let found = [mean, interval.low, interval.high].map(|end| end / scale);
+            for (found, expected) in found.into_iter().zip([2.0, one.low, one.high]) {
+                assert!((found - expected).abs() < 1e-12, "{exponent}: {found} for {expected}");
+            }
+        }
+        for seeds in [[1.5e308; 2], [1.5e308, -1.5e308]] {
+            let found = mean_and_interval(&seeds);
+            assert!(matches!(found, Err(RankError::FigureNotFinite { .. })), "{found:?}");
+        }
     }
 }

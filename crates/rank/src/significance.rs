@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use crate::check::pairs;
+use crate::check::{figure, pairs};
 use crate::interval::bootstrap_interval;
 use crate::{Interval, RankError};
 
@@ -34,7 +34,7 @@ pub fn statistic_interval(
 }
 
 /// The two-sided p-value of a coefficient by permutation: how often shuffled predictions have one at
-/// least as far from 0.
+/// least as far from 0, or none because they make one side constant.
 ///
 /// (1 + such permutations) / (1 + all), so it is never 0 and exact in its level (Phipson & Smyth
 /// 2010). Right for any statistic that is 0 on average if predictions and truth are independent, ties
@@ -46,7 +46,8 @@ pub fn statistic_interval(
 ///
 /// # Errors
 ///
-/// [`RankError::TooFew`] without pairs or permutations, and those of `statistic`.
+/// [`RankError::TooFew`] without pairs or permutations, [`RankError::FigureNotFinite`] if `statistic` returns
+/// such a number, and its own errors; [`RankError::Constant`] only for the pairs as they are.
 ///
 /// # Examples
 ///
@@ -71,12 +72,17 @@ pub fn permutation_p_value(
         return Err(RankError::TooFew { n: 0, needed: 1 });
     }
     // Permutations of equal worth may differ in the last bits.
-    let observed = statistic(predicted, truth)?.abs() - 1e-12;
+    let least = figure(statistic(predicted, truth)?)?.abs() * (1.0 - 1e-12);
     let mut shuffled = predicted.to_vec();
     let mut n_extreme = 0;
     for _ in 0..permutations {
         shuffled.shuffle(rng);
-        n_extreme += usize::from(observed <= statistic(&shuffled, truth)?.abs());
+        let is_extreme = match statistic(&shuffled, truth) {
+            Ok(value) => least <= figure(value)?.abs(),
+            Err(RankError::Constant { .. }) => true,
+            Err(error) => return Err(error),
+        };
+        n_extreme += usize::from(is_extreme);
     }
     Ok((1 + n_extreme) as f64 / (1 + permutations) as f64)
 }
@@ -92,7 +98,7 @@ pub fn permutation_p_value(
 ///
 /// # Errors
 ///
-/// As [`bootstrap_interval`], and those of `statistic`.
+/// As [`bootstrap_interval`], and those of `statistic` on all pairs.
 ///
 /// # Examples
 ///
@@ -122,7 +128,7 @@ pub fn paired_difference(
     let by = |first: &[f64], second: &[f64], truth: &[f64]| {
         Ok(statistic(first, truth)? - statistic(second, truth)?)
     };
-    let difference = by(first, second, truth)?;
+    let difference = figure(by(first, second, truth)?)?;
     let interval = bootstrap_interval(truth.len(), resamples, confidence, rng, |drawn| {
         by(&pick(first, drawn), &pick(second, drawn), &pick(truth, drawn))
     })?;
@@ -139,7 +145,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::{kendall_tau_b, pearson};
+    use crate::{Side, kendall_tau_b, kendall_tau_of_top, pearson};
 
     #[test]
     fn the_p_value_of_three_pairs_is_known() {
@@ -151,6 +157,58 @@ mod tests {
         assert!((p - 1.0 / 3.0).abs() < 0.025, "{p}");
         let none = permutation_p_value(&predicted, &truth, &pearson, 0, &mut rng);
         assert_eq!(none, Err(RankError::TooFew { n: 0, needed: 1 }));
+    }
+
+    #[test]
+    fn no_scale_of_a_statistic_changes_its_p_value() {
+        let truth: Vec<f64> = (0..20).map(f64::from).collect();
+        let predicted: Vec<f64> = truth.iter().map(|t| t + 4.0 * t.sin()).collect();
+        let p = |scale: f64| {
+            let covariance = |a: &[f64], b: &[f64]| {
+                let products = a.iter().zip(b).map(|(a, b)| (a - 9.5) * (b - 9.5));
+                Ok(products.sum::<f64>() * scale)
+            };
+            let mut rng = ChaCha8Rng::seed_from_u64(1);
+            permutation_p_value(&predicted, &truth, &covariance, 99, &mut rng).unwrap()
+        };
+        for exponent in [-1000, -60, 0, 900] {
+            assert!((p(2f64.powi(exponent)) - 0.01).abs() < 1e-12, "{exponent}");
+        }
+    }
+
+    #[test]
+    fn figures_that_are_none_are_refused_and_undefined_ones_count_as_extreme() {
+        let (predicted, truth) = ([1.0, 1.0, 2.0, 3.0], [10.0, 20.0, 30.0, 40.0]);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let infinite = |_: &[f64], _: &[f64]| Ok(f64::INFINITY);
+        let refused = Err(RankError::FigureNotFinite { value: f64::INFINITY });
+        let p = permutation_p_value(&predicted, &truth, &infinite, 9, &mut rng);
+        assert_eq!(p, refused);
+        // Of the best two by truth, 2 and 3 or any of the other 5 pairs as often: 1 and 1 have no τ, all others 1
+        // or −1.
+        let top = |a: &[f64], b: &[f64]| kendall_tau_of_top(a, b, 0.5);
+        let p = permutation_p_value(&predicted, &truth, &top, 99, &mut rng);
+        assert_eq!(p, Ok(1.0));
+        let constant = permutation_p_value(&[1.0; 4], &truth, &kendall_tau_b, 9, &mut rng);
+        assert_eq!(constant, Err(RankError::Constant { side: Side::Predicted }));
+        let apart = |a: &[f64], _: &[f64]| Ok(a[0] * f64::MAX);
+        let both = [&[1.0, 2.0][..], &[-1.0, 2.0]];
+        let found = paired_difference(both, &[1.0, 2.0], &apart, 5, 0.9, &mut rng);
+        assert_eq!(found.map(drop), refused.map(drop));
+    }
+
+    #[test]
+    fn pairs_are_drawn_together() {
+        let truth: Vec<f64> = (0..30).map(f64::from).collect();
+        let double: Vec<f64> = truth.iter().map(|t| 2.0 * t).collect();
+        let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+        let ratio = |a: &[f64], b: &[f64]| Ok(mean(a) / mean(b));
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let interval = statistic_interval(&double, &truth, &ratio, 50, 0.9, &mut rng).unwrap();
+        assert!((interval.low - 2.0).abs() < 1e-12 && (interval.high - 2.0).abs() < 1e-12);
+        let both = [&double[..], &truth[..]];
+        let (by, interval) = paired_difference(both, &truth, &ratio, 50, 0.9, &mut rng).unwrap();
+        assert!([by, interval.low, interval.high].iter().all(|x| (x - 1.0).abs() < 1e-12));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! One rule for ties throughout: of equal values the one at the lower index ranks higher.
 
-use crate::check::{pairs, values, with_one_zero};
+use crate::check::{figure, pairs, values, with_one_zero};
 use crate::{RankError, Side, kendall_tau_b};
 
 /// The index of the highest value, the first of equals.
@@ -86,7 +86,8 @@ pub fn kendall_tau_of_top(
 /// How many a fraction of `n` is: at least one.
 fn count(fraction: f64, n: usize) -> Result<usize, RankError> {
     if 0.0 < fraction && fraction <= 1.0 {
-        Ok(((fraction * n as f64).round() as usize).max(1))
+        // 0.29 of 50 are 14.5, though the product is rounded down to less.
+        Ok(((fraction * n as f64 + 1e-9).round() as usize).max(1))
     } else {
         Err(RankError::BadFraction { fraction })
     }
@@ -100,10 +101,11 @@ fn count(fraction: f64, n: usize) -> Result<usize, RankError> {
 ///
 /// # Errors
 ///
-/// [`RankError::UnequalLengths`], [`RankError::TooFew`] without pairs, [`RankError::NotFinite`].
+/// [`RankError::UnequalLengths`], [`RankError::TooFew`] without pairs, [`RankError::NotFinite`],
+/// [`RankError::FigureNotFinite`] if the difference is beyond the range of `f64`.
 pub fn regret_of_top(predicted: &[f64], truth: &[f64]) -> Result<f64, RankError> {
     pairs(predicted, truth, 1)?;
-    Ok(truth[first_of_highest(truth)] - truth[first_of_highest(predicted)])
+    figure(truth[first_of_highest(truth)] - truth[first_of_highest(predicted)])
 }
 
 /// The best truth among the `k` predicted best.
