@@ -33,6 +33,20 @@ pub enum LidError {
         /// The value.
         value: f32,
     },
+    /// A feature of 64 bits lies where 32 bits have no numbers.
+    #[error(
+        "row {row}, column {col}: {value:e} is too far from the median {median:e} of the column for a 32-bit float"
+    )]
+    TooFar {
+        /// Row of the value.
+        row: usize,
+        /// Column of the value.
+        col: usize,
+        /// The value.
+        value: f64,
+        /// What differences are taken from; 0 in a column of 32-bit numbers.
+        median: f64,
+    },
     /// The distances are no square matrix.
     #[error("{len} distances are no square matrix")]
     NotSquare {

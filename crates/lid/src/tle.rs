@@ -11,7 +11,7 @@ use crate::{Lid, LidError, Neighbors, Pairwise};
 /// Every pair of neighbors gives two more measurements of the same neighborhood, so far fewer
 /// neighbors suffice than maximum likelihood needs: a cross-check at small `k`. Pairs of duplicates
 /// have no measurement and are left out, and so are pairs that mirror each other through the point.
-/// `neighbors` are to be of the same `points`: of [`Points`](crate::Points), or of [`Unrounded`](crate::Unrounded) features.
+/// `neighbors` are to be of the same `points`: of [`Points`](crate::Points), or of [`Features`](crate::Features).
 ///
 /// # Errors
 ///
@@ -29,12 +29,12 @@ use crate::{Lid, LidError, Neighbors, Pairwise};
 /// let values: Vec<f32> = (0..30).map(|i| (i * i) as f32).collect(); // Points on a line.
 /// let points = Points::new(&values, 1)?;
 /// let neighbors = Neighbors::nearest(points, 10)?;
-/// let lid = tle(points, &neighbors, Degenerate::Error)?;
+/// let lid = tle(&points, &neighbors, Degenerate::Error)?;
 /// assert!((0.5..1.5).contains(&lid.median()), "{}", lid.median());
 /// # Ok::<(), lid::LidError>(())
 /// ```
 pub fn tle(
-    points: impl Pairwise,
+    points: &impl Pairwise,
     neighbors: &Neighbors,
     degenerate: Degenerate,
 ) -> Result<Lid, LidError> {

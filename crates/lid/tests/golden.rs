@@ -132,7 +132,7 @@ fn offset_and_scale_spoil_only_the_published_formula() {
 fn check_tle(values: &[f32], d: usize, k: usize, first: [f64; 4], mean: f64) {
     let points = points(values, d);
     let neighbors = Neighbors::nearest(points, k).expect("k is below n");
-    let lid = lid::tle(points, &neighbors, Degenerate::Error).expect("general position");
+    let lid = lid::tle(&points, &neighbors, Degenerate::Error).expect("general position");
     for (found, expected) in lid.per_point().iter().zip(first) {
         // Its quadratic formula cancels where a neighbor is nearly as far as the last.
         close(found.expect("no row is skipped"), expected, 1e-7);
@@ -155,7 +155,7 @@ fn tle_takes_near_duplicates_at_its_radius() {
     let points = Points::new(&[0.0, 0.0, 0.5, 0.0, 1.0, 0.0, 1.0, 1e-9], 2).expect("finite");
     let neighbors = Neighbors::nearest(points, 3).expect("four points");
     // To the second all others are equally far.
-    let lid = lid::tle(points, &neighbors, Degenerate::Skip).expect("the first is not degenerate");
+    let lid = lid::tle(&points, &neighbors, Degenerate::Skip).expect("the first is not degenerate");
     assert!(lid.per_point()[0].is_some_and(|dimension| 0.0 < dimension && dimension < 10.0));
 }
 
@@ -169,7 +169,7 @@ fn tle_leaves_out_neighbors_that_mirror_each_other() {
         let values = cross.map(|value| value * scale);
         let points = Points::new(&values, 2).expect("finite");
         let neighbors = Neighbors::nearest(points, 4).expect("five points");
-        let lid = lid::tle(points, &neighbors, Degenerate::Error).expect("no row is degenerate");
+        let lid = lid::tle(&points, &neighbors, Degenerate::Error).expect("no row is degenerate");
         for (found, expected) in lid.per_point().iter().zip(expected) {
             let found = found.expect("no row is skipped");
             assert!((found - expected).abs() < 2e-5, "{found} for {expected} at {scale}");

@@ -3,7 +3,7 @@
 mod draw;
 
 use draw::split_mix;
-use lid::{Degenerate, Estimator, Lid, Neighbors, Points, Unrounded, estimate, tle};
+use lid::{Degenerate, Estimator, Features, Lid, Neighbors, Points, estimate, tle};
 use proptest::prelude::*;
 
 const D: usize = 4;
@@ -126,6 +126,7 @@ fn any_estimator() -> impl Strategy<Value = Estimator> {
         Estimator::MleUnbiased,
         Estimator::Mom,
         Estimator::TwoNn,
+        Estimator::TwoNnMl,
     ])
 }
 
@@ -179,19 +180,33 @@ proptest! {
     }
 
     #[test]
+    fn tight_localities_know_neither_scale_nor_order(
+        values in rows(), exponent in -40i32..40, shift in 1usize..7,
+    ) {
+        let per_point = |values: &[f32]| {
+            let points = Points::new(values, D).expect("they are finite");
+            let found = tle(&points, &neighbors(values, D, K), Degenerate::Skip);
+            found.expect("some rows differ").per_point().to_vec()
+        };
+        let mut turned: Vec<f32> = values.iter().map(|x| x * 2f32.powi(exponent)).collect();
+        turned.rotate_left(shift * D);
+        let mut expected = per_point(&values);
+        expected.rotate_left(shift);
+        // Where two neighbors nearly mirror each other, what is left of their squares has fewer digits.
+        prop_assert!(close(&per_point(&turned), &expected, 1e-9));
+    }
+
+    #[test]
     fn tight_localities_are_blind_to_points_far_off(values in rows()) {
         // Exact at 2³⁰, too, where 32 bits would take all points for one.
         let here: Vec<f32> = values.iter().map(|x| (x * 1024.0).round() / 1024.0).collect();
         let both: Vec<f64> =
             [0.0, 2f64.powi(30)].iter().flat_map(|far| here.iter().map(move |&x| f64::from(x) + far)).collect();
-        let rounded: Vec<f32> = both.iter().map(|&x| x as f32).collect();
-        let points = Points::new(&rounded, D).expect("they are finite");
-        let features = Unrounded::new(&both, 1.0, &[true; D]).expect("they are finite");
-        let found = Neighbors::nearest(points, K).expect("k is below n");
-        let found = found.by_unrounded(points, features, &|_, _| ()).expect("they are finite");
-        let found = tle(features, &found, Degenerate::Skip).expect("some rows differ");
+        let features = Features::new(both, D).expect("they are finite");
+        let found = features.nearest(K, &|_, _| ()).expect("k is below n");
+        let found = tle(&features, &found, Degenerate::Skip).expect("some rows differ");
         let alone = Points::new(&here, D).expect("they are finite");
-        let alone = tle(alone, &neighbors(&here, D, K), Degenerate::Skip).expect("some rows differ");
+        let alone = tle(&alone, &neighbors(&here, D, K), Degenerate::Skip).expect("some rows differ");
         let twice = alone.per_point().repeat(2);
         prop_assert!(close(found.per_point(), &twice, 1e-12));
     }

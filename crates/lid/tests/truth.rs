@@ -136,6 +136,7 @@ fn two_nn_looks_no_further_than_two_neighbors() {
     for d in [1, 2, 4] {
         let values = sample(60 + d as u64, |stream| stream.inside(d));
         check(&values, Estimator::TwoNn, d as f64, 0.1);
+        check(&values, Estimator::TwoNnMl, d as f64, 0.1);
     }
 }
 
@@ -144,7 +145,7 @@ fn tight_localities_find_the_dimension_with_half_the_neighbors() {
     let check = |values: &[f32], truth: f64| {
         let points = Points::new(values, values.len() / N).expect("the draws are finite");
         let neighbors = Neighbors::nearest(points, K / 2).expect("k is below n");
-        let found = tle(points, &neighbors, Degenerate::Error).expect("the draws differ");
+        let found = tle(&points, &neighbors, Degenerate::Error).expect("the draws differ");
         let found = found.harmonic_mean();
         assert!((found / truth - 1.0).abs() < 0.15, "tle: {found} for {truth}");
     };

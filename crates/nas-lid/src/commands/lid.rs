@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use lid::{Aggregate, Fit, Lid, Neighbors, Pairwise, Points, estimate, tle, two_nn};
+use lid::{Aggregate, Features, Fit, Lid, Neighbors, Pairwise, Points, estimate, tle, two_nn};
 use rank::{Interval, bootstrap_interval};
 use serde_json::json;
 use space::Seed;
 
 use crate::Format;
-use crate::matrix::{self, Features, Matrix};
+use crate::matrix::{self, Matrix, Numbers};
 use crate::misuse::Misuse;
 use crate::progress::Progress;
 
@@ -88,8 +88,7 @@ fn output(options: &Options, format: Format) -> Result<String> {
         let matrix = matrix::read(&options.file, "distances")?;
         of_distances(options, &matrix).with_context(place)?
     } else {
-        let features = matrix::read(&options.file, "points")?;
-        of_features(options, &features).with_context(place)?
+        of_features(options, matrix::read(&options.file, "points")?).with_context(place)?
     };
     Ok(match format {
         Format::Json => found.json(options),
@@ -112,34 +111,38 @@ struct Found {
 
 const AGGREGATES: [Aggregate; 3] = [Aggregate::Mean, Aggregate::HarmonicMean, Aggregate::Median];
 
-fn of_features(options: &Options, features: &Features) -> Result<Found> {
+fn of_features(options: &Options, numbers: Numbers) -> Result<Found> {
     let clock = Instant::now();
-    let matrix = &features.matrix;
-    let points = Points::new(&matrix.values, matrix.d)?;
     let k = options.k();
-    let mut neighbors =
-        with_progress("neighbors", |report| Neighbors::nearest_reporting(points, k, report))?;
-    let lid = if let Some(unrounded) = features.unrounded()? {
-        neighbors =
-            with_progress("distances", |report| neighbors.by_unrounded(points, unrounded, report))?;
-        dimension(options, &neighbors, Some(unrounded))?
-    } else {
-        dimension(options, &neighbors, Some(points))?
+    let (n, d, lid) = match numbers {
+        Numbers::Narrow(Matrix { n, d, values }) => {
+            let points = Points::new(&values, d)?;
+            let nearest = |report: Report<'_>| Neighbors::nearest_reporting(points, k, report);
+            (n, d, dimension(options, &with_progress(nearest)?, Some(&points))?)
+        }
+        Numbers::Wide(Matrix { n, d, values }) => {
+            let features = Features::new(values, d)?;
+            let nearest = |report: Report<'_>| features.nearest(k, report);
+            (n, d, dimension(options, &with_progress(nearest)?, Some(&features))?)
+        }
     };
     let intervals = intervals(options, &lid)?;
-    let (n, d, elapsed) = (matrix.n, Some(matrix.d), clock.elapsed());
-    Ok(Found { n, d, neighbors: k, lid, intervals, elapsed })
+    Ok(Found { n, d: Some(d), neighbors: k, lid, intervals, elapsed: clock.elapsed() })
 }
 
-/// Shows how many parts of some work are done.
-fn with_progress<T>(
-    name: &'static str,
-    work: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> T,
-) -> T {
-    let progress: Mutex<Option<Progress>> = Mutex::new(None);
-    work(&|_, total| {
+/// Is told how many of how many parts are done.
+type Report<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// Shows how many parts of a search are done; another total is of other parts.
+fn with_progress<T>(search: impl FnOnce(Report<'_>) -> T) -> T {
+    let progress: Mutex<Option<(usize, Progress)>> = Mutex::new(None);
+    search(&|_, total| {
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.get_or_insert_with(|| Progress::new(name, 0, total as u64)).step();
+        let (_, shown) = match progress.take() {
+            Some(shown) if shown.0 == total => progress.insert(shown),
+            _ => progress.insert((total, Progress::new("neighbors", 0, total as u64))),
+        };
+        shown.step();
     })
 }
 
@@ -150,7 +153,7 @@ fn of_distances(options: &Options, matrix: &Matrix<f64>) -> Result<Found> {
     check_distances(matrix)?;
     let k = options.k();
     let neighbors = Neighbors::from_distances(&matrix.values, k)?;
-    let lid = dimension(options, &neighbors, None::<Points<'_>>)?;
+    let lid = dimension(options, &neighbors, None::<&Points<'_>>)?;
     let intervals = intervals(options, &lid)?;
     Ok(Found { n, d: None, neighbors: k, lid, intervals, elapsed: clock.elapsed() })
 }
@@ -209,7 +212,7 @@ impl Options {
 fn dimension(
     options: &Options,
     neighbors: &Neighbors,
-    points: Option<impl Pairwise>,
+    points: Option<&impl Pairwise>,
 ) -> Result<Lid> {
     let degenerate = match options.degenerate {
         Degenerate::Error => lid::Degenerate::Error,

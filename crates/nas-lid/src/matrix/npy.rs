@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{Found, Matrix, check};
+use super::{Matrix, Numbers, check};
 use crate::lines::shown;
 
 /// What such a file starts with.
@@ -42,13 +42,13 @@ enum Order {
 /// # Errors
 ///
 /// If the file is malformed, or a number is not finite: with its row and column.
-pub(super) fn matrix(mut source: impl Read) -> Result<Found> {
+pub(super) fn matrix(mut source: impl Read) -> Result<Numbers> {
     let header = header(&mut source)?;
     Ok(if header.width == size_of::<f32>() {
         // Of 32 bits they are, whatever they were decoded to.
-        Found::Narrow(body(&header, source, |value| value as f32)?)
+        Numbers::Narrow(body(&header, source, |value| value as f32)?)
     } else {
-        Found::Wide(body(&header, source, |value| value)?)
+        Numbers::Wide(body(&header, source, |value| value)?)
     })
 }
 
@@ -228,7 +228,7 @@ mod tests {
 
     #[track_caller]
     fn check(bytes: &[u8], n: usize, d: usize, values: &[f32]) {
-        let Found::Narrow(matrix) = matrix(bytes).unwrap() else { panic!("of 64 bits") };
+        let Numbers::Narrow(matrix) = matrix(bytes).unwrap() else { panic!("of 64 bits") };
         assert_eq!(matrix, Matrix { n, d, values: values.to_vec() });
     }
 
@@ -242,7 +242,7 @@ mod tests {
         let values = values.map(f64::from);
         let wide: Vec<u8> = values.iter().flat_map(|value| value.to_be_bytes()).collect();
         for bytes in [little("<f8", &f8(&values)), little(">f8", &wide)] {
-            let Found::Wide(matrix) = matrix(&bytes[..]).unwrap() else { panic!("of 32 bits") };
+            let Numbers::Wide(matrix) = matrix(&bytes[..]).unwrap() else { panic!("of 32 bits") };
             assert_eq!(matrix, Matrix { n: 2, d: 3, values: values.to_vec() });
         }
     }
