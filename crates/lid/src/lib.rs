@@ -19,7 +19,8 @@
 //! # Ok::<(), lid::LidError>(())
 //! ```
 //!
-//! Every result is the same to the last bit whatever the number of threads.
+//! [`Features`] finds the neighbors of points with 64-bit features, [`Neighbors::from_distances`] those of points
+//! of which distances alone are known. Every result is the same to the last bit whatever the number of threads.
 //!
 //! Literature: Levina & Bickel 2004 and Amsaleg et al. 2015 (maximum likelihood); MacKay &
 //! Ghahramani 2005 (harmonic mean); Amsaleg et al. 2018 (method of moments); Facco et al. 2017
