@@ -10,7 +10,7 @@ use space::Arch;
 use crate::config::{Method, Plan};
 use crate::lab::{Lab, dataset};
 use crate::method::Arm;
-use crate::run::Found;
+use crate::run::found;
 use crate::run_dir::{Manifest, RunDir, digest};
 use crate::{Place, device};
 
@@ -58,7 +58,7 @@ impl ChosenOptions {
         ensure!(manifest.data_sha256 == lab.data_digest, "{place} was made with other data");
         let arch = match &self.arch {
             Some(text) => lab.space.parse(text)?,
-            None => best(&dir, self.method)?,
+            None => best(&dir, self.method, &lab)?,
         };
         let (method, device) = (self.method, self.place.device.clone());
         Ok(Chosen { plan, lab, dir, method, device, dataset, arch })
@@ -66,13 +66,8 @@ impl ChosenOptions {
 }
 
 /// The best architecture that the search of a method has found.
-fn best(dir: &RunDir, method: Method) -> Result<Arch> {
-    let (name, file) = (method.name(), format!("search/{}.json", method.name()));
-    ensure!(
-        dir.path(&file).exists(),
-        "the run has not searched by {name} yet; name an --arch or another --method"
-    );
-    let found: Vec<Found> = dir.read_json(&file)?;
+fn best(dir: &RunDir, method: Method, lab: &Lab) -> Result<Arch> {
+    let found = found(dir, method, lab.space.as_ref())?;
     Ok(found.into_iter().next().context("the search has found nothing; name an --arch")?.arch)
 }
 

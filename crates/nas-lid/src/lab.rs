@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use data::{Augment, Batch, Batches, Dataset, Gallery, Normalization};
 use space::{Accuracy, Arch, LatencyTable, SearchSpace, Seed, Test};
@@ -82,6 +82,11 @@ impl Lab {
         let plain =
             |images: &Arc<Gallery>, size| Batches::new(images.clone(), &norm, Augment::NONE, size);
         let plain_train = plain(train, e.batch_size).context("`evaluation.batch-size`")?;
+        let (wanted, there) = (e.recalibration_batches, plain_train.n_steps());
+        ensure!(
+            wanted <= there,
+            "`evaluation.recalibration-batches` is {wanted}, but there are {there} of training images"
+        );
         let probes =
             plain(train, config.split.probe_batch_size).context("`split.probe-batch-size`")?;
         let test = match config.ranking.truth {

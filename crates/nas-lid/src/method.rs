@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use search::{
     Criterion, Evidence, GradientCriterion, LidCriterion, RandomCriterion, SearchError, choose,
 };
 use serde::{Deserialize, Serialize};
-use space::{Arch, NodeId, SplitTree};
+use space::{Arch, Mask, NodeId, SplitTree};
 use supernet::Supernet;
 
 use crate::config::{AcrossLeaves, Method, RunConfig};
@@ -42,9 +42,20 @@ pub(crate) struct Grown {
 /// All trees of a run, by the name of their method.
 pub(crate) type Trees = BTreeMap<String, Grown>;
 
-/// The trees decided so far.
-pub(crate) fn trees(dir: &RunDir) -> Result<Trees> {
-    if dir.path(TREES).exists() { dir.read_json(TREES) } else { Ok(Trees::new()) }
+/// The trees decided so far, which divide the mask.
+pub(crate) fn trees(dir: &RunDir, mask: &Mask) -> Result<Trees> {
+    let file = dir.path(TREES);
+    if !file.exists() {
+        return Ok(Trees::new());
+    }
+    let trees: Trees = dir.read_json(TREES)?;
+    let is_sound = |grown: &Grown| grown.tree.divides(mask);
+    ensure!(
+        trees.values().all(is_sound),
+        "{} is damaged: a tree that no split makes",
+        file.display()
+    );
+    Ok(trees)
 }
 
 /// What the stages of a method need.
@@ -109,7 +120,7 @@ impl Arm<'_> {
         let mask = self.lab.space.full_mask();
         let start =
             Grown { tree: SplitTree::root(mask), levels: 0, seconds: 0.0, peak_bytes: None };
-        let mut grown = trees(self.dir)?.remove(self.method.name()).unwrap_or(start);
+        let mut grown = self.trees()?.remove(self.method.name()).unwrap_or(start);
         while grown.levels < self.config.split.levels() {
             let Some(criterion) = self.criterion(grown.levels) else { break };
             if 0 < grown.levels {
@@ -120,7 +131,7 @@ impl Arm<'_> {
             }
             self.split_leaves(&mut grown, criterion.as_ref())?;
             grown.levels += 1;
-            let mut all = trees(self.dir)?;
+            let mut all = self.trees()?;
             all.insert(self.method.name().into(), grown.clone());
             self.dir.write_json(TREES, &all)?;
         }
@@ -261,10 +272,14 @@ impl Arm<'_> {
         Ok(supernet)
     }
 
+    fn trees(&self) -> Result<Trees> {
+        trees(self.dir, &self.lab.space.full_mask())
+    }
+
     /// The leaf whose mask holds an architecture.
     pub(crate) fn leaf_of(&self, arch: &Arch) -> Result<SplitTree<Evidence>> {
         let name = self.method.name();
-        let tree = match trees(self.dir)?.remove(name) {
+        let tree = match self.trees()?.remove(name) {
             Some(grown) => grown.tree,
             None if self.method == Method::OneShot => SplitTree::root(self.lab.space.full_mask()),
             None => bail!("the run has not split by {name}"),

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use search::{Constraints, Prices, SearchError, evolve};
 use serde::{Deserialize, Serialize};
-use space::{Accuracy, Arch, Cost, Valid, cheapest, stratified_sample};
+use space::{Accuracy, Arch, Cost, SearchSpace, Valid, cheapest, stratified_sample};
 use supernet::Evaluation;
 
 use crate::config::{Method, Plan, SearchConfig};
@@ -162,11 +162,34 @@ pub(crate) fn check_limits(lab: &Lab, options: &SearchConfig) -> Result<()> {
     check("max-macs", options.max_macs, |cost| cost.macs)
 }
 
+/// Where the best that a search has found are kept.
+fn found_file(method: Method) -> String {
+    format!("search/{}.json", method.name())
+}
+
+/// The best that the search of a method has found, the best first.
+pub(crate) fn found(dir: &RunDir, method: Method, space: &dyn SearchSpace) -> Result<Vec<Found>> {
+    let (file, name, mask) = (found_file(method), method.name(), space.full_mask());
+    let path = dir.path(&file);
+    ensure!(
+        path.exists(),
+        "the run has not searched by {name} yet; name an --arch or another --method"
+    );
+    let found: Vec<Found> = dir.read_json(&file)?;
+    let is_sound = |one: &Found| {
+        let is_accuracy = (0.0..=1.0).contains(&one.valid_accuracy);
+        mask.contains(&one.arch) && is_accuracy && one.shift.is_finite()
+    };
+    let all_are = !found.is_empty() && found.iter().all(is_sound);
+    ensure!(all_are, "{} is damaged: no architectures with accuracies", path.display());
+    Ok(found)
+}
+
 /// Evolution inside every leaf; the best architectures of all of them.
 fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
-    let file = format!("search/{}.json", arm.method.name());
+    let file = found_file(arm.method);
     if arm.dir.path(&file).exists() {
-        return arm.dir.read_json(&file);
+        return found(arm.dir, arm.method, arm.lab.space.as_ref());
     }
     let options = &arm.config.search;
     let constraints = constraints(options);

@@ -158,7 +158,39 @@ fn killed_anywhere_a_run_ends_with_the_same_bytes() {
     // Another configuration has no business there.
     let other = smoke(&disturbed).args(["--set", "seed=2"]).output().unwrap();
     refused(&other, 1, "was made with another configuration (`seed` was 1, now 2)");
+    edits_are_refused(&disturbed);
     is_ranked_later(&disturbed, folder.path());
+}
+
+/// What no program of ours has written is refused by the name of its file.
+#[track_caller]
+fn edits_are_refused(run: &Path) {
+    let of_lid = "search/lid.json";
+    for (name, place, value) in [
+        (of_lid, "/0/arch/0", serde_json::json!(99)),
+        (of_lid, "/0/arch", serde_json::json!([0])),
+        (of_lid, "/0/valid-accuracy", serde_json::json!(9.2)),
+        (of_lid, "", serde_json::json!([])),
+        ("split-tree.json", "/lid/tree/split/edge", serde_json::json!(99)),
+        ("split-tree.json", "/lid/tree/mask/0", serde_json::json!([0])),
+    ] {
+        let file = run.join(name);
+        let bytes = std::fs::read(&file).expect("the run is finished");
+        let mut edited: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON of ours");
+        *edited.pointer_mut(place).expect("there is such a value") = value;
+        std::fs::write(&file, edited.to_string()).expect("the run is ours");
+        let resumed = program().arg("resume").arg(run).output().expect("the program starts");
+        refused(&resumed, 1, &format!("{name} is damaged"));
+        std::fs::write(&file, bytes).expect("the run is ours");
+    }
+    let config = run.join("config.toml");
+    let mut export = program();
+    export.arg("export").arg(run).arg("--out").arg(config);
+    refused(
+        &export.output().expect("the program starts"),
+        2,
+        "weights are a file named *.safetensors",
+    );
 }
 
 /// Not with the same bytes: on a card a sum's order may differ from one time to the next.

@@ -67,6 +67,25 @@ impl<E> SplitTree<E> {
         Self { id: NodeId::root(), mask, split: None }
     }
 
+    /// Whether splits can have made this tree of that mask: one from a file need not be so.
+    pub fn divides(&self, mask: &Mask) -> bool {
+        let Some(split) = &self.split else { return self.mask == *mask };
+        if self.mask != *mask || mask.n_edges() <= split.edge.0 {
+            return false;
+        }
+        let ops = mask.ops(split.edge);
+        let group = |child: &Self| {
+            let kept = child.mask.edges().nth(split.edge.0).map(|edge| child.mask.ops(edge))?;
+            kept.iter().map(|op| ops.iter().position(|other| other == op)).collect()
+        };
+        let groups: Option<Vec<Vec<usize>>> = split.children.iter().map(group).collect();
+        let masks = groups.and_then(|groups| mask.split(split.edge, &groups).ok());
+        masks.is_some_and(|masks| {
+            let mut children = split.children.iter().zip(&masks).enumerate();
+            children.all(|(at, (child, mask))| child.id == self.id.child(at) && child.divides(mask))
+        })
+    }
+
     /// The node of this place, if the tree holds it.
     pub fn node(&self, id: &NodeId) -> Option<&Self> {
         if self.id == *id {
@@ -131,5 +150,29 @@ mod tests {
         let second = NodeId::root().child(1);
         assert_eq!(tree.node(&second).map(|node| node.mask.n_archs()), Some(4));
         assert_eq!(tree.node(&NodeId::root().child(2)), None);
+    }
+
+    #[test]
+    fn trees_that_no_split_makes_are_known() {
+        let mask = Mask::full(&[4, 2]);
+        let mut tree = SplitTree::<()>::root(mask.clone());
+        assert!(tree.divides(&mask) && !tree.divides(&Mask::full(&[4, 3])));
+        tree.grow(EdgeId(0), &[vec![0, 3], vec![1, 2]], vec![]).unwrap();
+        tree.leaves_mut()[1].grow(EdgeId(1), &[vec![0], vec![1]], vec![]).unwrap();
+        assert!(tree.divides(&mask));
+        let spoilt = |spoil: fn(&mut Split<()>)| {
+            let mut other = tree.clone();
+            other.split.as_mut().map(spoil).unwrap();
+            !other.divides(&mask)
+        };
+        assert!(spoilt(|split| split.edge = EdgeId(1)));
+        assert!(spoilt(|split| split.edge = EdgeId(99)));
+        assert!(spoilt(|split| split.children.swap(0, 1)));
+        assert!(spoilt(|split| drop(split.children.pop())));
+        assert!(spoilt(|split| split.children[0].mask = Mask::full(&[4])));
+        assert!(spoilt(|split| split.children[0].mask = Mask::full(&[])));
+        assert!(spoilt(|split| split.children[1].mask = split.children[0].mask.clone()));
+        assert!(spoilt(|split| split.children[1].id = NodeId::root()));
+        assert!(spoilt(|split| split.children[1].split.as_mut().unwrap().children.truncate(1)));
     }
 }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::Format;
 use crate::chosen::ChosenOptions;
+use crate::misuse::Misuse;
 
 /// Which network, and where to.
 #[derive(clap::Args)]
@@ -19,6 +20,12 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
+    if let Some(out) = &options.out {
+        // Not by accident over the files of the run.
+        let is_named = out.extension().is_some_and(|extension| extension == "safetensors");
+        let place = out.display();
+        ensure!(is_named, Misuse(format!("--out {place}: weights are a file named *.safetensors")));
+    }
     let chosen = options.chosen.open()?;
     let (lab, arch) = (&chosen.lab, &chosen.arch);
     let mut supernet = chosen.arm().fine_tuned(arch)?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use report::{Report, ReportError, over_seeds};
 
 use crate::Format;
-use crate::run_dir::{Claim, Manifest, RunDir};
+use crate::run_dir::{Claim, Manifest, RunDir, digest};
 use crate::summary::LIVE_PARAMETERS;
 
 pub(crate) fn run(dirs: &[PathBuf], format: Format) -> Result<()> {
@@ -91,6 +91,9 @@ fn config(dir: &Path) -> Result<(i64, toml::Table)> {
     let file = dir.join("config.toml");
     let place = || file.display().to_string();
     let text = std::fs::read_to_string(&file).with_context(place)?;
+    let manifest: Manifest = RunDir::unopened(dir).read_json("manifest.json")?;
+    let is_its_own = manifest.config_sha256 == digest(text.as_bytes());
+    ensure!(is_its_own, "{} was made with another config.toml", dir.display());
     let mut table: toml::Table = text.parse().with_context(place)?;
     let seed = table.remove("seed").as_ref().and_then(toml::Value::as_integer);
     Ok((seed.context("there is no seed").with_context(place)?, table))
@@ -109,7 +112,7 @@ mod tests {
         let config = format!("seed = {seed}\n[training]\nepochs = {epochs}\n");
         run.write("config.toml", config.as_bytes()).unwrap();
         let manifest = Manifest {
-            config_sha256: String::new(),
+            config_sha256: digest(config.as_bytes()),
             data_sha256: "images".into(),
             inputs_sha256: "inputs".into(),
             truth_sha256: None,
@@ -148,6 +151,9 @@ mod tests {
         refused(&[first.clone(), other], " differ in more than their seed");
         let later = finished(root.path(), 9, 9, 0.5);
         refused(&[first.clone(), later], " were made with another commit of the program");
+        let edited = finished(root.path(), 3, 9, 0.5);
+        std::fs::write(edited.join("config.toml"), "seed = 4").unwrap();
+        refused(&[first.clone(), edited], " was made with another config.toml");
         let empty = root.path().join("empty");
         refused(&[first, empty], "config.toml: No such file or directory (os error 2)");
     }

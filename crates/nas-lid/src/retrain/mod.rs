@@ -223,6 +223,11 @@ impl<'a> Retraining<'a> {
             let batch = batch?;
             n_images += batch.labels.len();
             let answers = supernet.answers(&self.chosen.arch, &batch, Statistics::Stored);
+            let are_numbers = answers.iter().all(|answer| answer.is_finite());
+            ensure!(
+                are_numbers,
+                "the answers of the network are no numbers: its training has diverged"
+            );
             let classes = answers.len() / batch.labels.len();
             for (answers, &label) in answers.chunks_exact(classes).zip(&batch.labels) {
                 let place = place(answers, label as usize);
