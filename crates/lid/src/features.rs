@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::exact::in_f64;
 use crate::neighbors::{Neighbor, smallest};
+use crate::points::check_rows;
 use crate::{LidError, Neighbors, Pairwise, Points};
 
 /// The most by which a feature changes when it is rounded to 32 bits, as a share of it.
@@ -48,7 +49,11 @@ impl Features {
     /// not full, [`LidError::NotFinite`] at the first NaN or infinity, [`LidError::TooFar`] at the first that is farther
     /// from the median of its column than 32 bits can tell.
     pub fn new(values: Vec<f64>, d: usize) -> Result<Self, LidError> {
-        check(&values, d)?;
+        check_rows(values.len(), d)?;
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let value = values[at] as f32;
+            return Err(LidError::NotFinite { row: at / d, col: at % d, value });
+        }
         let scale = scale(&values, d);
         let origin = |col| match scale {
             None if is_narrow(&values, d, col) => 0.0,
@@ -175,22 +180,6 @@ impl Pairwise for Features {
             }
         };
         pairs.iter().map(of).collect()
-    }
-}
-
-fn check(values: &[f64], d: usize) -> Result<(), LidError> {
-    if d == 0 {
-        return Err(LidError::NoFeatures);
-    }
-    if values.is_empty() {
-        return Err(LidError::Empty);
-    }
-    if !values.len().is_multiple_of(d) {
-        return Err(LidError::Ragged { len: values.len(), d });
-    }
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(at) => Err(LidError::NotFinite { row: at / d, col: at % d, value: values[at] as f32 }),
-        None => Ok(()),
     }
 }
 

@@ -48,15 +48,7 @@ impl<'a> Points<'a> {
     /// [`LidError::Ragged`] if the last row is not full, [`LidError::NotFinite`] at the first NaN
     /// or infinity.
     pub fn new(values: &'a [f32], d: usize) -> Result<Self, LidError> {
-        if d == 0 {
-            return Err(LidError::NoFeatures);
-        }
-        if values.is_empty() {
-            return Err(LidError::Empty);
-        }
-        if !values.len().is_multiple_of(d) {
-            return Err(LidError::Ragged { len: values.len(), d });
-        }
+        check_rows(values.len(), d)?;
         for (row, features) in values.chunks_exact(d).enumerate() {
             // A fold without early exit is vectorized; the place is looked for only when needed.
             if features.iter().fold(true, |finite, value| finite & value.is_finite()) {
@@ -91,6 +83,20 @@ impl<'a> Points<'a> {
     pub fn row(&self, row: usize) -> &'a [f32] {
         &self.values[row * self.d..][..self.d]
     }
+}
+
+/// Whether `len` values are some whole rows of `d` features.
+pub(crate) fn check_rows(len: usize, d: usize) -> Result<(), LidError> {
+    if d == 0 {
+        return Err(LidError::NoFeatures);
+    }
+    if len == 0 {
+        return Err(LidError::Empty);
+    }
+    if !len.is_multiple_of(d) {
+        return Err(LidError::Ragged { len, d });
+    }
+    Ok(())
 }
 
 impl Pairwise for Points<'_> {
