@@ -113,23 +113,26 @@ impl Features {
         k: usize,
         report: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Neighbors, LidError> {
-        let points = Points::new(&self.narrow, self.d)?;
-        let found = Neighbors::nearest_reporting(points, k, report)?;
+        let found = Neighbors::nearest_reporting(self.points(), k, report)?;
         Ok(match &self.wide {
-            Some(wide) => self.nearest_again(wide, points, &found, report),
+            Some(wide) => self.nearest_again(wide, &found, report),
             None => found,
         })
+    }
+
+    fn points(&self) -> Points<'_> {
+        Points::of_checked(&self.narrow, self.d)
     }
 
     /// By the features as they were, `found` being the nearest after rounding.
     fn nearest_again(
         &self,
         wide: &[f64],
-        points: Points<'_>,
         found: &Neighbors,
         report: &(dyn Fn(usize, usize) + Sync),
     ) -> Neighbors {
-        let (n, k) = (points.n(), found.k());
+        let (points, k) = (self.points(), found.k());
+        let n = points.n();
         let n_done = AtomicUsize::new(0);
         let of_row = |row: usize| {
             let to = |col: usize| (self.squared_distance(wide, [row, col]).sqrt(), col);
@@ -167,19 +170,15 @@ impl Features {
 
 impl Pairwise for Features {
     fn n(&self) -> usize {
-        self.narrow.len() / self.d
+        self.points().n()
     }
 
-    /// In the units of [`Features::nearest`], in `f64`.
+    /// In the units of [`Features::nearest`], and as exact.
     fn squared_distances(&self, pairs: &[[usize; 2]]) -> Vec<f64> {
-        let of = |pair: &[usize; 2]| match &self.wide {
-            Some(wide) => self.squared_distance(wide, *pair),
-            None => {
-                let [a, b] = pair.map(|row| &self.narrow[row * self.d..][..self.d]);
-                in_f64(a, b, 1.0)
-            }
-        };
-        pairs.iter().map(of).collect()
+        match &self.wide {
+            Some(wide) => pairs.iter().map(|pair| self.squared_distance(wide, *pair)).collect(),
+            None => self.points().squared_distances(pairs),
+        }
     }
 }
 
@@ -301,6 +300,17 @@ mod tests {
             let [first, second] = [tiny[1] - tiny[0], tiny[2] - tiny[1]];
             assert!((second - 2.0 * first).abs() < 1e-6 * first, "{tiny:?}");
         }
+    }
+
+    #[test]
+    fn what_32_bits_hold_is_measured_as_theirs() {
+        let d = 700;
+        let narrow: Vec<f32> = (0..12 * d).map(|i| 1e3 + (i as f32 * 0.37).sin()).collect();
+        let features = Features::new(narrow.iter().map(|&x| x.into()).collect(), d).unwrap();
+        let points = Points::new(&narrow, d).unwrap();
+        assert_eq!(features.nearest(4, &|_, _| ()), Neighbors::nearest(points, 4));
+        let pairs = [[0, 1], [7, 3]];
+        assert_eq!(features.squared_distances(&pairs), points.squared_distances(&pairs));
     }
 
     #[test]

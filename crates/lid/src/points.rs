@@ -61,6 +61,11 @@ impl<'a> Points<'a> {
         Ok(Self { values, d })
     }
 
+    /// Rows that are known to be whole and finite.
+    pub(crate) const fn of_checked(values: &'a [f32], d: usize) -> Self {
+        Self { values, d }
+    }
+
     /// Number of points.
     pub const fn n(&self) -> usize {
         self.values.len() / self.d

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use data::Dataset;
 use space::Arch;
 
@@ -67,8 +67,8 @@ impl ChosenOptions {
 
 /// The best architecture that the search of a method has found.
 fn best(dir: &RunDir, method: Method, lab: &Lab) -> Result<Arch> {
-    let found = found(dir, method, lab.space.as_ref())?;
-    Ok(found.into_iter().next().context("the search has found nothing; name an --arch")?.arch)
+    // A search that finds nothing fails.
+    Ok(found(dir, method, lab.space.as_ref())?.swap_remove(0).arch)
 }
 
 impl Chosen {

@@ -55,6 +55,7 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let lab = Lab::open(config, options.archives.as_deref(), &device)?;
     let truth = Truth::open(config, options.archives.as_deref())?;
     check_limits(&lab, &config.search)?;
+    lab.check_statistics_batches()?;
     let manifest = manifest(plan, &lab, &truth, options);
     let prospect = RunDir::prospect(&options.out, &plan.text, &manifest)?;
     let mut supernet = lab.first()?;

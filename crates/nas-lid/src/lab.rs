@@ -82,11 +82,6 @@ impl Lab {
         let plain =
             |images: &Arc<Gallery>, size| Batches::new(images.clone(), &norm, Augment::NONE, size);
         let plain_train = plain(train, e.batch_size).context("`evaluation.batch-size`")?;
-        let (wanted, there) = (e.recalibration_batches, plain_train.n_steps());
-        ensure!(
-            wanted <= there,
-            "`evaluation.recalibration-batches` is {wanted}, but there are {there} of training images"
-        );
         let probes =
             plain(train, config.split.probe_batch_size).context("`split.probe-batch-size`")?;
         let test = match config.ranking.truth {
@@ -134,6 +129,16 @@ impl Lab {
             tracing::info!("published weights: {imported}");
         }
         Ok(supernet)
+    }
+
+    /// Whether what a run finds can be exported.
+    pub(crate) fn check_statistics_batches(&self) -> Result<()> {
+        let (wanted, there) = (self.n_recalibration, self.plain.n_steps());
+        ensure!(
+            wanted <= there,
+            "`evaluation.recalibration-batches` is {wanted}, but there are {there} of training images"
+        );
+        Ok(())
     }
 
     /// Training images that the statistics of batch norm are taken of, to be kept with weights.

@@ -42,14 +42,17 @@ pub(crate) struct Grown {
 /// All trees of a run, by the name of their method.
 pub(crate) type Trees = BTreeMap<String, Grown>;
 
-/// The trees decided so far, which divide the mask.
-pub(crate) fn trees(dir: &RunDir, mask: &Mask) -> Result<Trees> {
+/// The trees decided so far, which divide the mask on so many levels at most.
+fn trees(dir: &RunDir, mask: &Mask, levels: usize) -> Result<Trees> {
     let file = dir.path(TREES);
     if !file.exists() {
         return Ok(Trees::new());
     }
     let trees: Trees = dir.read_json(TREES)?;
-    let is_sound = |grown: &Grown| grown.tree.divides(mask);
+    let is_sound = |Grown { tree, .. }: &Grown| {
+        let is_low = tree.leaves().iter().all(|leaf| depth(&leaf.id) <= levels);
+        tree.id == NodeId::root() && tree.divides(mask) && is_low
+    };
     ensure!(
         trees.values().all(is_sound),
         "{} is damaged: a tree that no split makes",
@@ -273,7 +276,7 @@ impl Arm<'_> {
     }
 
     fn trees(&self) -> Result<Trees> {
-        trees(self.dir, &self.lab.space.full_mask())
+        trees(self.dir, &self.lab.space.full_mask(), self.config.split.levels())
     }
 
     /// The leaf whose mask holds an architecture.

@@ -83,6 +83,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let lab = Lab::open(config, options.archives.as_deref(), &device)?;
     let mut truth = Truth::open(config, options.archives.as_deref())?;
     check_limits(&lab, &config.search)?;
+    lab.check_statistics_batches()?;
     let manifest = manifest(plan, &lab, &truth, options);
     let dir = RunDir::open(&options.out, &plan.text, &manifest)?;
     log::also_to(&dir.path("log"))?;

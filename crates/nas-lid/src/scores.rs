@@ -107,11 +107,6 @@ impl<'a> MeasuredScores<'a> {
                     parent.leaves = vec![(arm.lab.space.full_mask(), arm.late_parents()?)];
                 }
                 let [old, new] = [parent.score(&arch)?, self.score(&arch)?];
-                ensure!(
-                    (old.loss + new.loss).is_finite(),
-                    "{name}: {} has no finite loss",
-                    arm.lab.space.format(&arch)
-                );
                 before.push(old);
                 after.push(new);
             }
@@ -175,7 +170,7 @@ fn read(lab: &Lab, dir: &RunDir, file: &str) -> Result<BTreeMap<Arch, Evaluation
         let mut cells = row.split(',');
         let arch = lab.space.parse(cells.next()?).ok()?;
         let fraction: f64 = cells.next()?.parse().ok().filter(|f| (0.0..=1.0).contains(f))?;
-        let loss = cells.next()?.parse().ok()?;
+        let loss = cells.next()?.parse().ok().filter(|loss: &f64| loss.is_finite())?;
         Some((arch, Evaluation { accuracy: Accuracy::from_fraction(fraction), loss }))
     };
     (2..)

@@ -71,19 +71,20 @@ pub fn permutation_p_value(
     if permutations == 0 {
         return Err(RankError::TooFew { n: 0, needed: 1 });
     }
-    // Permutations of equal worth may differ in the last bits.
-    let least = figure(statistic(predicted, truth)?)?.abs() * (1.0 - 1e-12);
-    let mut shuffled = predicted.to_vec();
-    let mut n_extreme = 0;
+    let observed = figure(statistic(predicted, truth)?)?.abs();
+    let (mut shuffled, mut others) = (predicted.to_vec(), Vec::with_capacity(permutations));
     for _ in 0..permutations {
         shuffled.shuffle(rng);
-        let is_extreme = match statistic(&shuffled, truth) {
-            Ok(value) => least <= figure(value)?.abs(),
-            Err(RankError::Constant { .. }) => true,
+        others.push(match statistic(&shuffled, truth) {
+            Ok(value) => figure(value)?.abs(),
+            Err(RankError::Constant { .. }) => f64::INFINITY,
             Err(error) => return Err(error),
-        };
-        n_extreme += usize::from(is_extreme);
+        });
     }
+    // Permutations of equal worth may differ in the last bits, of whatever scale the figures are.
+    let known = others.iter().copied().filter(|other| other.is_finite());
+    let slack = 1e-12 * known.fold(observed, f64::max);
+    let n_extreme = others.iter().filter(|&&other| observed <= other + slack).count();
     Ok((1 + n_extreme) as f64 / (1 + permutations) as f64)
 }
 
@@ -174,6 +175,17 @@ mod tests {
         for exponent in [-1000, -60, 0, 900] {
             assert!((p(2f64.powi(exponent)) - 0.01).abs() < 1e-12, "{exponent}");
         }
+    }
+
+    #[test]
+    fn what_rounding_leaves_of_zero_is_as_good_as_zero() {
+        let predicted = [0.4, 0.5, 0.6, 0.4, 0.9];
+        let truth = [0.7, 0.0, 0.2, 0.2, 0.4];
+        let left = pearson(&predicted, &truth).unwrap();
+        assert!(0.0 < left.abs() && left.abs() < 1e-15, "{left}");
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let p = permutation_p_value(&predicted, &truth, &pearson, 999, &mut rng);
+        assert_eq!(p, Ok(1.0));
     }
 
     #[test]

@@ -47,8 +47,7 @@ impl RunConfig {
             return Err(("evaluation.images", format!("exceeds the {n} validation images")));
         }
         self.search.check()?;
-        let most = usize::try_from(self.space.n_archs()).unwrap_or(usize::MAX);
-        within("ranking.archs", self.ranking.archs, 2..=most.min(MOST_RANKED))?;
+        within("ranking.archs", self.ranking.archs, 2..=MOST_RANKED)?;
         self.check_truth()?;
         count("ranking.resamples", self.ranking.resamples, MOST)?;
         inner_share("ranking.confidence", self.ranking.confidence)
@@ -102,11 +101,6 @@ impl SpaceConfig {
                 })
             }
         }
-    }
-
-    /// Of sizes that the check refuses, no bound.
-    fn n_archs(&self) -> u128 {
-        spaces::space(self, ANY_TASK).map_or(u128::MAX, |space| space.full_mask().n_archs())
     }
 
     /// The operations of the edge that has most of them; of sizes that the check refuses, no bound.

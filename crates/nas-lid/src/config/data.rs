@@ -51,9 +51,10 @@ impl DataConfig {
         }
         count("data.valid-images", self.valid_images, MOST)?;
         self.normalization.check()?;
-        // Beyond a side an image may be gone altogether.
-        at_most("data.augment.crop-padding", self.augment.crop_padding, self.resolution())?;
-        at_most("data.augment.cutout", self.augment.cutout, self.resolution())?;
+        // By a side and more an image may be gone altogether.
+        let most = self.resolution() - 1;
+        at_most("data.augment.crop-padding", self.augment.crop_padding, most)?;
+        at_most("data.augment.cutout", self.augment.cutout, most)?;
         let keys = ["data.augment.crop-area", "data.augment.jitter", "data.augment.erasing"];
         augment(keys, &self.augment)
     }

@@ -80,6 +80,13 @@ impl<'a> Retraining<'a> {
             images.len(),
             config.batch_size
         );
+        let Augment { crop_padding, cutout, .. } = config.augment;
+        for (key, pixels) in [("crop-padding", crop_padding), ("cutout", cutout)] {
+            ensure!(
+                pixels < resolution,
+                "`augment.{key}` is {pixels}, but a side of the images has {resolution} pixels"
+            );
+        }
         let test = Arc::new(dataset.test.at(resolution)?);
         let teacher = (0.0 < config.distillation).then(|| {
             let arm = chosen.arm();
