@@ -77,18 +77,13 @@ impl Features {
         Ok(Self { narrow, d, wide, scale, rounded })
     }
 
-    /// Number of features of a point.
-    pub fn d(&self) -> usize {
-        self.d
-    }
-
     /// Finds the `k` nearest of every point; `report` is told how many of how many parts are done, by several threads:
     /// of the search by 32 bits, and then, where some features were rounded, of the points.
     ///
-    /// Distances are as exact as those of [`Neighbors::nearest`], and to `f64` where features were rounded. Rounding hides points where they lie together far from the origin of their
-    /// columns: where one that the search did not find may be nearer than the last neighbor by more than 10⁻⁴ of its
-    /// distance, all points are looked through, n · d differences for each that it concerns. Else one that is nearer by
-    /// less may be missing.
+    /// Distances are as exact as those of [`Neighbors::nearest`], and to `f64` where features were rounded. Rounding
+    /// hides points where they lie together far from the origin of their columns: where one that the search did not
+    /// find may be nearer than the last neighbor by more than 10⁻⁴ of its distance, all points are looked through,
+    /// n · d differences for each that it concerns. Else one that is nearer by less may be missing.
     ///
     /// # Shapes
     ///

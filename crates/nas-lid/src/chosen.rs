@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use data::Dataset;
 use space::Arch;
 
@@ -67,8 +67,11 @@ impl ChosenOptions {
 
 /// The best architecture that the search of a method has found.
 fn best(dir: &RunDir, method: Method, lab: &Lab) -> Result<Arch> {
-    // A search that finds nothing fails.
-    Ok(found(dir, method, lab.space.as_ref())?.swap_remove(0).arch)
+    let found = found(dir, method, lab.space.as_ref())?.with_context(|| {
+        let name = method.name();
+        format!("the run has not searched by {name} yet; name an --arch or another --method")
+    })?;
+    Ok(found[0].arch.clone())
 }
 
 impl Chosen {

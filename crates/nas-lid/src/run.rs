@@ -168,14 +168,17 @@ fn found_file(method: Method) -> String {
     format!("search/{}.json", method.name())
 }
 
-/// The best that the search of a method has found, the best first.
-pub(crate) fn found(dir: &RunDir, method: Method, space: &dyn SearchSpace) -> Result<Vec<Found>> {
-    let (file, name, mask) = (found_file(method), method.name(), space.full_mask());
+/// The best that the search of a method has found, the best first and at least one; none before it is done.
+pub(crate) fn found(
+    dir: &RunDir,
+    method: Method,
+    space: &dyn SearchSpace,
+) -> Result<Option<Vec<Found>>> {
+    let (file, mask) = (found_file(method), space.full_mask());
     let path = dir.path(&file);
-    ensure!(
-        path.exists(),
-        "the run has not searched by {name} yet; name an --arch or another --method"
-    );
+    if !path.exists() {
+        return Ok(None);
+    }
     let found: Vec<Found> = dir.read_json(&file)?;
     let is_sound = |one: &Found| {
         let is_accuracy = (0.0..=1.0).contains(&one.valid_accuracy);
@@ -183,14 +186,13 @@ pub(crate) fn found(dir: &RunDir, method: Method, space: &dyn SearchSpace) -> Re
     };
     let all_are = !found.is_empty() && found.iter().all(is_sound);
     ensure!(all_are, "{} is damaged: no architectures with accuracies", path.display());
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// Evolution inside every leaf; the best architectures of all of them.
 fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
-    let file = found_file(arm.method);
-    if arm.dir.path(&file).exists() {
-        return found(arm.dir, arm.method, arm.lab.space.as_ref());
+    if let Some(found) = found(arm.dir, arm.method, arm.lab.space.as_ref())? {
+        return Ok(found);
     }
     let options = &arm.config.search;
     let constraints = constraints(options);
@@ -236,7 +238,7 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
     let on_front = |found: &(Arch, _)| OnFront::new(arm.lab, found, shift(&found.0));
     let front: Vec<OnFront> = front.iter().map(on_front).collect();
     arm.dir.write_json(&format!("search/{}-front.json", arm.method.name()), &front)?;
-    arm.dir.write_json(&file, &found)?;
+    arm.dir.write_json(&found_file(arm.method), &found)?;
     Ok(found)
 }
 

@@ -127,8 +127,12 @@ impl<'a> MeasuredScores<'a> {
         let (_, late) = &self.leaves[self.leaf_of(arch)?];
         let late: Vec<&dyn Supernet> = late.iter().map(Box::as_ref).collect();
         let score = exams::mean(&self.lab.exams.of(&late, arch));
-        let (loss, name) = (score.loss, self.lab.space.format(arch));
-        ensure!(loss.is_finite(), "the loss of {name} is {loss}: its training has diverged");
+        ensure!(
+            score.loss.is_finite(),
+            "the loss of {} is {}: its training has diverged",
+            self.lab.space.format(arch),
+            score.loss
+        );
         self.scores.insert(arch.clone(), score);
         self.unwritten += 1;
         if WRITE_EVERY <= self.unwritten {

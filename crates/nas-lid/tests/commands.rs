@@ -63,6 +63,9 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     refused(&smoke(&out).args(["--device", "cuda:9"]).output().unwrap(), 1, "no CUDA device 9");
     refused(&smoke(&out).args(["--device", "gpu"]).output().unwrap(), 2, "unknown device `gpu`");
     refused(&set("training.batch-size=5000"), 1, "`training.batch-size`: a batch of 5000 cannot");
+    let statistics = "`evaluation.recalibration-batches` is 100, but there are ";
+    refused(&set("evaluation.recalibration-batches=100"), 1, statistics);
+    refused(&set("data.augment.crop-padding=8"), 1, "`data.augment.crop-padding` must lie between");
     refused(&set("data.valid-images=1500"), 1, "`data.valid-images`: 1500 of 1500 images cannot");
     assert!(!out.exists());
     let foreign = folder.path().join("foreign");
