@@ -9,7 +9,7 @@ use search::{
     Criterion, Evidence, GradientCriterion, LidCriterion, RandomCriterion, SearchError, choose,
 };
 use serde::{Deserialize, Serialize};
-use space::{Arch, Mask, NodeId, SplitTree};
+use space::{Arch, NodeId, SplitTree};
 use supernet::Supernet;
 
 use crate::config::{AcrossLeaves, Method, RunConfig};
@@ -41,25 +41,6 @@ pub(crate) struct Grown {
 
 /// All trees of a run, by the name of their method.
 pub(crate) type Trees = BTreeMap<String, Grown>;
-
-/// The trees decided so far, which divide the mask on so many levels at most.
-fn trees(dir: &RunDir, mask: &Mask, levels: usize) -> Result<Trees> {
-    let file = dir.path(TREES);
-    if !file.exists() {
-        return Ok(Trees::new());
-    }
-    let trees: Trees = dir.read_json(TREES)?;
-    let is_sound = |Grown { tree, .. }: &Grown| {
-        let is_low = tree.leaves().iter().all(|leaf| depth(&leaf.id) <= levels);
-        tree.id == NodeId::root() && tree.divides(mask) && is_low
-    };
-    ensure!(
-        trees.values().all(is_sound),
-        "{} is damaged: a tree that no split makes",
-        file.display()
-    );
-    Ok(trees)
-}
 
 /// What the stages of a method need.
 pub(crate) struct Arm<'a> {
@@ -275,8 +256,21 @@ impl Arm<'_> {
         Ok(supernet)
     }
 
+    /// The trees decided so far.
     fn trees(&self) -> Result<Trees> {
-        trees(self.dir, &self.lab.space.full_mask(), self.config.split.levels())
+        let file = self.dir.path(TREES);
+        if !file.exists() {
+            return Ok(Trees::new());
+        }
+        let trees: Trees = self.dir.read_json(TREES)?;
+        let (mask, levels) = (self.lab.space.full_mask(), self.config.split.levels());
+        let is_sound = |Grown { tree, .. }: &Grown| {
+            let is_low = tree.leaves().iter().all(|leaf| depth(&leaf.id) <= levels);
+            tree.id == NodeId::root() && tree.divides(&mask) && is_low
+        };
+        let all_are = trees.values().all(is_sound);
+        ensure!(all_are, "{} is damaged: a tree that no split makes", file.display());
+        Ok(trees)
     }
 
     /// The leaf whose mask holds an architecture.
