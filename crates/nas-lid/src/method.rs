@@ -40,7 +40,7 @@ pub(crate) struct Grown {
 }
 
 /// All trees of a run, by the name of their method.
-pub(crate) type Trees = BTreeMap<String, Grown>;
+type Trees = BTreeMap<String, Grown>;
 
 /// What the stages of a method need.
 pub(crate) struct Arm<'a> {
