@@ -22,6 +22,7 @@
 //! ```
 
 mod checkpoint;
+mod digest;
 mod error;
 mod number;
 mod safe;
