@@ -18,14 +18,14 @@ const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 ///
 /// # Errors
 ///
-/// For an unreadable archive, an entry that is cut off or points outside of the archive, a wanted
+/// For an unreadable archive, one without its end, an entry that is cut off or points outside of the archive, a wanted
 /// entry that is a link, and whatever `visit` returns.
 pub(crate) fn for_each_file(
     path: &Path,
     wanted: impl Fn(&str) -> bool,
     mut visit: impl FnMut(String, Vec<u8>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    let mut archive = Archive::new(open(path)?);
+    let mut archive = Archive::new(LastBlock { inner: open(path)?, block: Vec::new() });
     for entry in archive.entries().map_err(DataError::archive(path))? {
         let mut entry = entry.map_err(DataError::archive(path))?;
         let kind = entry.header().entry_type();
@@ -53,8 +53,37 @@ pub(crate) fn for_each_file(
         visit(name, bytes)?;
     }
     // The checksum of a compressed archive comes after the last entry.
-    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(DataError::archive(path))?;
-    Ok(())
+    let mut rest = archive.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(DataError::archive(path))?;
+    if rest.is_end() { Ok(()) } else { Err(DataError::NoEnd { path: path.into() }) }
+}
+
+/// Bytes of a header, which entries are padded to; an archive ends with such blocks of zeros.
+const BLOCK: usize = 512;
+
+/// Remembers the last bytes that were read.
+struct LastBlock<R> {
+    inner: R,
+    /// A block at most.
+    block: Vec<u8>,
+}
+
+impl<R> LastBlock<R> {
+    /// Whether they are what an archive ends with, so that no entries are missing.
+    fn is_end(&self) -> bool {
+        self.block.len() == BLOCK && self.block.iter().all(|&byte| byte == 0)
+    }
+}
+
+impl<R: Read> Read for LastBlock<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        let new = &buffer[n.saturating_sub(BLOCK)..n];
+        let n_kept = self.block.len().min(BLOCK - new.len());
+        self.block.drain(..self.block.len() - n_kept);
+        self.block.extend(new);
+        Ok(n)
+    }
 }
 
 fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
@@ -113,6 +142,11 @@ mod tests {
             expect!["FILE: truncated or corrupt archive: failed to read entire block"],
         );
         check(&files()[..1537], expect!["FILE: truncated archive, b/c has 1 of 2 bytes"]);
+        // Between two entries, and after the last.
+        for n in [1024, 2048] {
+            check(&files()[..n], expect!["FILE: truncated archive, its end is missing"]);
+            check(&gzip(&files()[..n]), expect!["FILE: truncated archive, its end is missing"]);
+        }
         let compressed = gzip(&files());
         for n in 3..compressed.len() {
             let text = listed(&compressed[..n]);

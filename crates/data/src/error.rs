@@ -94,6 +94,12 @@ pub enum DataError {
         /// Bytes present.
         found: u64,
     },
+    /// An archive lacks the zeros that it ends with, and with them perhaps more.
+    #[error("{}: truncated archive, its end is missing", path.display())]
+    NoEnd {
+        /// The archive.
+        path: PathBuf,
+    },
     /// An entry of an archive has an absolute path or one with `..`.
     #[error("{}: entry {entry} points outside the archive", path.display())]
     Escape {
