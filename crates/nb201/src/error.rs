@@ -40,6 +40,12 @@ pub enum Nb201Error {
         /// What stands there.
         text: String,
     },
+    /// A column in which no accuracy exceeds 1 %.
+    #[error("`{column}` is at most 1 everywhere: accuracies are percentages, not fractions")]
+    Fractions {
+        /// The name of the column.
+        column: &'static str,
+    },
     /// An architecture stands in two lines.
     #[error("line {line} names an architecture again")]
     Repeated {

@@ -73,7 +73,13 @@ impl Table {
         if rows.len() as u128 != expected {
             return Err(Nb201Error::Incomplete { n: rows.len(), expected });
         }
-        Ok(Self { rows })
+        let is_small = |column: usize| {
+            rows.values().all(|row: &[Accuracy<Test>; 3]| row[column].fraction() <= 0.01)
+        };
+        match (0..3).find(|&column| is_small(column)) {
+            Some(column) => Err(Nb201Error::Fractions { column: HEADER[1 + column] }),
+            None => Ok(Self { rows }),
+        }
     }
 
     /// A file that [`Table::read`] reads, from mean accuracies in percent.
@@ -171,5 +177,9 @@ mod tests {
         check(TruthSet::Cifar100, 0.5);
         check(TruthSet::Imagenet16_120, 0.2);
         assert_eq!(table.accuracy(TruthSet::Cifar10, &Arch::new(vec![])), None);
+
+        let fractions = Table::text(archs.iter().map(|arch| (arch, [50.0, 0.5, 20.0])));
+        let refusal = read(&fractions).unwrap_err().to_string();
+        assert!(refusal.starts_with("`cifar100` is at most 1 everywhere"), "{refusal}");
     }
 }
