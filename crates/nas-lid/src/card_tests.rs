@@ -70,7 +70,7 @@ fn profiles(space: &str, compute: &Compute) -> Profiles {
         neighbors: 20,
         estimator: Estimator::Mle,
         taps: Taps::Nodes,
-        features: search::Features::PerImage,
+        features: search::PerTap::PerImage,
         aggregate: Aggregate::Mean,
         measure: Measure::Pearson,
     };

@@ -11,7 +11,7 @@ use crate::config::{Method, Plan};
 use crate::lab::{Lab, dataset};
 use crate::method::Arm;
 use crate::run::found;
-use crate::run_dir::{Manifest, RunDir, digest};
+use crate::run_dir::RunDir;
 use crate::{Place, device};
 
 /// Which network of which run.
@@ -35,7 +35,7 @@ pub(crate) struct Chosen {
     pub(crate) lab: Lab,
     pub(crate) dir: RunDir,
     pub(crate) method: Method,
-    /// As `--device` names it.
+    /// By its full name.
     pub(crate) device: String,
     /// All of its images.
     pub(crate) dataset: Dataset,
@@ -45,14 +45,9 @@ pub(crate) struct Chosen {
 impl ChosenOptions {
     /// Opens the run on the data that it was made with.
     pub(crate) fn open(&self) -> Result<Chosen> {
+        let (dir, manifest) = RunDir::existing(&self.dir)?;
         let plan = Plan::read(&self.dir.join("config.toml"), &[])?;
-        let dir = RunDir::unopened(&self.dir);
-        let manifest: Manifest = dir.read_json("manifest.json")?;
         let place = self.dir.display();
-        ensure!(
-            manifest.config_sha256 == digest(plan.text.as_bytes()),
-            "{place} was made with another config.toml"
-        );
         let dataset = dataset(&plan.config, self.place.archives()?.as_deref())?;
         let lab = Lab::of(&plan.config, &dataset, &device::open(&self.place.device)?)?;
         ensure!(manifest.data_sha256 == lab.data_digest, "{place} was made with other data");
@@ -60,7 +55,7 @@ impl ChosenOptions {
             Some(text) => lab.space.parse(text)?,
             None => best(&dir, self.method, &lab)?,
         };
-        let (method, device) = (self.method, self.place.device.clone());
+        let (method, device) = (self.method, device::full_name(&self.place.device));
         Ok(Chosen { plan, lab, dir, method, device, dataset, arch })
     }
 }

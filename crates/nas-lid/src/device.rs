@@ -20,6 +20,11 @@ pub(crate) fn open(name: &str) -> Result<Device> {
     }
 }
 
+/// The name that a device is remembered by: `cuda` is `cuda:0`.
+pub(crate) fn full_name(name: &str) -> String {
+    if name == "cuda" { "cuda:0".to_owned() } else { name.to_owned() }
+}
+
 /// Whether it is a card, which makes code for each size that it meets.
 pub(crate) fn is_card(device: &Device) -> bool {
     *device != Device::flex()

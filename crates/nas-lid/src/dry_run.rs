@@ -52,15 +52,15 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let config = &plan.config;
     let device = device::open(&options.device)?;
     let peak = Peak::start(&device);
-    let lab = Lab::open(config, options.archives.as_deref(), &device)?;
+    let lab = plan.origin.locate(Lab::open(config, options.archives.as_deref(), &device))?;
     let truth = Truth::open(config, options.archives.as_deref())?;
-    check_limits(&lab, &config.search)?;
-    lab.check_statistics_batches()?;
+    plan.origin.locate(check_limits(&lab, &config.search))?;
+    plan.origin.locate(lab.check_statistics_batches())?;
     let manifest = manifest(plan, &lab, &truth, options);
     let prospect = RunDir::prospect(&options.out, &plan.text, &manifest)?;
     let mut supernet = lab.first()?;
     let mask = lab.space.full_mask();
-    let Measured { step_seconds, profile, score_seconds } =
+    let Measured { step_seconds, shares, score_seconds } =
         Job::measure(&lab, config, supernet.as_mut(), &mask)?;
     let (epochs, scores) = (epochs(config), scores(config));
     let n_steps = epochs * lab.training.n_steps() as u64;
@@ -73,7 +73,7 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
         epochs,
         steps_per_epoch: lab.training.n_steps(),
         step_seconds,
-        shares: profile.shares().into_iter().map(|(work, share)| Share { work, share }).collect(),
+        shares: shares.each().into_iter().map(|(work, share)| Share { work, share }).collect(),
         scores,
         score_seconds,
         truth: truth.description(),

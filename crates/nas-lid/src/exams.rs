@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use data::{Augment, Batch, Batches, Normalization};
 use rayon::prelude::*;
 use space::{Accuracy, Arch, Seed};
 use supernet::{Evaluation, Statistics, Supernet};
 
-use crate::config::{EvaluationConfig, EvaluationStatistics, RunConfig, ScoredResolutions};
+use crate::config::{EvaluationConfig, EvaluationStatistics, Key, RunConfig, ScoredResolutions};
 use crate::device;
 use crate::scales::{Scale, Scales};
 
@@ -55,7 +55,8 @@ impl Exam {
         let recalibration = match config.statistics {
             EvaluationStatistics::OfBatch => None,
             EvaluationStatistics::Recalibrated => {
-                Some(take(train, config.recalibration_batches, seed.child(RECALIBRATION))?)
+                let batches = take(train, config.recalibration_batches, seed.child(RECALIBRATION));
+                Some(batches.context(Key("evaluation.recalibration-batches"))?)
             }
         };
         let batches = take(valid, n_each * n_checkpoints, seed.child("data/evaluation"))?;
@@ -136,14 +137,16 @@ fn check_size(scales: &[Scale], n_images: usize, most_bytes: u64) -> Result<()> 
         (n_numbers * size_of::<f32>()) as u64
     };
     let bytes = scales.iter().map(bytes).sum::<u64>();
-    ensure!(
-        bytes <= most_bytes,
-        "`evaluation.images`: those of all late checkpoints at all scored resolutions take {} MiB of memory, but may take \
-         {}",
-        bytes.div_ceil(1 << 20),
-        most_bytes >> 20
-    );
-    Ok(())
+    let check = || {
+        ensure!(
+            bytes <= most_bytes,
+            "those of all late checkpoints at all scored resolutions take {} MiB of memory, but may take {}",
+            bytes.div_ceil(1 << 20),
+            most_bytes >> 20
+        );
+        Ok(())
+    };
+    check().context(Key("evaluation.images"))
 }
 
 /// The mean accuracy and loss.
@@ -204,7 +207,7 @@ mod tests {
         // 8 images of 64 and of 16 numbers of 4 bytes, however many are asked for.
         let (scales, bytes) = (scales(), 8 * (64 + 16) * 4);
         assert!(check_size(scales.each(), 100, bytes).is_ok());
-        let refused = check_size(scales.each(), 100, bytes - 1).unwrap_err().to_string();
+        let refused = format!("{:#}", check_size(scales.each(), 100, bytes - 1).unwrap_err());
         assert!(refused.starts_with("`evaluation.images`: "), "{refused}");
     }
 

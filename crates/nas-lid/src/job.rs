@@ -3,19 +3,21 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Error, Result};
 use data::Batch;
-use serde::{Deserialize, Serialize};
 use space::{Mask, sample_connected};
-use supernet::{Lookahead, Optimizer, Schedule, StepOptions, Supernet, Training, first_steps};
+use supernet::{
+    Lookahead, Optimizer, Schedule, StepOptions, Supernet, Training, TrainingError, first_steps,
+};
 
+use crate::checkpoint::Checkpoint;
 use crate::config::RunConfig;
 use crate::device;
 use crate::lab::Lab;
-use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::run_dir::{Metric, RunDir};
 use crate::shrinking::Shrinking;
+use crate::time_shares::TimeShares;
 
 /// A training to be done.
 pub(crate) struct Job<'a> {
@@ -35,46 +37,9 @@ pub(crate) struct Job<'a> {
 pub(crate) struct Measured {
     pub(crate) step_seconds: f64,
     /// Of the training steps.
-    pub(crate) profile: Profile,
+    pub(crate) shares: TimeShares,
     /// Of one checkpoint.
     pub(crate) score_seconds: f64,
-}
-
-/// What a checkpoint is of.
-#[derive(PartialEq, Serialize, Deserialize)]
-struct Note {
-    job: String,
-    mask: Mask,
-    epoch: u64,
-}
-
-/// The checkpoint in which the weights of a job stand after its last epoch.
-pub(crate) fn checkpoint(dir: &RunDir, job: &str) -> PathBuf {
-    dir.path(&format!("checkpoints/{job}.safetensors"))
-}
-
-/// The weights that a job has kept after an epoch.
-pub(crate) fn kept(dir: &RunDir, job: &str, epoch: u64) -> PathBuf {
-    dir.path(&format!("checkpoints/{job}-epoch-{epoch}.safetensors"))
-}
-
-/// Loads the weights of a mask; those of any other job, mask or epoch are refused.
-pub(crate) fn load(
-    supernet: &mut dyn Supernet,
-    file: &std::path::Path,
-    job: &str,
-    mask: &Mask,
-    epoch: Option<u64>,
-) -> Result<u64> {
-    let note = supernet
-        .load(file)
-        .context("a checkpoint is of no use; without it its training is done again")?;
-    let note: Note = serde_json::from_str(&note)
-        .with_context(|| format!("checkpoint {} has no note of ours", file.display()))?;
-    if note.job != job || note.mask != *mask || epoch.is_some_and(|epoch| epoch != note.epoch) {
-        bail!("checkpoint {} belongs to {} at epoch {}", file.display(), note.job, note.epoch);
-    }
-    Ok(note.epoch)
 }
 
 /// How long a dry run trains and scores at most, unless a few steps take longer, once a card has made its code.
@@ -104,20 +69,19 @@ impl Job<'_> {
         dir: &RunDir,
         start: &dyn Supernet,
     ) -> Result<Box<dyn Supernet>> {
-        let file = checkpoint(dir, &self.name);
-        std::fs::create_dir_all(file.parent().context("a checkpoint lies in a folder")?)?;
+        let latest = Checkpoint::latest(dir, &self.name, self.mask)?;
         let mut supernet = start.fork();
         let mut epoch = 0;
-        if file.exists() {
-            epoch = load(supernet.as_mut(), &file, &self.name, self.mask, None)?;
-            if let Some(lost) = self.lost(dir, epoch) {
+        if latest.exists() {
+            epoch = latest.load(supernet.as_mut())?;
+            if let Some(lost) = self.lost(dir, epoch)? {
                 tracing::warn!("{} is gone: {} is trained again", lost.display(), self.name);
                 (supernet, epoch) = (start.fork(), 0);
             }
         }
         if epoch == self.epochs {
-            if !file.exists() {
-                supernet.save(&file, &self.note(epoch)?)?;
+            if !latest.exists() {
+                latest.save(supernet.as_ref(), epoch)?;
             }
             return Ok(supernet);
         }
@@ -129,30 +93,40 @@ impl Job<'_> {
             let loss = self
                 .training(lab, config, mask)
                 .epoch(supernet.as_mut(), epoch, || progress.step())
-                .with_context(|| format!("training {} stopped", self.name))?;
+                .map_err(|error| self.failure(lab, error))?;
             epoch += 1;
-            let note = self.note(epoch)?;
             if self.keep.contains(&epoch) {
-                supernet.save(&kept(dir, &self.name, epoch), &note)?;
+                self.kept(dir, epoch)?.save(supernet.as_ref(), epoch)?;
             }
             let seconds = clock.elapsed().as_secs_f64();
             tracing::debug!(job = self.name, epoch, loss, seconds, "epoch");
             dir.add_metric(Metric { job: self.name.clone(), epoch, loss, seconds })?;
             lab.keep_unreadable(dir)?;
-            supernet.save(&file, &note)?;
+            latest.save(supernet.as_ref(), epoch)?;
         }
         Ok(supernet)
     }
 
-    /// A file that this job has kept by an epoch, and that is not there.
-    fn lost(&self, dir: &RunDir, by: u64) -> Option<PathBuf> {
-        let due = self.keep.iter().filter(|&&epoch| epoch <= by);
-        due.map(|&epoch| kept(dir, &self.name, epoch)).find(|file| !file.exists())
+    /// Why the training stopped, and on which path.
+    fn failure(&self, lab: &Lab, error: TrainingError) -> Error {
+        let path = error.path().map(|arch| format!(" on {}", lab.space.format(arch)));
+        let place = format!("training {} stopped{}", self.name, path.unwrap_or_default());
+        Error::new(error).context(place)
     }
 
-    fn note(&self, epoch: u64) -> Result<String> {
-        let note = Note { job: self.name.clone(), mask: self.mask.clone(), epoch };
-        Ok(serde_json::to_string(&note)?)
+    /// A file that this job has kept by an epoch, and that is not there.
+    fn lost(&self, dir: &RunDir, by: u64) -> Result<Option<PathBuf>> {
+        for &epoch in self.keep.iter().filter(|&&epoch| epoch <= by) {
+            let kept = self.kept(dir, epoch)?;
+            if !kept.exists() {
+                return Ok(Some(kept.file));
+            }
+        }
+        Ok(None)
+    }
+
+    fn kept(&self, dir: &RunDir, epoch: u64) -> Result<Checkpoint> {
+        Checkpoint::kept(dir, &self.name, self.mask, epoch)
     }
 
     /// How long a training step and scoring an architecture take, by doing a few of each.
@@ -174,8 +148,8 @@ impl Job<'_> {
         };
         let mut steps = |n| {
             let steps = || first_steps(&lab.training, training.seed, 0, n, &mut step);
-            let (loss, profile) = Profile::of(steps);
-            loss.map(|_| profile)
+            let (loss, shares) = TimeShares::of(steps);
+            loss.map(|_| shares)
         };
         let n_steps = lab.training.n_steps();
         if device::is_card(&lab.device) {
@@ -189,10 +163,10 @@ impl Job<'_> {
             // The same steps: none that counts is the first of its resolution.
             steps(n)?;
         }
-        let profile = steps(n)?;
-        let step_seconds = profile.seconds() / n as f64;
+        let shares = steps(n)?;
+        let step_seconds = shares.seconds() / n as f64;
         let score_seconds = score_seconds(lab, config, supernet, mask);
-        Ok(Measured { step_seconds, profile, score_seconds })
+        Ok(Measured { step_seconds, shares, score_seconds })
     }
 
     fn training<'a>(&'a self, lab: &'a Lab, config: &RunConfig, mask: &'a Mask) -> Training<'a> {

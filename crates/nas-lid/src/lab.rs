@@ -12,7 +12,7 @@ use supernet::Supernet;
 use weights::Weights;
 
 use crate::cache;
-use crate::config::{RunConfig, TruthConfig};
+use crate::config::{Key, RunConfig, TruthConfig};
 use crate::exams::{Exams, RECALIBRATION, take};
 use crate::inputs::Inputs;
 use crate::run_dir::RunDir;
@@ -64,7 +64,8 @@ impl Lab {
         let seed = Seed::new(config.seed);
         let scales = Scales::of(&config.data, &dataset.train, seed)?;
         for Scale { resolution, .. } in scales.each() {
-            spaces::check_resolution(&config.space, *resolution)?;
+            spaces::check_resolution(&config.space, *resolution)
+                .context(Key("data.resolutions"))?;
         }
         let norm = scales.normalization(&config.data.normalization)?;
         let Scale { resolution, train, .. } = scales.first();
@@ -77,13 +78,13 @@ impl Lab {
 
         let (t, e) = (&config.training, &config.evaluation);
         let training = Batches::new(train.clone(), &norm, config.data.augment, t.batch_size)
-            .context("`training.batch-size`")?
+            .context(Key("training.batch-size"))?
             .or_at(scales.train_at_others(&config.data));
         let plain =
             |images: &Arc<Gallery>, size| Batches::new(images.clone(), &norm, Augment::NONE, size);
-        let plain_train = plain(train, e.batch_size).context("`evaluation.batch-size`")?;
+        let plain_train = plain(train, e.batch_size).context(Key("evaluation.batch-size"))?;
         let probes =
-            plain(train, config.split.probe_batch_size).context("`split.probe-batch-size`")?;
+            plain(train, config.split.probe_batch_size).context(Key("split.probe-batch-size"))?;
         let test = match config.ranking.truth {
             TruthConfig::Unknown | TruthConfig::Table(_) => None,
             TruthConfig::TrainedAlone(_) => {
@@ -94,14 +95,15 @@ impl Lab {
         let Inputs { published, latency, sha256: inputs_digest } =
             Inputs::read(config, space.as_ref())?;
         let shrinking = Shrinking::new(&t.warm_up.shrinking, space.as_ref())
-            .context("`training.warm-up.shrinking`")?;
+            .context(Key("training.warm-up.shrinking"))?;
         Ok(Self {
             space,
             seed,
             dataset: dataset.name.clone(),
             data_digest: dataset.digest.clone(),
             training,
-            probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
+            probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))
+                .context(Key("split.probe-batches"))?,
             exams: Exams::draw(&scales, &norm, config, device)?,
             device: device.clone(),
             normalization: norm,
@@ -125,7 +127,7 @@ impl Lab {
     pub(crate) fn first(&self) -> Result<Box<dyn Supernet>> {
         let mut supernet = self.untrained();
         if let Some(published) = &self.published {
-            let imported = supernet.import(published).context("`training.first-weights`")?;
+            let imported = supernet.import(published).context(Key("training.first-weights"))?;
             tracing::info!("published weights: {imported}");
         }
         Ok(supernet)
@@ -134,11 +136,11 @@ impl Lab {
     /// Whether what a run finds can be exported.
     pub(crate) fn check_statistics_batches(&self) -> Result<()> {
         let (wanted, there) = (self.n_recalibration, self.plain.n_steps());
-        ensure!(
-            wanted <= there,
-            "`evaluation.recalibration-batches` is {wanted}, but there are {there} of training images"
-        );
-        Ok(())
+        let check = || {
+            ensure!(wanted <= there, "{wanted} batches, but training images make {there}");
+            Ok(())
+        };
+        check().context(Key("evaluation.recalibration-batches"))
     }
 
     /// Training images that the statistics of batch norm are taken of, to be kept with weights.
@@ -163,6 +165,13 @@ impl Lab {
             // Not all of one size where pictures are unreadable.
             let n: usize = batches.iter().map(|batch| batch.labels.len()).sum();
             let evaluation = supernet.evaluate(arch, &batches, self.exams.statistics());
+            let loss = evaluation.loss;
+            let arch = || self.space.format(arch);
+            ensure!(
+                loss.is_finite(),
+                "the loss of {} is {loss}: its training has diverged",
+                arch()
+            );
             n_right += evaluation.accuracy.fraction() * n as f64;
             n_images += n;
         }

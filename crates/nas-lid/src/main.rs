@@ -5,6 +5,7 @@
 mod cache;
 #[cfg(all(test, feature = "cuda"))]
 mod card_tests;
+mod checkpoint;
 mod chosen;
 mod commands;
 mod config;
@@ -17,12 +18,12 @@ mod lab;
 mod latency_table;
 mod lines;
 mod log;
+mod manifest;
 mod mask_file;
 mod matrix;
 mod memory;
 mod method;
 mod misuse;
-mod profile;
 mod progress;
 mod retrain;
 mod run;
@@ -35,6 +36,7 @@ mod shrinking;
 mod space_options;
 mod spaces;
 mod summary;
+mod time_shares;
 mod truth;
 mod unique;
 
@@ -156,10 +158,16 @@ fn main() -> ExitCode {
     match work_in_pool().and_then(|()| execute(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {}", in_one_line(&format!("{error:#}")));
             if error.is::<Misuse>() { ExitCode::from(Misuse::CODE) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// A message that may quote a file, without what would break its line.
+fn in_one_line(message: &str) -> String {
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    message.trim().chars().map(visible).collect()
 }
 
 /// Makes this thread one of those that share parallel work: what it starts then begins here and waits

@@ -1,7 +1,6 @@
 //! The split stage of one method, and the training of its leaves.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use space::{Arch, NodeId, SplitTree};
 use supernet::Supernet;
 
+use crate::checkpoint::Checkpoint;
 use crate::config::{AcrossLeaves, Method, RunConfig};
-use crate::job::{self, Job};
+use crate::job::Job;
 use crate::lab::Lab;
 use crate::memory::Peak;
 use crate::progress::Progress;
@@ -70,16 +70,14 @@ impl Arm<'_> {
     /// The parent as it was late in its training, to compare leaves by.
     pub(crate) fn late_parents(&self) -> Result<Vec<Box<dyn Supernet>>> {
         let mask = self.lab.space.full_mask();
-        let earlier = self.late_parent_epochs();
-        let last = self.config.training.warm_up.epochs[0];
-        let files = earlier.iter().map(|&epoch| (epoch, job::kept(self.dir, PARENT, epoch)));
-        let files = files.chain([(last, job::checkpoint(self.dir, PARENT))]);
-        let load = |(epoch, file): (u64, PathBuf)| {
+        let earlier = self.late_parent_epochs().into_iter();
+        let checkpoints = earlier.map(|epoch| Checkpoint::kept(self.dir, PARENT, &mask, epoch));
+        let load = |checkpoint: Result<Checkpoint>| {
             let mut supernet = self.lab.untrained();
-            job::load(supernet.as_mut(), &file, PARENT, &mask, Some(epoch))?;
+            checkpoint?.load(supernet.as_mut())?;
             Ok(supernet)
         };
-        files.map(load).collect()
+        checkpoints.chain([Checkpoint::latest(self.dir, PARENT, &mask)]).map(load).collect()
     }
 
     /// The epochs before the parent's last after which its weights are kept to compare leaves by: as far
@@ -165,17 +163,25 @@ impl Arm<'_> {
                     tracing::warn!("{label}: the leaf stays whole: {error}");
                     Vec::new()
                 }
-                evidence => evidence.with_context(|| format!("{label} failed"))?,
+                evidence => evidence.map_err(|error| self.failure(&label, error))?,
             };
             grown.seconds += clock.elapsed().as_secs_f64();
             grown.peak_bytes = grown.peak_bytes.max(peak.bytes_above_rest());
-            tracing::info!("{label}: {} edges compared", evidence.len());
+            let edges = evidence.iter().map(|one| self.lab.space.edge_name(one.edge));
+            tracing::info!("{label}: compared on {}", edges.collect::<Vec<_>>().join(", "));
             if let Some(best) = choose(&evidence) {
                 let (edge, groups) = (best.edge, best.groups.clone());
                 leaf.grow(edge, &groups, evidence)?;
             }
         }
         Ok(())
+    }
+
+    /// What went wrong with a decision, and on which edge.
+    fn failure(&self, label: &str, error: SearchError) -> anyhow::Error {
+        let edge = error.edge().map(|edge| self.lab.space.edge_name(edge));
+        let place = edge.map_or(String::new(), |name| format!(" on edge {name}"));
+        anyhow::Error::new(error).context(format!("{label} failed{place}"))
     }
 
     /// Trains a node below the root from the weights of its parent.
@@ -250,9 +256,8 @@ impl Arm<'_> {
         let leaf = self.leaf_of(arch)?;
         let name = self.job(&leaf.id, "fine-tune");
         let mut supernet = self.lab.untrained();
-        let epochs = self.fine_tune_epochs();
-        let file = job::kept(self.dir, &name, epochs);
-        job::load(supernet.as_mut(), &file, &name, &leaf.mask, Some(epochs))?;
+        let last = self.fine_tune_epochs();
+        Checkpoint::kept(self.dir, &name, &leaf.mask, last)?.load(supernet.as_mut())?;
         Ok(supernet)
     }
 
@@ -298,13 +303,13 @@ impl Arm<'_> {
         let name = self.warm_up_of(id);
         let mut supernet = self.lab.untrained();
         let epochs = self.config.training.warm_up.epochs[depth(id)];
-        let file = job::checkpoint(self.dir, &name);
-        let mut load = |epoch| job::load(supernet.as_mut(), &file, &name, &node.mask, epoch);
-        if !file.exists() || load(None)? != epochs {
+        let checkpoint = Checkpoint::latest(self.dir, &name, &node.mask)?;
+        if !checkpoint.exists() || checkpoint.load(supernet.as_mut())? != epochs {
             if *id != NodeId::root() {
                 self.warm_up(tree, node)?;
             }
-            load(Some(epochs))?;
+            let epoch = checkpoint.load(supernet.as_mut())?;
+            ensure!(epoch == epochs, "{name} has come to epoch {epoch} of {epochs}");
         }
         Ok(supernet)
     }

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use space::{Accuracy, Arch, Cost, SearchSpace, Valid, cheapest, stratified_sample};
 use supernet::Evaluation;
 
-use crate::config::{Method, Plan, SearchConfig};
+use crate::config::{Key, Method, Plan, SearchConfig};
 use crate::lab::Lab;
+use crate::manifest::{Manifest, command};
 use crate::method::{Arm, Grown};
 use crate::progress::Progress;
-use crate::run_dir::{Manifest, RunDir, digest};
+use crate::run_dir::{RunDir, digest};
 use crate::scores::ScoreBook;
 use crate::shift::Score;
 use crate::truth::Truth;
@@ -80,10 +81,10 @@ const N_FOUND: usize = 10;
 pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let config = &plan.config;
     let device = device::open(&options.device)?;
-    let lab = Lab::open(config, options.archives.as_deref(), &device)?;
+    let lab = plan.origin.locate(Lab::open(config, options.archives.as_deref(), &device))?;
     let mut truth = Truth::open(config, options.archives.as_deref())?;
-    check_limits(&lab, &config.search)?;
-    lab.check_statistics_batches()?;
+    plan.origin.locate(check_limits(&lab, &config.search))?;
+    plan.origin.locate(lab.check_statistics_batches())?;
     let manifest = manifest(plan, &lab, &truth, options);
     let dir = RunDir::open(&options.out, &plan.text, &manifest)?;
     log::also_to(&dir.path("log"))?;
@@ -108,7 +109,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     stage("truth", || truth.train_alone(&lab, config, &dir, &sample))?;
     lab.keep_unreadable(&dir)?;
     let outcome = Outcome { grown, found, sample, scores, truth };
-    let report = summary::report(&lab, config, &options.out, &options.device, &outcome)?;
+    let report = summary::report(&lab, config, &dir, &outcome)?;
     dir.write("report.json", report.to_json().as_bytes())?;
     dir.write("report.md", report.to_markdown().as_bytes())?;
     dir.write("report.html", report.to_html().as_bytes())?;
@@ -126,7 +127,8 @@ pub(crate) fn manifest(plan: &Plan, lab: &Lab, truth: &Truth, options: &RunOptio
         inputs_sha256: lab.inputs_digest.clone(),
         truth_sha256: truth.sha256(),
         commit: env!("NASLID_COMMIT").into(),
-        device: options.device.clone(),
+        device: device::full_name(&options.device),
+        command: command(),
     }
 }
 
@@ -151,16 +153,16 @@ fn is_no_arch(error: &anyhow::Error) -> bool {
 /// Refuses limits that nothing keeps, before anything is trained.
 pub(crate) fn check_limits(lab: &Lab, options: &SearchConfig) -> Result<()> {
     let space = lab.space.as_ref();
-    let check = |key: &str, limit: u64, of: fn(&Cost) -> u64| {
+    let check = |limit: u64, of: fn(&Cost) -> u64| {
         let least = of(&space.cost(&cheapest(space, &space.full_mask(), of)));
         ensure!(
             limit == 0 || least <= limit,
-            "`search.{key}` is {limit}, but no architecture has fewer than {least}"
+            "{limit}, but no architecture has fewer than {least}"
         );
         Ok(())
     };
-    check("max-parameters", options.max_parameters, |cost| cost.parameters)?;
-    check("max-macs", options.max_macs, |cost| cost.macs)
+    check(options.max_parameters, |cost| cost.parameters).context(Key("search.max-parameters"))?;
+    check(options.max_macs, |cost| cost.macs).context(Key("search.max-macs"))
 }
 
 /// Where the best that a search has found are kept.
@@ -225,7 +227,9 @@ fn search(arm: &Arm<'_>, grown: &Grown) -> Result<Vec<Found>> {
     let method = arm.method.name();
     ensure!(!history.is_empty(), "in no leaf of {method} an architecture within limits was found");
     // Within a leaf all are shifted alike; only here do leaves meet.
-    let shift = |arch: &Arch| book.shift(arch).map_or(0.0, |shift| shift.accuracy);
+    let shifts = history.iter().map(|(arch, _)| Ok((arch, book.shift(arch)?.accuracy)));
+    let shifts: BTreeMap<&Arch, f64> = shifts.collect::<Result<_>>()?;
+    let shift = |arch: &Arch| shifts[arch];
     let found: Vec<Found> = search::best(&history, N_FOUND, &shift)
         .into_iter()
         .map(|(arch, accuracy)| Found {
@@ -280,6 +284,7 @@ fn write_scores(
 
 /// Reads a run directory's configuration and runs what is left.
 pub(crate) fn resume(out: &Path, options: &RunOptions) -> Result<()> {
+    ensure!(out.is_dir(), "{}: no such run directory", out.display());
     let plan = Plan::read(&out.join("config.toml"), &[])?;
     run(&plan, options)
 }

@@ -4,26 +4,13 @@ use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use whole_file::{UNFINISHED, WholeFile};
 
 use crate::config::difference;
-
-/// What a run is a function of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Manifest {
-    pub(crate) config_sha256: String,
-    pub(crate) data_sha256: String,
-    /// Of the other files that the configuration names.
-    pub(crate) inputs_sha256: String,
-    /// Of the table of true accuracies, which the report alone depends on; none if it is not known.
-    pub(crate) truth_sha256: Option<String>,
-    /// With a mark of the sources, if they are not those of the commit.
-    pub(crate) commit: String,
-    pub(crate) device: String,
-}
+use crate::manifest::{CONFIGURATION, Discord, Manifest};
 
 /// A line of `metrics.jsonl`: one epoch of one training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,12 +52,32 @@ impl RunDir {
         let place = || format!("run directory {}", root.display());
         fs::create_dir_all(root).with_context(place)?;
         let dir = Self { root: root.to_owned(), _claim: Some(Claim::on(root)?) };
-        if dir.found(config, manifest)? == Prospect::Starts {
-            dir.write(CONFIG, config.as_bytes())?;
+        let mut manifest = manifest.clone();
+        match dir.found(config, &manifest)? {
+            Prospect::Starts => dir.write(CONFIG, config.as_bytes())?,
+            Prospect::GoesOn => manifest.command = dir.manifest()?.command,
         }
         remove_unfinished(root, &WRITTEN_BY_OTHERS).with_context(place)?;
-        dir.write_json(MANIFEST, manifest)?;
+        dir.write_json(MANIFEST, &manifest)?;
         Ok(dir)
+    }
+
+    /// The folder of a run, to read from; its configuration must be the one that it was made with.
+    pub(crate) fn existing(root: &Path) -> Result<(Self, Manifest)> {
+        let place = root.display();
+        ensure!(root.is_dir(), "{place}: no such run directory");
+        let dir = Self::unopened(root);
+        let config = dir.path(CONFIG);
+        let text = fs::read(&config).with_context(|| config.display().to_string())?;
+        let manifest = dir.manifest()?;
+        let is_its_own = manifest.config_sha256 == digest(&text);
+        ensure!(is_its_own, "{place} was made with another config.toml");
+        Ok((dir, manifest))
+    }
+
+    /// What the run is a function of, and how it began.
+    pub(crate) fn manifest(&self) -> Result<Manifest> {
+        self.read_json(MANIFEST)
     }
 
     /// What opening the folder for this run would find, or why it would be refused; changes nothing.
@@ -85,7 +92,7 @@ impl RunDir {
     /// The same of a folder that exists and is claimed.
     fn found(&self, config: &str, manifest: &Manifest) -> Result<Prospect> {
         if self.path(MANIFEST).exists() {
-            self.agree(&self.read_json(MANIFEST)?, manifest, config)?;
+            self.agree(&self.manifest()?, manifest, config)?;
             return Ok(Prospect::GoesOn);
         }
         self.must_be_fresh(config)?;
@@ -113,34 +120,26 @@ impl RunDir {
         Ok(())
     }
 
-    /// The manifest must be of the same run, whose configuration is `config`.
-    fn agree(&self, found: &Manifest, expected: &Manifest, config: &str) -> Result<()> {
-        if found.config_sha256 != expected.config_sha256 {
-            let old = fs::read_to_string(self.path(CONFIG)).unwrap_or_default();
-            let what = difference(&old, config).unwrap_or_else(|| "in its comments".to_owned());
-            return Err(self.of_another("configuration", &what));
-        }
-        let mut parts = vec![
-            ("data", &found.data_sha256, &expected.data_sha256),
-            ("first weights or latency table", &found.inputs_sha256, &expected.inputs_sha256),
-            ("commit", &found.commit, &expected.commit),
-            ("device", &found.device, &expected.device),
-        ];
-        // A table that comes later adds to the report; one that is gone would take from it.
-        let none = "none".to_owned();
-        if let Some(table) = &found.truth_sha256 {
-            let now = expected.truth_sha256.as_ref().unwrap_or(&none);
-            parts.push(("table of true accuracies in --data", table, now));
-        }
-        match parts.into_iter().find(|(_, found, expected)| found != expected) {
-            Some((part, found, now)) => Err(self.of_another(part, &format!("{found}, now {now}"))),
-            None => Ok(()),
-        }
+    /// What tells this run from all others.
+    pub(crate) fn identity(&self) -> Result<String> {
+        self.manifest()?.identity()
     }
 
-    fn of_another(&self, part: &str, what: &str) -> anyhow::Error {
-        let root = self.root.display();
-        anyhow!("{root} was made with another {part} ({what}); choose another --out or remove it")
+    /// The manifest must be of the same run, whose configuration is `config`.
+    fn agree(&self, found: &Manifest, expected: &Manifest, config: &str) -> Result<()> {
+        let Some(Discord { part, mut what, advice }) = found.discord(expected) else {
+            return Ok(());
+        };
+        if part == CONFIGURATION {
+            let old = fs::read_to_string(self.path(CONFIG)).unwrap_or_default();
+            what = difference(&old, config).unwrap_or_else(|| "in its comments".to_owned());
+        }
+        bail!("{} was made with another {part} ({what}); {advice}", self.root.display())
+    }
+
+    /// The last part of its path.
+    pub(crate) fn name(&self) -> String {
+        self.root.file_name().map(|name| name.to_string_lossy().into()).unwrap_or_default()
     }
 
     /// The place of a file in it.
@@ -257,15 +256,7 @@ mod tests {
     use super::*;
 
     fn manifest() -> Manifest {
-        let text = |text: &str| text.to_owned();
-        Manifest {
-            config_sha256: digest(b"seed = 1"),
-            data_sha256: text("images"),
-            inputs_sha256: text("inputs"),
-            truth_sha256: None,
-            commit: text("now"),
-            device: text("cpu"),
-        }
+        Manifest::of("seed = 1")
     }
 
     fn open(root: &Path, manifest: &Manifest) -> Result<RunDir> {
@@ -346,6 +337,16 @@ mod tests {
         assert!(error.to_string().contains("another configuration (`seed` was 1, now 2)"));
         let later = Manifest { commit: "later".into(), ..manifest() };
         refused(root.path(), &later, "another commit (now, now later)");
+        let elsewhere = Manifest { device: "cuda:0".into(), ..manifest() };
+        refused(root.path(), &elsewhere, "another device (cpu, now cuda:0); give --device cpu");
+    }
+
+    #[test]
+    fn the_command_that_began_a_run_is_kept() {
+        let root = TempDir::new().unwrap();
+        drop(open(root.path(), &manifest()).unwrap());
+        let later = Manifest { command: "resume".into(), ..manifest() };
+        assert_eq!(open(root.path(), &later).unwrap().manifest().unwrap(), manifest());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use data::{Gallery, Normalization};
 use space::Seed;
 
-use crate::config::{DataConfig, NormalizationConfig};
+use crate::config::{DataConfig, Key, NormalizationConfig};
 
 /// Training and validation images at one resolution.
 pub(crate) struct Scale {
@@ -25,10 +25,11 @@ impl Scales {
         let first = config.resolution();
         let is_only = config.resolutions.iter().all(|resolution| *resolution == first);
         // Small images first where there are no others: large ones would be in memory twice.
-        let at = |images: &Gallery, resolution| images.at(resolution).context("`data.resolutions`");
+        let at =
+            |images: &Gallery, resolution| images.at(resolution).context(Key("data.resolutions"));
         let images = if is_only { Cow::Owned(at(images, first)?) } else { Cow::Borrowed(images) };
         let (train, valid) = data::split(&images, config.valid_images, seed.child("data/split"))
-            .context("`data.valid-images`")?;
+            .context(Key("data.valid-images"))?;
         drop(images);
         let mut scales: Vec<Scale> = Vec::new();
         for &resolution in &config.resolutions {
@@ -68,10 +69,11 @@ impl Scales {
             NormalizationConfig::Given(given) => given.clone(),
         };
         let (wanted, given) = (train.shape()[0], normalization.mean.len());
-        ensure!(
-            wanted == given,
-            "`data.normalization.given` is of {given} channels, the images have {wanted}"
-        );
+        let check = || {
+            ensure!(wanted == given, "{given} channels, but the images have {wanted}");
+            Ok(())
+        };
+        check().context(Key("data.normalization.given"))?;
         Ok(normalization)
     }
 }

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, ensure};
 use space::{Accuracy, Arch, Mask, sample_connected};
 use supernet::{Evaluation, Supernet};
 
+use crate::checkpoint::Checkpoint;
 use crate::config::AcrossLeaves;
 use crate::exams;
-use crate::job;
 use crate::lab::Lab;
 use crate::method::{Arm, Grown};
 use crate::run_dir::RunDir;
@@ -36,8 +36,7 @@ impl<'a> ScoreBook<'a> {
             let mut late = Vec::new();
             for epoch in arm.late_epochs() {
                 let mut supernet = arm.lab.untrained();
-                let file = job::kept(arm.dir, &name, epoch);
-                job::load(supernet.as_mut(), &file, &name, &leaf.mask, Some(epoch))?;
+                Checkpoint::kept(arm.dir, &name, &leaf.mask, epoch)?.load(supernet.as_mut())?;
                 late.push(supernet);
             }
             leaves.push((leaf.mask.clone(), late));

@@ -30,8 +30,6 @@ fn of_method(method: &str, evidence: &[Evidence], probe_batches: usize) -> Vec<S
             None => forms.push((&reading.form, vec![reading])),
         }
     }
-    let skipped = evidence.iter().map(|evidence| evidence.skipped).sum();
-    let batches = evidence.len() * probe_batches;
     let separation = |(form, readings): (&str, Vec<&Reading>)| Separation {
         method: method.to_owned(),
         form: form.to_owned(),
@@ -39,8 +37,8 @@ fn of_method(method: &str, evidence: &[Evidence], probe_batches: usize) -> Vec<S
         silhouette: mean(&readings, Reading::silhouette),
         separability: mean(&readings, Reading::separability),
         reliability: mean(&readings, |reading| reading.reliability),
-        skipped,
-        batches,
+        skipped: readings.iter().map(|reading| reading.skipped).sum(),
+        batches: readings.len() * probe_batches,
     };
     forms.into_iter().map(separation).collect()
 }
@@ -77,22 +75,24 @@ mod tests {
             similarity: Similarity::new(3, values.clone()).unwrap(),
             groups: vec![vec![0, 1], vec![2]],
             reliability: None,
+            skipped: edge + form.len(),
         };
         let readings = forms.iter().map(reading).collect();
         let groups = vec![vec![0, 1], vec![2]];
-        Evidence { edge: EdgeId(edge), groups, score: 0.0, skipped: edge, readings }
+        Evidence { edge: EdgeId(edge), groups, score: 0.0, readings }
     }
 
     #[test]
     fn figures_are_means_over_the_edges_that_have_the_form() {
-        let all = [evidence(1, 0.75, &["a", "b"]), evidence(2, 1.0, &["a"])];
+        let all = [evidence(1, 0.75, &["a", "bb"]), evidence(2, 1.0, &["a"])];
         let found = of_method("lid", &all, 10);
         let forms: Vec<&str> = found.iter().map(|separation| separation.form.as_str()).collect();
-        assert_eq!(forms, ["a", "b"]);
+        assert_eq!(forms, ["a", "bb"]);
         assert_eq!(found[0].similarity.map(f64::to_bits), [0.5, 0.5, 1.0].map(f64::to_bits));
         assert_eq!(found[0].separability, Some((0.25 / 0.5 + 0.0) / 2.0));
         assert_eq!(found[1].separability, Some(0.5));
-        assert_eq!((found[0].reliability, found[0].skipped, found[0].batches), (None, 3, 20));
+        assert_eq!((found[0].reliability, found[0].skipped, found[0].batches), (None, 5, 20));
+        assert_eq!((found[1].skipped, found[1].batches), (3, 10));
     }
 
     #[test]

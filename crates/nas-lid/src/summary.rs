@@ -1,11 +1,9 @@
 //! The table of a run: the methods, beside what needs no training.
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use rank::RankError;
 use report::{Estimate, Report, ReportError, Row, measure};
-use space::{Arch, Cost, EdgeId, SearchSpace, SplitTree};
+use space::{Accuracy, Arch, Cost, EdgeId, SearchSpace, SplitTree};
 
 use crate::config::{AcrossLeaves, Method, RunConfig};
 use crate::lab::Lab;
@@ -28,18 +26,19 @@ const TEN: usize = 10;
 pub(crate) fn report(
     lab: &Lab,
     config: &RunConfig,
-    out: &Path,
-    device: &str,
+    dir: &RunDir,
     outcome: &Outcome,
 ) -> Result<Report> {
-    let summary = Summary { lab, config, outcome, truth: truths(outcome) };
+    let manifest = dir.manifest()?;
+    let truth = truths(outcome);
+    let mut summary = Summary { lab, config, outcome, truth, best: None };
+    summary.best = summary.best_known();
     let mut rows = vec![
         summary.untrained("parameters", |space, arch| space.cost(arch))?,
         summary.untrained(LIVE_PARAMETERS, |space, arch| space.live_cost(arch))?,
     ];
-    let dir = RunDir::unopened(out);
     for &method in outcome.scores.keys() {
-        rows.push(summary.trained(&Arm { lab, config, dir: &dir, method })?);
+        rows.push(summary.trained(&Arm { lab, config, dir, method })?);
     }
     let trees = outcome
         .grown
@@ -74,9 +73,9 @@ pub(crate) fn report(
         dataset: lab.dataset.clone(),
         truth,
         n_archs: outcome.sample.len(),
-        profile: out.file_name().map(|name| name.to_string_lossy().into()).unwrap_or_default(),
-        command: command(),
-        device: device.to_owned(),
+        run: dir.name(),
+        command: manifest.command,
+        device: manifest.device,
         rows,
         separations: separations(config, &outcome.grown),
         trees,
@@ -88,23 +87,41 @@ struct Summary<'a> {
     lab: &'a Lab,
     config: &'a RunConfig,
     outcome: &'a Outcome,
+    /// Of the sample.
     truth: Option<Vec<f64>>,
+    /// The best true accuracy that is known of an architecture within the limits of the search.
+    best: Option<f64>,
 }
 
 impl Summary<'_> {
-    /// The row of a cost that is taken as a score; it chooses within the limits of the search.
-    fn untrained(&self, name: &str, cost: fn(&dyn SearchSpace, &Arch) -> Cost) -> Result<Row> {
-        let space = self.lab.space.as_ref();
-        let parameters = |arch: &Arch| cost(space, arch).parameters as f64;
-        let scores: Vec<f64> = self.outcome.sample.iter().map(parameters).collect();
+    /// Of all architectures, if there are not too many, else of those that the ranks are about and those that were
+    /// found.
+    fn best_known(&self) -> Option<f64> {
+        let found = self.outcome.found.values().flatten().map(|found| found.arch.clone());
+        let known = self.admitted().into_iter().chain(found);
+        let accuracies = known.filter_map(|arch| self.outcome.truth.accuracy(&arch));
+        accuracies.map(Accuracy::fraction).reduce(f64::max)
+    }
+
+    /// The architectures within the limits of the search: all, if there are not too many, else those of the sample.
+    fn admitted(&self) -> Vec<Arch> {
+        let (space, limits) = (self.lab.space.as_ref(), constraints(&self.config.search));
         let mask = space.full_mask();
         let mut all: Vec<Arch> = if mask.n_archs() <= ENUMERABLE {
             mask.archs().collect()
         } else {
             self.outcome.sample.clone()
         };
-        let limits = constraints(&self.config.search);
         all.retain(|arch| limits.admit(space, arch));
+        all
+    }
+
+    /// The row of a cost that is taken as a score; it chooses within the limits of the search.
+    fn untrained(&self, name: &str, cost: fn(&dyn SearchSpace, &Arch) -> Cost) -> Result<Row> {
+        let space = self.lab.space.as_ref();
+        let parameters = |arch: &Arch| cost(space, arch).parameters as f64;
+        let scores: Vec<f64> = self.outcome.sample.iter().map(parameters).collect();
+        let mut all = self.admitted();
         all.sort_by(|a, b| parameters(b).total_cmp(&parameters(a)));
         let found: Vec<Found> = all
             .into_iter()
@@ -149,14 +166,15 @@ impl Summary<'_> {
             row.best_of_ten = ten.and_then(|ten| ten.into_iter().reduce(f64::max));
         }
         let Some(truth) = &self.truth else { return Ok(row) };
-        let best = truth.iter().copied().reduce(f64::max);
-        row.regret = best.zip(row.chosen_test).map(|(best, chosen)| best - chosen);
+        row.regret = self.best.zip(row.chosen_test).map(|(best, chosen)| best - chosen);
         if let Some(measured) = self.measure(method, scores, truth)? {
             row.tau = Some(measured.tau);
             row.spearman = Some(measured.spearman);
             row.precision_at_1 = Some(measured.precision_at_1);
             row.precision_at_5 = Some(measured.precision_at_5);
             row.precision_at_10 = Some(measured.precision_at_10);
+            row.regret_in_sample = Some(measured.regret);
+            row.best_of_ten_in_sample = Some(measured.best_of_ten);
         }
         Ok(row)
     }
@@ -185,21 +203,6 @@ impl Summary<'_> {
             }
             Err(error) => Err(error).with_context(|| format!("{method} cannot be ranked")),
         }
-    }
-}
-
-/// What this process was started by, to be pasted into a shell.
-fn command() -> String {
-    std::env::args_os().map(|of| quoted(&of.to_string_lossy())).collect::<Vec<_>>().join(" ")
-}
-
-/// An argument as a shell reads it.
-fn quoted(argument: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./=:,+@%".contains(c);
-    if !argument.is_empty() && argument.chars().all(is_plain) {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', r"'\''"))
     }
 }
 
@@ -243,14 +246,6 @@ mod tests {
     use super::*;
     use crate::config::SpaceConfig;
     use crate::spaces::{self, Task};
-
-    #[test]
-    fn a_shell_reads_arguments_back() {
-        assert_eq!(quoted("--set"), "--set");
-        assert_eq!(quoted("split.methods=[\"lid\"]"), "'split.methods=[\"lid\"]'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 
     #[test]
     fn a_leaf_that_stays_whole_is_told() {

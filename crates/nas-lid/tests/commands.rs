@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{chain, program, refused, smoke, succeeds};
+use common::{chain, program, refused, root, smoke, succeeds};
 
 #[test]
 fn a_dry_run_says_where_the_time_of_a_step_goes_and_leaves_nothing_behind() {
@@ -46,27 +46,35 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let set = |assignment: &str| smoke(&out).args(["--set", assignment]).output().unwrap();
-    refused(&set("training.momentum=2"), 1, "`training.momentum` must lie in [0, 1)");
-    refused(&set("training.no-such-key=2"), 1, "there is no key `training.no-such-key`");
+    refused(&set("training.momentum=2"), 2, "`training.momentum` must lie in [0, 1)");
+    refused(&set("training.no-such-key=2"), 2, "there is no key `training.no-such-key`");
     let refused_resolutions = |list: &str, reason: &str| {
         refused(&set(&format!("data.resolutions={list}")), 1, reason);
     };
-    refused_resolutions("[]", "`data.resolutions` must have 1 to 100 entries, got 0");
+    refused(&set("data.resolutions=[]"), 2, "`data.resolutions` must have 1 to 100 entries, got 0");
     refused_resolutions("[8, 2]", "nb201 halves the images twice, but their resolution is 2");
     refused_resolutions("[8, 3]", "images of 8 × 8 pixels do not average to 3 × 3");
     refused(&set("data.source=cifar10"), 1, "cifar10");
-    refused(&set("seed=99999999999999999999"), 1, "--set seed=99999999999999999999: ");
-    let limit = "`search.max-parameters` is 10, but no architecture has fewer than ";
+    refused(&set("seed=99999999999999999999"), 2, "--set seed=99999999999999999999: ");
+    let limit =
+        "--set search.max-parameters=10: `search.max-parameters`: 10, but no architecture has";
     refused(&set("search.max-parameters=10"), 1, limit);
     let nowhere = smoke(&out).args(["--data", "/no/such"]).output().unwrap();
     refused(&nowhere, 1, "/no/such: no such folder, which --data or NASLID_DATA names");
     refused(&smoke(&out).args(["--device", "cuda:9"]).output().unwrap(), 1, "no CUDA device 9");
     refused(&smoke(&out).args(["--device", "gpu"]).output().unwrap(), 2, "unknown device `gpu`");
-    refused(&set("training.batch-size=5000"), 1, "`training.batch-size`: a batch of 5000 cannot");
-    let statistics = "`evaluation.recalibration-batches` is 100, but there are ";
+    let batch = "--set training.batch-size=5000: `training.batch-size`: a batch of 5000 cannot";
+    refused(&set("training.batch-size=5000"), 1, batch);
+    let statistics = "`evaluation.recalibration-batches`: 100 batches, but training images make ";
     refused(&set("evaluation.recalibration-batches=100"), 1, statistics);
-    refused(&set("data.augment.crop-padding=8"), 1, "`data.augment.crop-padding` must lie between");
+    refused(&set("data.augment.crop-padding=8"), 2, "`data.augment.crop-padding` must lie between");
     refused(&set("data.valid-images=1500"), 1, "`data.valid-images`: 1500 of 1500 images cannot");
+    let text = std::fs::read_to_string(root().join("configs/nb201-smoke.toml")).unwrap();
+    let file = folder.path().join("large.toml");
+    std::fs::write(&file, text.replace("valid-images = ", "valid-images = 1500 # ")).unwrap();
+    let line = 1 + text.lines().position(|line| line.starts_with("valid-images")).unwrap();
+    let of_file = program().arg("run").arg(&file).arg("--out").arg(&out).output().unwrap();
+    refused(&of_file, 1, &format!("large.toml:{line}: `data.valid-images`: 1500 of 1500 images"));
     assert!(!out.exists());
     let foreign = folder.path().join("foreign");
     std::fs::create_dir(&foreign).unwrap();
@@ -105,7 +113,27 @@ fn an_architecture_is_described() {
     // `anchors.md`: counts of the published network.
     assert_eq!(json["parameters"], 1_531_546);
     assert_eq!(json["macs"], 220_119_680);
+    assert_eq!(
+        (&json["live_parameters"], &json["live_macs"]),
+        (&json["parameters"], &json["macs"])
+    );
     assert_eq!(json["taps"].as_array().unwrap().len(), 17);
+}
+
+#[test]
+fn what_no_path_reaches_is_not_live() {
+    // The third node has no input: its 1 x 1 convolution costs, but nothing passes.
+    let text = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|nor_conv_1x1~1|nor_conv_1x1~2|";
+    let output = program().args(["arch", "nb201", text, "--format", "json"]).output().unwrap();
+    succeeds(&output);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let count = |key: &str| json[key].as_u64().unwrap();
+    // Five convolutions at each of three widths: channels squared, and a scale and a shift a channel.
+    let dead: u64 = [16, 32, 64].iter().map(|c| 5 * (c * c + 2 * c)).sum();
+    assert_eq!(count("parameters") - count("live_parameters"), dead);
+    let dead: u64 =
+        [(16, 32), (32, 16), (64, 8)].iter().map(|(c, side)| 5 * c * c * side * side).sum();
+    assert_eq!(count("macs") - count("live_macs"), dead);
 }
 
 #[test]
@@ -159,7 +187,7 @@ fn parts_are_timed_for_the_search() {
     };
     let table = format!("{{ table = {file:?} }}");
     succeeds(&run(&table));
-    refused(&run("unknown"), 1, "`search.latency` must be a table");
+    refused(&run("unknown"), 2, "`search.latency` must be a table");
     let text = std::fs::read_to_string(&file).unwrap();
     let gap = text.replacen("\"5\": ", "\"7\": ", 1);
     std::fs::write(&file, gap).unwrap();

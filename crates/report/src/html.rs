@@ -33,14 +33,14 @@ pub(crate) fn html(report: &Report) -> String {
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
          <style>{STYLE}</style>\n<h1>{title}</h1>\n\
          <p>Data set <b>{dataset}</b> · {n_archs} architectures · {yardstick} · \
-         run <code>{profile}</code> on {device}</p>\n\
+         run <code>{run}</code> on {device}</p>\n\
          {methods}{plot}<ul>{notes}</ul>\n{others}{trees}\
          <p>Made by <code>{command}</code>.</p>\n</html>\n",
         title = escaped(&report.title),
         dataset = escaped(&report.dataset),
         n_archs = report.n_archs,
         yardstick = escaped(&yardstick(report.truth.as_deref())),
-        profile = escaped(&report.profile),
+        run = escaped(&report.run),
         device = escaped(&report.device),
         methods = table(&Table::methods(report)),
         plot = plot(report),

@@ -39,7 +39,8 @@ pub struct Report {
     /// Architectures in the ranking sample.
     pub n_archs: usize,
     /// The name of the run.
-    pub profile: String,
+    #[serde(alias = "profile")]
+    pub run: String,
     /// The command that made it.
     pub command: String,
     /// The device it ran on.
@@ -78,13 +79,17 @@ pub struct Row {
     pub precision_at_5: Option<Estimate>,
     /// Precision at the top 10 %.
     pub precision_at_10: Option<Estimate>,
+    /// The best true accuracy of the sample less that of its predicted best, a fraction.
+    pub regret_in_sample: Option<Estimate>,
+    /// The best true accuracy of the ten of the sample that are predicted best, a fraction.
+    pub best_of_ten_in_sample: Option<Estimate>,
     /// The architecture that the search chose.
     pub chosen: Option<String>,
     /// Its validation accuracy with inherited weights, a fraction.
     pub chosen_valid: Option<f64>,
     /// Its true test accuracy, a fraction.
     pub chosen_test: Option<f64>,
-    /// The best true accuracy of the sample less that of the chosen, a fraction.
+    /// The best true accuracy that is known less that of the chosen, a fraction.
     pub regret: Option<f64>,
     /// The best true test accuracy of the ten first choices, a fraction.
     pub best_of_ten: Option<f64>,
@@ -111,9 +116,9 @@ pub struct Separation {
     pub separability: Option<f64>,
     /// Correlation of the similarities of two halves of the batches.
     pub reliability: Option<f64>,
-    /// Batches that could not be compared, all edges together.
+    /// Batches that could not be compared in this form, of the edges that could in some.
     pub skipped: usize,
-    /// Batches of all edges together.
+    /// Batches of these edges together.
     pub batches: usize,
 }
 
@@ -169,7 +174,7 @@ mod tests {
             dataset: "digits".into(),
             truth: Some("cifar10".into()),
             n_archs: 300,
-            profile: "cpu".into(),
+            run: "cpu".into(),
             command: "nas-lid run x.toml".into(),
             device: "cpu".into(),
             rows: vec![Row { method: "parameters".into(), ..Row::default() }, lid],
@@ -242,7 +247,7 @@ mod tests {
             dataset: evil(),
             truth: Some(evil()),
             n_archs: 1,
-            profile: evil(),
+            run: evil(),
             command: evil(),
             device: evil(),
             rows: vec![Row { method: evil(), tau, ..Row::default() }],

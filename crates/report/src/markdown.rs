@@ -18,7 +18,7 @@ pub(crate) fn markdown(report: &Report) -> String {
         plain(&report.dataset),
         report.n_archs,
         plain(&yardstick(report.truth.as_deref())),
-        code(&report.profile),
+        code(&report.run),
         plain(&report.device)
     );
     text += &table(&Table::methods(report));

@@ -1,7 +1,10 @@
 //! How well a scorer ranks, each figure with its interval.
 
 use rand::Rng;
-use rank::{RankError, Statistic, kendall_tau_b, precision_at_top, spearman, statistic_interval};
+use rank::{
+    RankError, Statistic, best_of, kendall_tau_b, precision_at_top, regret_of_top, spearman,
+    statistic_interval,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::ReportError;
@@ -31,7 +34,14 @@ pub struct Measured {
     pub precision_at_5: Estimate,
     /// The same at 10 %.
     pub precision_at_10: Estimate,
+    /// The truth of the best less that of the predicted best.
+    pub regret: Estimate,
+    /// The best truth of the ten that are predicted best, or of all where there are fewer.
+    pub best_of_ten: Estimate,
 }
+
+/// How many "best of ten" looks at.
+const TEN: usize = 10;
 
 /// Measures a scorer against the truth; higher is better in both.
 ///
@@ -61,6 +71,8 @@ pub fn measure(
         precision_at_1: estimate(&|a, b| precision_at_top(a, b, 0.01))?,
         precision_at_5: estimate(&|a, b| precision_at_top(a, b, 0.05))?,
         precision_at_10: estimate(&|a, b| precision_at_top(a, b, 0.10))?,
+        regret: estimate(&regret_of_top)?,
+        best_of_ten: estimate(&|a, b| best_of(a, b, TEN.min(b.len())))?,
     })
 }
 
@@ -93,6 +105,9 @@ mod tests {
         assert!((measured.tau.value - 35.0 / 45.0).abs() < 1e-12);
         assert!((measured.spearman.value - (1.0 - 60.0 / 990.0)).abs() < 1e-12);
         assert!(measured.precision_at_10.value.abs() < 1e-12);
+        // The predicted best is the second.
+        let [regret, best] = [measured.regret, measured.best_of_ten].map(|figure| figure.value);
+        assert_eq!([regret, best].map(f64::to_bits), [1.0_f64, 9.0].map(f64::to_bits));
         let Estimate { value, low, high } = measured.tau;
         assert!(low < value && value < high, "{low} {value} {high}");
         assert_eq!(measure(&predicted, &truth, 200, 0.95, &mut rng()).unwrap(), measured);

@@ -34,7 +34,7 @@ pub struct SeedRow {
     pub tau: Option<Estimate>,
     /// The same of scores as they were measured, where those are shifted to compare leaves.
     pub tau_as_measured: Option<Estimate>,
-    /// By how much that exceeds the baseline's in the same run.
+    /// By how much τ exceeds the baseline's in the same run.
     pub tau_above_baseline: Option<Estimate>,
     /// Kendall's τ-b of scores by validation loss.
     pub tau_by_loss: Option<Estimate>,
@@ -50,6 +50,10 @@ pub struct SeedRow {
     pub chosen_test: Option<Estimate>,
     /// The best true test accuracy of the ten first choices, a fraction.
     pub best_of_ten: Option<Estimate>,
+    /// Time of the split decisions.
+    pub split_seconds: Option<Estimate>,
+    /// Peak memory above rest of a split decision, in bytes.
+    pub split_peak_bytes: Option<Estimate>,
 }
 
 /// Puts runs together; `baseline` names the method that the others are compared with.
@@ -111,6 +115,8 @@ fn seed_row(runs: &[Report], at: usize, base: usize) -> Result<SeedRow, ReportEr
         precision_at_10: of(|row| row.precision_at_10.map(|p| p.value))?,
         chosen_test: of(|row| row.chosen_test)?,
         best_of_ten: of(|row| row.best_of_ten)?,
+        split_seconds: of(|row| row.split_seconds)?,
+        split_peak_bytes: of(|row| row.split_peak_bytes.map(|bytes| bytes as f64))?,
     })
 }
 
@@ -146,6 +152,7 @@ mod tests {
         };
         let mut rows = vec![row("live parameters", live), row("lid", lid)];
         rows[1].chosen_test = Some(0.93);
+        (rows[1].split_seconds, rows[1].split_peak_bytes) = (Some(17.0), Some(8 << 20));
         Report {
             title: "NAS-LID".into(),
             dataset: "digits".into(),
@@ -165,10 +172,10 @@ mod tests {
 
             Data set **digits** · ranks against cifar10 · 2 seeds
 
-            | method | τ | τ as measured | τ above live parameters | τ by loss | τ with live parameters | ρ | P@5 % | P@10 % | true accuracy of the chosen | best of ten |
-            | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-            | live parameters | .645 [.58, .71] | – | – | – | – | – | – | – | – | – |
-            | lid | .680 [.43, .93] | – | .035 [-.16, .23] | – | – | – | – | – | 93.00 [93.00, 93.00] | – |
+            | method | τ | τ as measured | τ above live parameters | τ by loss | τ with live parameters | ρ | P@5 % | P@10 % | true accuracy of the chosen | best of ten | split, s | split, MiB |
+            | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+            | live parameters | .645 [.58, .71] | – | – | – | – | – | – | – | – | – | – | – |
+            | lid | .680 [.43, .93] | – | .035 [-.16, .23] | – | – | – | – | – | 93.00 [93.00, 93.00] | – | 17.0 | 8 |
 
             * Means over 2 seeds with intervals of 95 % by Student's t; "τ above live parameters" compares within the same run.
         "#]]

@@ -52,6 +52,8 @@ impl Table {
             "P@10 %",
             "true accuracy of the chosen",
             "best of ten",
+            "split, s",
+            "split, MiB",
         ]);
         Self { caption: "", heads, rows: report.rows.iter().map(seed_method).collect() }
     }
@@ -62,6 +64,11 @@ impl Table {
             caption: "What each method chose",
             heads: heads(&["method", "validation accuracy", "regret", "architecture"]),
             rows: report.rows.iter().filter_map(chosen).collect(),
+        };
+        let in_sample = Self {
+            caption: "The best of the ranked architectures, and whether they were found",
+            heads: heads(&["method", "P@1 %", "P@5 %", "P@10 %", "regret", "best of ten"]),
+            rows: report.rows.iter().filter_map(in_sample).collect(),
         };
         let separations = Self {
             caption: "How far the groups lie apart at the first split, means over the edges",
@@ -78,7 +85,7 @@ impl Table {
             ]),
             rows: report.separations.iter().map(separation).collect(),
         };
-        let tables = [chosen, separations];
+        let tables = [chosen, in_sample, separations];
         tables.into_iter().filter(|table| !table.rows.is_empty()).collect()
     }
 }
@@ -102,12 +109,6 @@ fn method(row: &Row) -> Vec<String> {
 }
 
 fn seed_method(row: &SeedRow) -> Vec<String> {
-    let percent = |figure: Option<Estimate>| {
-        or_nothing(figure, |Estimate { value, low, high }| {
-            let [value, low, high] = [value, low, high].map(|fraction| 100.0 * fraction);
-            format!("{value:.2} [{low:.2}, {high:.2}]")
-        })
-    };
     vec![
         row.method.clone(),
         interval(row.tau),
@@ -118,8 +119,10 @@ fn seed_method(row: &SeedRow) -> Vec<String> {
         interval(row.spearman),
         share(row.precision_at_5),
         share(row.precision_at_10),
-        percent(row.chosen_test),
-        percent(row.best_of_ten),
+        percents(row.chosen_test),
+        percents(row.best_of_ten),
+        or_nothing(row.split_seconds, |of| format!("{:.1}", of.value)),
+        or_nothing(row.split_peak_bytes, |of| format!("{:.0}", of.value / MEBIBYTE)),
     ]
 }
 
@@ -130,6 +133,18 @@ fn heads(names: &[&str]) -> Vec<String> {
 fn chosen(row: &Row) -> Option<Vec<String>> {
     let arch = row.chosen.clone()?;
     Some(vec![row.method.clone(), percent(row.chosen_valid), percent(row.regret), arch])
+}
+
+fn in_sample(row: &Row) -> Option<Vec<String>> {
+    row.precision_at_1?;
+    Some(vec![
+        row.method.clone(),
+        interval(row.precision_at_1),
+        interval(row.precision_at_5),
+        interval(row.precision_at_10),
+        percents(row.regret_in_sample),
+        percents(row.best_of_ten_in_sample),
+    ])
 }
 
 fn separation(separation: &Separation) -> Vec<String> {
@@ -158,6 +173,14 @@ fn share(figure: Option<Estimate>) -> String {
 
 fn percent(fraction: Option<f64>) -> String {
     or_nothing(fraction, |fraction| format!("{:.2}", 100.0 * fraction))
+}
+
+/// `93.48 [90.75, 96.21]`.
+fn percents(fraction: Option<Estimate>) -> String {
+    or_nothing(fraction, |Estimate { value, low, high }| {
+        let [value, low, high] = [value, low, high].map(|fraction| 100.0 * fraction);
+        format!("{value:.2} [{low:.2}, {high:.2}]")
+    })
 }
 
 fn or_nothing<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {

@@ -11,9 +11,6 @@ use crate::{Evidence, SearchError};
 /// An edge is split once only, as published: it can be split if its mask still allows all operations
 /// of the space, and if they divide into as many groups of such sizes as asked for.
 pub trait Criterion {
-    /// The name in configurations and tables.
-    fn name(&self) -> &'static str;
-
     /// What speaks for each edge that can be split, in edge order; empty if there is none.
     ///
     /// The random numbers of edge e and batch b come from the stream `split/edge-e/batch-b` of

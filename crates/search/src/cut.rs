@@ -35,7 +35,7 @@ pub enum EdgeScore {
     /// favors the edge whose operations are most alike.
     IntraSum,
     /// Least mean similarity between groups, negated. Hu et al. 2022 minimize it.
-    InterSum,
+    MeanInter,
 }
 
 impl CutOptions {
@@ -105,7 +105,7 @@ impl EdgeScore {
             Self::Gap => gap(similarity, partition).unwrap_or_else(|| 1.0 - between()),
             Self::IntraSum => intra_sum(similarity, partition),
             // Not a negation: that would tell 0 from −0.
-            Self::InterSum => 0.0 - between(),
+            Self::MeanInter => 0.0 - between(),
         }
     }
 }
@@ -141,7 +141,7 @@ mod tests {
     fn edge_scores_by_hand() {
         check_score(EdgeScore::Gap, 0.625 - 0.25);
         check_score(EdgeScore::IntraSum, 1.25);
-        check_score(EdgeScore::InterSum, -0.25);
+        check_score(EdgeScore::MeanInter, -0.25);
     }
 
     #[test]

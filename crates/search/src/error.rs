@@ -80,6 +80,20 @@ pub enum SearchError {
     NoArch,
 }
 
+impl SearchError {
+    /// The edge that it is about, if it is about one.
+    pub fn edge(&self) -> Option<EdgeId> {
+        match *self {
+            Self::Probe { edge, .. }
+            | Self::Gradient { edge, .. }
+            | Self::Similarity { edge, .. }
+            | Self::Incomparable { edge, .. }
+            | Self::Cut { edge, .. } => Some(edge),
+            Self::Groups { .. } | Self::NoBatches | Self::Evolution(_) | Self::NoArch => None,
+        }
+    }
+}
+
 /// Why the operations of an edge cannot be compared in one context.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Incomparable {

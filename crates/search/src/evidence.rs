@@ -14,8 +14,6 @@ pub struct Evidence {
     pub groups: Vec<Vec<usize>>,
     /// How much the edge deserves to be split; the largest wins.
     pub score: f64,
-    /// Batches left out because the operations could not be compared on them.
-    pub skipped: usize,
     /// What was measured, in several forms; the first has decided groups and score. None if nobody
     /// measured.
     pub readings: Vec<Reading>,
@@ -36,6 +34,8 @@ pub struct Reading {
     /// None if fewer than two batches were compared, the edge has fewer than three operations, or
     /// one half finds all pairs alike.
     pub reliability: Option<f64>,
+    /// Batches left out because the operations could not be compared on them.
+    pub skipped: usize,
 }
 
 impl Reading {
@@ -74,7 +74,7 @@ mod tests {
 
     fn evidence(edge: usize, score: f64) -> Evidence {
         let groups = vec![vec![0], vec![1]];
-        Evidence { edge: EdgeId(edge), groups, score, skipped: 0, readings: Vec::new() }
+        Evidence { edge: EdgeId(edge), groups, score, readings: Vec::new() }
     }
 
     #[track_caller]
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn files_have_kebab_keys() {
-        let text = r#"{"edge":2,"groups":[[0],[1]],"score":0.5,"skipped":0,"readings":[]}"#;
+        let text = r#"{"edge":2,"groups":[[0],[1]],"score":0.5,"readings":[]}"#;
         let read: Evidence = serde_json::from_str(text).unwrap();
         assert_eq!(read, evidence(2, 0.5));
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
@@ -107,6 +107,7 @@ mod tests {
             similarity: Similarity::try_from(rows.clone()).unwrap(),
             groups,
             reliability: None,
+            skipped: 0,
         };
         let apart = reading(vec![vec![0, 1], vec![2]]);
         assert_eq!(apart.separability(), Some(0.25 / 0.5));

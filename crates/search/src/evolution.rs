@@ -30,8 +30,7 @@ pub struct Evolution {
 }
 
 /// What an architecture may cost; none is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Constraints {
     /// Most parameters.
     pub max_parameters: Option<u64>,
@@ -97,7 +96,7 @@ impl Constraints {
 /// # Examples
 ///
 /// ```
-/// use search::{Constraints, Evolution, Prices, SearchError, NO_HANDICAP, Selection, best, evolve};
+/// use search::{Constraints, Evolution, Prices, SearchError, NO_SHIFT, Selection, best, evolve};
 /// use space::{Accuracy, Mask, SearchSpace, Seed, Valid};
 ///
 /// fn search(space: &dyn SearchSpace, mask: &Mask) -> Result<String, SearchError> {
@@ -114,7 +113,7 @@ impl Constraints {
 ///     let mut score = |_: &_| Ok::<_, SearchError>(Accuracy::<Valid>::from_fraction(0.5));
 ///     let limits = Constraints::default();
 ///     let history = evolve(&prices, mask, &options, &limits, Seed::new(666), &mut score)?;
-///     Ok(space.format(&best(&history, 1, &NO_HANDICAP)[0].0))
+///     Ok(space.format(&best(&history, 1, &NO_SHIFT)[0].0))
 /// }
 /// ```
 ///
@@ -163,12 +162,12 @@ pub fn evolve<E: From<SearchError>>(
 
 /// The `n` most accurate, best first; in a tie the one evaluated first.
 ///
-/// `handicap` is added to an accuracy to compare it with others: nothing within one search.
+/// `shift` is added to an accuracy to compare it with others: nothing within one search.
 ///
 /// # Examples
 ///
 /// ```
-/// use search::{NO_HANDICAP, best};
+/// use search::{NO_SHIFT, best};
 /// use space::{Accuracy, Arch, OpId, Valid};
 ///
 /// let arch = |op| Arch::new(vec![OpId(op)]);
@@ -176,16 +175,16 @@ pub fn evolve<E: From<SearchError>>(
 ///     .map(|(op, fraction)| (arch(op), Accuracy::<Valid>::from_fraction(fraction)))
 ///     .into();
 /// let archs = |best: Vec<(Arch, _)>| best.into_iter().map(|(arch, _)| arch).collect::<Vec<_>>();
-/// assert_eq!(archs(best(&history, 2, &NO_HANDICAP)), [arch(1), arch(0)]);
+/// assert_eq!(archs(best(&history, 2, &NO_SHIFT)), [arch(1), arch(0)]);
 /// let favor_last = |of: &Arch| if *of == arch(2) { 0.5 } else { 0.0 };
 /// assert_eq!(archs(best(&history, 2, &favor_last)), [arch(2), arch(1)]);
 /// ```
 pub fn best(
     history: &[(Arch, Accuracy<Valid>)],
     n: usize,
-    handicap: &dyn Fn(&Arch) -> f64,
+    shift: &dyn Fn(&Arch) -> f64,
 ) -> Vec<(Arch, Accuracy<Valid>)> {
-    let score = |(arch, accuracy): &(Arch, Accuracy<Valid>)| accuracy.fraction() + handicap(arch);
+    let score = |(arch, accuracy): &(Arch, Accuracy<Valid>)| accuracy.fraction() + shift(arch);
     let mut sorted: Vec<(f64, &(Arch, Accuracy<Valid>))> =
         history.iter().map(|found| (score(found), found)).collect();
     sorted.sort_by(|(a, _), (b, _)| b.total_cmp(a));
@@ -193,7 +192,7 @@ pub fn best(
 }
 
 /// All accuracies are compared as they are.
-pub const NO_HANDICAP: fn(&Arch) -> f64 = |_| 0.0;
+pub const NO_SHIFT: fn(&Arch) -> f64 = |_| 0.0;
 
 #[cfg(test)]
 #[path = "evolution_tests.rs"]

@@ -25,10 +25,6 @@ pub struct GradientCriterion {
 }
 
 impl Criterion for GradientCriterion {
-    fn name(&self) -> &'static str {
-        "gradient"
-    }
-
     fn evidence(
         &self,
         supernet: &dyn Supernet,

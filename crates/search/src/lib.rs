@@ -1,7 +1,6 @@
 //! NAS-LID itself: which edge of a supernet to split and how, and evolution in what remains.
 //!
-//! *Floor 4. May be used by reports and the program; knows no single space, no file and no command
-//! line.*
+//! *Floor 4. May be used by the program; knows no single space, no file and no command line.*
 //!
 //! A [`Criterion`] gathers [`Evidence`] on every edge that can be split, [`choose`] takes the best,
 //! and `SplitTree<Evidence>` keeps it all. [`evolve`] then looks for good architectures under the
@@ -13,7 +12,7 @@
 //!
 //! let evidence = |edge, score| {
 //!     let groups = vec![vec![0, 2], vec![1, 3]];
-//!     Evidence { edge: EdgeId(edge), groups, score, skipped: 0, readings: Vec::new() }
+//!     Evidence { edge: EdgeId(edge), groups, score, readings: Vec::new() }
 //! };
 //! let all = vec![evidence(0, 0.1), evidence(1, 0.4), evidence(2, 0.4)];
 //! let best = choose(&all).cloned().ok_or("nothing to split")?;
@@ -58,9 +57,9 @@ pub use criterion::Criterion;
 pub use cut::{CutOptions, EdgeScore};
 pub use error::{EvolutionFault, Incomparable, SearchError};
 pub use evidence::{Evidence, Reading, choose};
-pub use evolution::{Constraints, Evolution, NO_HANDICAP, best, evolve};
+pub use evolution::{Constraints, Evolution, NO_SHIFT, best, evolve};
 pub use gradient_criterion::GradientCriterion;
-pub use lid_criterion::{Features, LidCriterion, LidOptions};
+pub use lid_criterion::{LidCriterion, LidOptions, PerTap};
 pub use pareto::{Prices, Selection, front};
 pub use probe::{ProbeFault, TapLids, tap_lids};
 pub use random_criterion::RandomCriterion;

@@ -37,8 +37,8 @@ pub struct LidOptions {
     /// Which activations are recorded.
     pub taps: Taps,
     /// What stands for a tap in the vector of an operation.
-    pub features: Features,
-    /// How the LIDs of the images become one, if [`Features::Mean`] asks for one.
+    pub features: PerTap,
+    /// How the LIDs of the images become one, if [`PerTap::Mean`] asks for one.
     pub aggregate: Aggregate,
     /// How vectors are compared.
     pub measure: Measure,
@@ -47,14 +47,14 @@ pub struct LidOptions {
 /// What stands for a tap in the vector of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Features {
+pub enum PerTap {
     /// One number, aggregated over the images: the published profile.
     Mean,
     /// The LID of each image.
     PerImage,
 }
 
-impl Features {
+impl PerTap {
     /// In the order of their discriminants.
     const ALL: [Self; 2] = [Self::Mean, Self::PerImage];
 
@@ -67,10 +67,6 @@ impl Features {
 }
 
 impl Criterion for LidCriterion {
-    fn name(&self) -> &'static str {
-        "lid"
-    }
-
     fn evidence(
         &self,
         supernet: &dyn Supernet,
@@ -89,11 +85,11 @@ impl Criterion for LidCriterion {
 /// The form that decides, then the others of what is usual.
 pub(crate) fn forms(options: &LidOptions) -> Vec<Form> {
     let decisive = (options.features, options.measure);
-    let usual = Features::ALL
+    let usual = PerTap::ALL
         .into_iter()
         .flat_map(|features| [Measure::Cosine, Measure::Pearson].map(|measure| (features, measure)))
         .filter(|&form| form != decisive);
-    let form = |(features, measure): (Features, Measure)| Form {
+    let form = |(features, measure): (PerTap, Measure)| Form {
         name: format!("{}, {measure}", features.name()),
         view: features as usize,
         measure,
@@ -101,7 +97,7 @@ pub(crate) fn forms(options: &LidOptions) -> Vec<Form> {
     std::iter::once(decisive).chain(usual).map(form).collect()
 }
 
-/// The profiles of the operations as vectors, for each of [`Features::ALL`].
+/// The profiles of the operations as vectors, for each of [`PerTap::ALL`].
 pub(crate) fn profiles(
     supernet: &dyn Supernet,
     options: &LidOptions,
@@ -114,7 +110,7 @@ pub(crate) fn profiles(
     };
     let profiles = tap_lids(supernet, archs, comparison.batch, options).map_err(place)?;
     let vectors = |features| vectors(&profiles, features, options.aggregate);
-    Ok(Features::ALL.map(vectors).into())
+    Ok(PerTap::ALL.map(vectors).into())
 }
 
 /// The profiles as vectors over the taps and images that all of them have.
@@ -122,7 +118,7 @@ pub(crate) fn profiles(
 /// # Shapes
 ///
 /// - output: `[n, t]`, `t` the common taps, or the common images of them all
-fn vectors(profiles: &[TapLids], features: Features, aggregate: Aggregate) -> Vectors {
+fn vectors(profiles: &[TapLids], features: PerTap, aggregate: Aggregate) -> Vectors {
     let mut vectors = vec![Vec::new(); profiles.len()];
     let (first, others) = profiles.split_first().ok_or(Incomparable::NoTap)?;
     for tap in first.keys().filter(|tap| others.iter().all(|other| other.contains_key(tap))) {
@@ -131,8 +127,8 @@ fn vectors(profiles: &[TapLids], features: Features, aggregate: Aggregate) -> Ve
         let Some(lids) = common(&columns) else { continue };
         for (vector, lids) in vectors.iter_mut().zip(lids) {
             match features {
-                Features::Mean => vector.push(aggregate.of(lids)),
-                Features::PerImage => vector.extend(lids),
+                PerTap::Mean => vector.push(aggregate.of(lids)),
+                PerTap::PerImage => vector.extend(lids),
             }
         }
     }
@@ -154,7 +150,7 @@ fn common(columns: &[&[Option<f64>]]) -> Option<Vec<Vec<f64>>> {
 mod tests {
     use super::*;
 
-    fn options(features: Features) -> LidOptions {
+    fn options(features: PerTap) -> LidOptions {
         LidOptions {
             neighbors: 20,
             estimator: Estimator::Mle,
@@ -170,7 +166,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(profiles: &[TapLids], features: Features, expected: Result<&[&[f64]], Incomparable>) {
+    fn check(profiles: &[TapLids], features: PerTap, expected: Result<&[&[f64]], Incomparable>) {
         let expected = expected.map(|rows| rows.iter().map(|row| row.to_vec()).collect::<Vec<_>>());
         assert_eq!(vectors(profiles, features, Aggregate::Mean), expected);
     }
@@ -192,17 +188,17 @@ mod tests {
                 (3, [Some(6.0), Some(9.0), Some(8.0)]),
             ]),
         ];
-        check(&profiles, Features::Mean, Ok(&[&[2.0, 3.0], &[5.0, 7.0]]));
+        check(&profiles, PerTap::Mean, Ok(&[&[2.0, 3.0], &[5.0, 7.0]]));
         let per_image: [&[f64]; 2] = [&[1.0, 2.0, 3.0, 2.0, 4.0], &[4.0, 5.0, 6.0, 6.0, 8.0]];
-        check(&profiles, Features::PerImage, Ok(&per_image));
+        check(&profiles, PerTap::PerImage, Ok(&per_image));
     }
 
     #[test]
     fn profiles_that_share_nothing_are_no_comparison() {
         let [left, right] = [0, 1].map(|tap| profile(&[(tap, [Some(1.0); 3])]));
-        check(&[left.clone(), right], Features::Mean, Err(Incomparable::NoTap));
+        check(&[left.clone(), right], PerTap::Mean, Err(Incomparable::NoTap));
         let dead = profile(&[(0, [None; 3])]);
-        check(&[left, dead], Features::PerImage, Err(Incomparable::NoTap));
+        check(&[left, dead], PerTap::PerImage, Err(Incomparable::NoTap));
     }
 
     #[test]
@@ -212,8 +208,8 @@ mod tests {
             forms(&options).into_iter().map(|form| form.name).collect()
         };
         let usual = ["mean, cosine", "mean, pearson", "per-image, cosine", "per-image, pearson"];
-        assert_eq!(names(Features::Mean, Measure::Cosine), usual);
-        let spearman = names(Features::Mean, Measure::Spearman);
+        assert_eq!(names(PerTap::Mean, Measure::Cosine), usual);
+        let spearman = names(PerTap::Mean, Measure::Spearman);
         assert_eq!(
             (spearman[0].as_str(), &spearman[1..]),
             ("mean, spearman", &usual.map(String::from)[..])
@@ -222,10 +218,10 @@ mod tests {
 
     #[test]
     fn options_have_kebab_keys() {
-        let text = serde_json::to_string(&options(Features::PerImage)).unwrap();
+        let text = serde_json::to_string(&options(PerTap::PerImage)).unwrap();
         assert!(text.contains(r#""features":"per-image""#), "{text}");
         let read = serde_json::from_str::<LidOptions>(&text).unwrap();
-        assert_eq!(read, options(Features::PerImage));
+        assert_eq!(read, options(PerTap::PerImage));
         assert!(serde_json::from_str::<LidOptions>(&text.replace("neighbors", "k")).is_err());
     }
 }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use space::{Accuracy, Arch, LatencyTable, SearchSpace, Valid};
 
-use crate::{NO_HANDICAP, best};
+use crate::{NO_SHIFT, best};
 
 /// By what parents are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,17 +59,17 @@ struct Point {
 /// The architectures of a history that no other beats: none is as accurate and as cheap, and better in
 /// one of the two. Most accurate first; of several equal ones all.
 ///
-/// With [`Selection::Accuracy`] cost is the same for all, so that the most accurate remain. `handicap` is
+/// With [`Selection::Accuracy`] cost is the same for all, so that the most accurate remain. `shift` is
 /// added to an accuracy to compare it with others: nothing within one search.
 ///
 /// # Examples
 ///
 /// ```
-/// use search::{NO_HANDICAP, Prices, Selection, front};
+/// use search::{NO_SHIFT, Prices, Selection, front};
 /// use space::{Accuracy, Arch, Valid};
 ///
 /// fn cheapest(prices: &Prices<'_>, history: &[(Arch, Accuracy<Valid>)]) -> Option<Arch> {
-///     front(prices, Selection::ParetoMacs, history, &NO_HANDICAP).pop().map(|(arch, _)| arch)
+///     front(prices, Selection::ParetoMacs, history, &NO_SHIFT).pop().map(|(arch, _)| arch)
 /// }
 /// ```
 ///
@@ -80,9 +80,9 @@ pub fn front(
     prices: &Prices<'_>,
     selection: Selection,
     history: &[(Arch, Accuracy<Valid>)],
-    handicap: &dyn Fn(&Arch) -> f64,
+    shift: &dyn Fn(&Arch) -> f64,
 ) -> Vec<(Arch, Accuracy<Valid>)> {
-    let points = points(prices, selection, history, handicap);
+    let points = points(prices, selection, history, shift);
     let first = fronts(&points).into_iter().next().unwrap_or_default();
     first.into_iter().map(|i| history[i].clone()).collect()
 }
@@ -96,9 +96,9 @@ pub(crate) fn select(
     n: usize,
 ) -> Vec<Arch> {
     if selection == Selection::Accuracy {
-        return best(history, n, &NO_HANDICAP).into_iter().map(|(arch, _)| arch).collect();
+        return best(history, n, &NO_SHIFT).into_iter().map(|(arch, _)| arch).collect();
     }
-    let points = points(prices, selection, history, &NO_HANDICAP);
+    let points = points(prices, selection, history, &NO_SHIFT);
     let of_front = |front: Vec<usize>| {
         let crowding = crowding(&points, &front);
         let mut order: Vec<(f64, usize)> = crowding.into_iter().zip(front).collect();
@@ -113,10 +113,10 @@ fn points(
     prices: &Prices<'_>,
     selection: Selection,
     history: &[(Arch, Accuracy<Valid>)],
-    handicap: &dyn Fn(&Arch) -> f64,
+    shift: &dyn Fn(&Arch) -> f64,
 ) -> Vec<Point> {
     let point = |(arch, accuracy): &(Arch, Accuracy<Valid>)| Point {
-        accuracy: accuracy.fraction() + handicap(arch),
+        accuracy: accuracy.fraction() + shift(arch),
         cost: prices.of(selection, arch),
     };
     history.iter().map(point).collect()

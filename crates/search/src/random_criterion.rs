@@ -18,10 +18,6 @@ pub struct RandomCriterion {
 }
 
 impl Criterion for RandomCriterion {
-    fn name(&self) -> &'static str {
-        "random"
-    }
-
     fn evidence(
         &self,
         _supernet: &dyn Supernet,
@@ -38,7 +34,7 @@ impl Criterion for RandomCriterion {
             let mut rng = seed.child(&format!("split/edge-{}/chance", edge.0)).rng();
             let score = rng.random();
             let groups = groups(&self.cut, mask.ops(edge).len(), &mut rng);
-            all.push(Evidence { edge, groups, score, skipped: 0, readings: Vec::new() });
+            all.push(Evidence { edge, groups, score, readings: Vec::new() });
             progress(all.len(), total);
         }
         Ok(all)

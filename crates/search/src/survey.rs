@@ -38,15 +38,15 @@ pub(crate) struct Comparison<'a> {
 /// One vector for each operation of a comparison, all of one length, or why there are none.
 pub(crate) type Vectors = Result<Vec<Vec<f64>>, Incomparable>;
 
-/// What a comparison measures, for every view that a form may ask for.
-type Measured<'a> = dyn Fn(&Comparison<'_>) -> Result<Vec<Vectors>, SearchError> + 'a;
+/// Measures the operations of a comparison, for every view that a form may ask for.
+type Measuring<'a> = dyn Fn(&Comparison<'_>) -> Result<Vec<Vectors>, SearchError> + 'a;
 
 impl Survey<'_> {
     /// The evidence on every edge that can be split; `vectors` measures the operations. An edge that no
     /// batch compares has none, which is an error only if no edge has any.
     pub(crate) fn run(
         &self,
-        vectors: &Measured<'_>,
+        vectors: &Measuring<'_>,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Evidence>, SearchError> {
         if self.batches.is_empty() {
@@ -77,7 +77,7 @@ impl Survey<'_> {
     pub(crate) fn evidence(
         &self,
         edge: EdgeId,
-        vectors: &Measured<'_>,
+        vectors: &Measuring<'_>,
         step: &mut dyn FnMut(),
     ) -> Result<Evidence, SearchError> {
         let mut similarities = vec![Vec::new(); self.forms.len()];
@@ -101,6 +101,7 @@ impl Survey<'_> {
         }
         self.conclude(edge, &similarities)
     }
+
     /// The verdict of the first form, and what the others read where they can.
     fn conclude(
         &self,
@@ -115,8 +116,7 @@ impl Survey<'_> {
         let others =
             forms.filter_map(|(form, similarities)| Some(self.reading(form, similarities).ok()?.0));
         let readings = std::iter::once(first).chain(others).collect();
-        let skipped = self.batches.len() - decisive.len();
-        Ok(Evidence { edge, groups, score, skipped, readings })
+        Ok(Evidence { edge, groups, score, readings })
     }
 
     /// What one form makes of the batches it could compare, and the score of the edge by it.
@@ -128,7 +128,8 @@ impl Survey<'_> {
         let similarity = Similarity::mean(similarities)?;
         let (partition, score) = self.cut.divide(&similarity)?;
         let (groups, reliability) = (partition.into_groups(), reliability(similarities)?);
-        Ok((Reading { form: form.name.clone(), similarity, groups, reliability }, score))
+        let (form, skipped) = (form.name.clone(), self.batches.len() - similarities.len());
+        Ok((Reading { form, similarity, groups, reliability, skipped }, score))
     }
 }
 

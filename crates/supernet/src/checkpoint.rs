@@ -16,6 +16,9 @@ const AVERAGE: &str = "average/";
 /// The key of the metadata under which the caller's note lies.
 const NOTE: &str = "note";
 
+/// The key under which the digest of all the rest lies.
+const DIGEST: &str = "sha256";
+
 /// Tensors by name.
 pub(crate) type Tensors = BTreeMap<String, weights::Tensor>;
 
@@ -81,7 +84,10 @@ pub(crate) fn save<M: Module>(
         all.insert(format!("{AVERAGE}{name}"), tensor);
     }
     let metadata = BTreeMap::from([(NOTE.to_owned(), note.to_owned())]);
-    Ok(Weights { tensors: all, metadata }.write(file)?)
+    let mut weights = Weights { tensors: all, metadata };
+    let digest = weights.sha256();
+    weights.metadata.insert(DIGEST.to_owned(), digest);
+    Ok(weights.write(file)?)
 }
 
 /// Reads a checkpoint of the same network, and its note.
@@ -90,7 +96,13 @@ pub(crate) fn load<M: Module>(
     device: &Device,
     file: &Path,
 ) -> Result<(Trained<M>, String), SupernetError> {
-    let Weights { tensors: mut found, mut metadata } = Weights::read(file)?;
+    let mut weights = Weights::read(file)?;
+    match weights.metadata.remove(DIGEST) {
+        Some(digest) if digest == weights.sha256() => {}
+        Some(_) => return Err(SupernetError::Altered { file: file.to_owned() }),
+        None => return Err(SupernetError::Undigested { file: file.to_owned() }),
+    }
+    let Weights { tensors: mut found, mut metadata } = weights;
     let note = metadata.remove(NOTE).unwrap_or_default();
     let mismatch =
         |tensor: &str| SupernetError::Mismatch { file: file.to_owned(), tensor: tensor.to_owned() };

@@ -195,7 +195,7 @@ impl<N: Network> Supernet for Engine<N> {
         let (trained, kernels) = (&mut self.trained, self.kernels);
         let network = trained.network.clone();
         trained.network = optimizer::step(network, sum, &mut trained.state, options, kernels)
-            .map_err(|norm| SupernetError::Gradient { norm, arch: archs[0].to_string() })?;
+            .map_err(|norm| SupernetError::Gradient { norm, arch: archs[0].clone() })?;
         if let Some(keep) = options.averaging {
             let average = trained.average.take().unwrap_or_else(|| trained.network.clone());
             trained.average = Some(optimizer::blend(average, keep, &trained.network));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use space::Arch;
 use thiserror::Error;
 use weights::WeightsError;
 
@@ -13,20 +14,32 @@ pub enum SupernetError {
     Loss {
         /// The loss.
         loss: f64,
-        /// The path, one operation number per edge.
-        arch: String,
+        /// The path; it prints as one operation number per edge.
+        arch: Arch,
     },
     /// The gradient left the numbers, the loss did not.
     #[error("the norm of the gradient is {norm} on path {arch}")]
     Gradient {
         /// The norm.
         norm: f64,
-        /// The first path of the step, one operation number per edge.
-        arch: String,
+        /// The first path of the step; it prints as one operation number per edge.
+        arch: Arch,
     },
     /// A file that could not be read or written.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A checkpoint that holds other numbers, or another note, than were written.
+    #[error("checkpoint {} is damaged: it is not as it was written", file.display())]
+    Altered {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Weights that no checkpoint of this program are.
+    #[error("checkpoint {} has no digest: another program, or an older one, wrote it", file.display())]
+    Undigested {
+        /// The file.
+        file: PathBuf,
+    },
     /// A checkpoint of another network.
     #[error("checkpoint {} does not fit: tensor `{tensor}` is missing or has another shape", file.display())]
     Mismatch {

@@ -114,7 +114,7 @@ fn back(loss: Tensor<1>) -> (Tensor<1>, Gradients) {
 pub(crate) fn numbers(losses: Vec<Tensor<1>>, archs: &[Arch]) -> Result<Vec<f64>, SupernetError> {
     let losses = to_host(Tensor::cat(losses, 0)).into_iter().map(f64::from);
     let check = |(loss, arch): (f64, &Arch)| {
-        let fault = || SupernetError::Loss { loss, arch: arch.to_string() };
+        let fault = || SupernetError::Loss { loss, arch: arch.clone() };
         loss.is_finite().then_some(loss).ok_or_else(fault)
     };
     losses.zip(archs).map(check).collect()

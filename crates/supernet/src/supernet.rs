@@ -170,7 +170,7 @@ pub trait Supernet: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read or is of another network; the weights are then unchanged.
+    /// If the file cannot be read, is not as it was written or is of another network; the weights are then unchanged.
     fn load(&mut self, file: &Path) -> Result<String, SupernetError>;
 
     /// Takes the weights of a published PyTorch network; training starts anew, without momentum.

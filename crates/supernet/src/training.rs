@@ -184,9 +184,9 @@ pub enum TrainingError {
     /// In a step.
     #[error("epoch {epoch}, step {step}")]
     Step {
-        /// The epoch, from 0.
+        /// The epoch, from 1.
         epoch: u64,
-        /// The step in the epoch, from 0.
+        /// The step in the epoch, from 1.
         step: usize,
         /// What happened.
         source: SupernetError,
@@ -194,6 +194,19 @@ pub enum TrainingError {
     /// Where a batch was wanted.
     #[error(transparent)]
     Images(#[from] DataError),
+}
+
+impl TrainingError {
+    /// The path whose numbers were none, if that is what happened.
+    pub fn path(&self) -> Option<&Arch> {
+        match self {
+            Self::Step {
+                source: SupernetError::Loss { arch, .. } | SupernetError::Gradient { arch, .. },
+                ..
+            } => Some(arch),
+            _ => None,
+        }
+    }
 }
 
 impl Training<'_> {
@@ -221,6 +234,7 @@ impl Training<'_> {
             let options = StepOptions { lr, ..self.options };
             let loss = paths.train(supernet, &batch, (epoch, step), &options);
             after_step();
+            let (epoch, step) = (epoch + 1, step + 1);
             loss.map_err(|source| TrainingError::Step { epoch, step, source })
         })
     }

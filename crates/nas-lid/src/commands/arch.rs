@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let space = spaces::space(&config, task)?;
     let arch = options.arch(space.as_ref())?;
     let cost = space.cost(&arch);
-    let taps = space.taps(&arch);
+    let (live, taps) = (space.live_cost(&arch), space.taps(&arch));
     crate::print(match format {
         Format::Json => format!(
             "{}\n",
@@ -43,19 +43,18 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
                 "arch": space.format(&arch),
                 "parameters": cost.parameters,
                 "macs": cost.macs,
+                "live_parameters": live.parameters,
+                "live_macs": live.macs,
                 "taps": taps,
             })
         ),
-        Format::Text => {
-            let live = space.live_cost(&arch);
-            format!(
-                "parameters  {} ({} live)\nmacs        {} ({} live)\ntaps        {}\n",
-                cost.parameters,
-                live.parameters,
-                cost.macs,
-                live.macs,
-                taps.iter().map(|[c, h, w]| format!("{c}x{h}x{w}")).collect::<Vec<_>>().join(" "),
-            )
-        }
+        Format::Text => format!(
+            "parameters  {} ({} live)\nmacs        {} ({} live)\ntaps        {}\n",
+            cost.parameters,
+            live.parameters,
+            cost.macs,
+            live.macs,
+            taps.iter().map(|[c, h, w]| format!("{c}x{h}x{w}")).collect::<Vec<_>>().join(" "),
+        ),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::json;
 
 use crate::Format;
@@ -21,7 +21,6 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     if let Some(out) = &options.out {
-        // Not by accident over the files of the run.
         let is_named = out.extension().is_some_and(|extension| extension == "safetensors");
         let place = out.display();
         ensure!(is_named, Misuse(format!("--out {place}: weights are a file named *.safetensors")));
@@ -33,11 +32,14 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let mut weights = supernet.export();
     weights.metadata = chosen.metadata()?;
 
+    let checkpoints = chosen.dir.path("checkpoints");
+    let is_checkpoint = |out: &PathBuf| out.starts_with(&checkpoints);
+    ensure!(
+        !options.out.as_ref().is_some_and(is_checkpoint),
+        Misuse(format!("--out: the checkpoints of the run lie in {}", checkpoints.display()))
+    );
     let default = || chosen.dir.path(&format!("export/{}.safetensors", chosen.method.name()));
     let out = options.out.clone().unwrap_or_else(default);
-    if let Some(folder) = out.parent() {
-        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
     weights.write(&out)?;
     let (arch, file) = (lab.space.format(arch), out.display().to_string());
     crate::print(match format {

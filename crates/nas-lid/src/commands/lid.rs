@@ -25,13 +25,13 @@ pub(crate) struct Options {
     /// The file is the matrix of distances between the points (in JSON under the key `distances`)
     #[arg(long)]
     distances: bool,
-    /// Neighbors of each point (k)
+    /// Neighbors of each point (k); two-nn and two-nn-ml look at 2, whatever this says
     #[arg(long, default_value_t = 20, value_parser = super::some())]
     neighbors: usize,
     /// How the dimension follows from the neighbors
     #[arg(long, value_enum, default_value_t = Estimator::Mle)]
     estimator: Estimator,
-    /// Share of the ratios that two-nn and two-nn-ml leave out, the largest
+    /// Share of the ratios that two-nn and two-nn-ml leave out, the largest; others leave none out
     #[arg(long, default_value_t = 0.1, value_parser = super::share)]
     discard: f64,
     /// Bootstrap resamples of the points for intervals of mean, harmonic mean and median; 0: none

@@ -1,4 +1,4 @@
-//! The small commands: each reads files or texts that this project need not have made.
+//! The small commands: all but `run` and `resume`.
 
 pub(crate) mod arch;
 pub(crate) mod export;

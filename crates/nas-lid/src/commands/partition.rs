@@ -73,9 +73,10 @@ impl Options {
         if (self.groups, sizes, objective) == (2, Sizes::Any, of_method) {
             return Ok(());
         }
-        let name = of_method.to_possible_value();
-        let name = name.as_ref().map_or("", |value| value.get_name());
-        Err(Misuse(format!("this method finds 2 groups of any sizes by {name}")))
+        let [method, objective] = [self.method.to_possible_value(), of_method.to_possible_value()]
+            .map(|value| value.map_or_else(String::new, |value| value.get_name().to_owned()));
+        let finds = format!("finds 2 groups of any sizes by {objective}");
+        Err(Misuse(format!("--method {method} {finds}")))
     }
 }
 
@@ -189,9 +190,9 @@ mod tests {
         assert!(spectral.contains("\"maximizers\":null"), "{spectral}");
 
         let refused = |options: Options| options.check().unwrap_err().to_string();
-        let expected = "this method finds 2 groups of any sizes by normalized-cut";
+        let expected = "--method spectral finds 2 groups of any sizes by normalized-cut";
         assert_eq!(refused(asked(Method::Spectral, 3, None, None)), expected);
-        let expected = "this method finds 2 groups of any sizes by intra-sum";
+        let expected = "--method min-cut finds 2 groups of any sizes by intra-sum";
         assert_eq!(refused(asked(Method::MinCut, 2, Some(Sizes::Min2), None)), expected);
         assert_eq!(refused(asked(Method::MinCut, 2, None, Some(Objective::Gap))), expected);
         let by_name = asked(Method::MinCut, 2, Some(Sizes::Any), Some(Objective::IntraSum));

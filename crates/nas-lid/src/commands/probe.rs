@@ -13,8 +13,7 @@ use nb201::{Nb201, Nb201Config, Nb201Network};
 use partition::{Measure, Objective, Sizes};
 use rand::RngExt;
 use search::{
-    Criterion, CutOptions, EdgeScore, Features, GradientCriterion, LidCriterion, LidOptions,
-    tap_lids,
+    Criterion, CutOptions, EdgeScore, GradientCriterion, LidCriterion, LidOptions, PerTap, tap_lids,
 };
 use serde_json::json;
 use space::{EdgeId, SearchSpace, Seed};
@@ -97,7 +96,7 @@ const LID: LidOptions = LidOptions {
     neighbors: 20,
     estimator: Estimator::Mle,
     taps: Taps::Blocks,
-    features: Features::Mean,
+    features: PerTap::Mean,
     aggregate: Aggregate::Mean,
     measure: Measure::Cosine,
 };

@@ -83,19 +83,37 @@ fn output(options: &Options, format: Format) -> Result<String> {
 /// How well predictions rank the truth.
 struct Figures {
     n: usize,
-    kendall_tau_b: f64,
-    spearman: f64,
+    kendall_tau_b: Figure,
+    spearman: Figure,
     /// At 1, 5 and 10 %.
-    precision: [f64; 3],
+    precision: [Figure; 3],
     /// Among the truly best 10 %; none where they tie.
     tau_of_top: Option<f64>,
-    regret: f64,
-    best_of_ten: f64,
-    /// Of τ-b, by resamples and permutations.
-    interval: Option<Interval>,
+    regret: Figure,
+    best_of_ten: Figure,
+    /// Of τ-b, by permutations.
     p_value: Option<f64>,
     /// By how much τ-b exceeds that of the other predictions, and by resamples the interval of that.
     difference: Option<(f64, Option<Interval>)>,
+}
+
+/// A figure of all pairs, and by resamples its interval.
+struct Figure {
+    value: f64,
+    interval: Option<Interval>,
+}
+
+impl Figure {
+    /// The ends of the interval.
+    fn ends(&self) -> Option<[f64; 2]> {
+        self.interval.map(|interval| [interval.low, interval.high])
+    }
+
+    /// `0.6034  [0.5510, 0.6490]`.
+    fn text(&self) -> String {
+        let interval = self.ends().map(|[low, high]| format!("  [{low:.4}, {high:.4}]"));
+        format!("{:.4}{}", self.value, interval.unwrap_or_default())
+    }
 }
 
 impl Figures {
@@ -108,9 +126,13 @@ impl Figures {
         let Options { resamples, confidence, seed, .. } = *options;
         let rng = |stream| Seed::new(seed).child(stream).rng();
         let tau: Statistic<'_> = &rank::kendall_tau_b;
-        let interval = || {
-            let rng = &mut rng("tau");
-            rank::statistic_interval(predicted, truth, tau, resamples, confidence, rng)
+        let figure = |stream, statistic: Statistic<'_>| {
+            let (value, rng) = (statistic(predicted, truth)?, &mut rng(stream));
+            let mut interval = || {
+                rank::statistic_interval(predicted, truth, statistic, resamples, confidence, rng)
+            };
+            let interval = (0 < resamples).then(&mut interval).transpose()?;
+            Ok::<_, RankError>(Figure { value, interval })
         };
         let p_value =
             || rank::permutation_p_value(predicted, truth, tau, resamples, &mut rng("p-value"));
@@ -129,48 +151,58 @@ impl Figures {
             Err(RankError::Constant { .. } | RankError::TooFew { .. }) => None,
             Err(error) => return Err(error),
         };
-        let precision = |fraction| rank::precision_at_top(predicted, truth, fraction);
+        let precision = |stream, fraction| {
+            figure(stream, &|predicted, truth| rank::precision_at_top(predicted, truth, fraction))
+        };
+        let best_of_ten = |predicted: &[f64], truth: &[f64]| {
+            rank::best_of(predicted, truth, TEN.min(truth.len()))
+        };
         Ok(Self {
             n: truth.len(),
-            kendall_tau_b: rank::kendall_tau_b(predicted, truth)?,
-            spearman: rank::spearman(predicted, truth)?,
-            precision: [precision(0.01)?, precision(0.05)?, precision(0.10)?],
+            kendall_tau_b: figure("tau", tau)?,
+            spearman: figure("spearman", &rank::spearman)?,
+            precision: [
+                precision("precision/1", 0.01)?,
+                precision("precision/5", 0.05)?,
+                precision("precision/10", 0.10)?,
+            ],
             tau_of_top,
-            interval: is_sampled.then(interval).transpose()?,
             p_value: is_sampled.then(p_value).transpose()?,
             difference: second.map(difference).transpose()?,
-            regret: rank::regret_of_top(predicted, truth)?,
-            best_of_ten: rank::best_of(predicted, truth, TEN.min(truth.len()))?,
+            regret: figure("regret", &rank::regret_of_top)?,
+            best_of_ten: figure("best-of-ten", &best_of_ten)?,
         })
     }
 
     fn print(&self, format: Format) -> String {
         let Self { n, kendall_tau_b: tau, spearman: rho, regret, best_of_ten: best, .. } = self;
-        let [one, five, ten] = self.precision;
+        let [one, five, ten] = &self.precision;
         let ends = |interval: &Interval| [interval.low, interval.high];
         match format {
             Format::Json => format!(
                 "{}\n",
                 json!({
                     "n": n,
-                    "kendall_tau_b": tau,
-                    "kendall_tau_b_interval": self.interval.as_ref().map(ends),
+                    "kendall_tau_b": tau.value,
+                    "kendall_tau_b_interval": tau.ends(),
                     // On which τ-b is undefined.
-                    "resamples_skipped": self.interval.map(|interval| interval.skipped),
+                    "resamples_skipped": tau.interval.map(|interval| interval.skipped),
                     "kendall_tau_b_p_value": self.p_value,
                     "kendall_tau_b_of_top_10": self.tau_of_top,
                     "difference": self.difference.as_ref().map(|(by, interval)| {
                         json!({ "kendall_tau_b": by, "interval": interval.as_ref().map(ends) })
                     }),
-                    "spearman": rho,
-                    "precision_at": { "1": one, "5": five, "10": ten },
-                    "regret_top1": regret,
-                    "best_of_10": best,
+                    "spearman": rho.value,
+                    "spearman_interval": rho.ends(),
+                    "precision_at": { "1": one.value, "5": five.value, "10": ten.value },
+                    "precision_at_interval": { "1": one.ends(), "5": five.ends(), "10": ten.ends() },
+                    "regret_top1": regret.value,
+                    "regret_top1_interval": regret.ends(),
+                    "best_of_10": best.value,
+                    "best_of_10_interval": best.ends(),
                 })
             ),
             Format::Text => {
-                let interval = self.interval.map(|i| format!("  [{:.4}, {:.4}]", i.low, i.high));
-                let interval = interval.unwrap_or_default();
                 let p_value = self.p_value.map(|p| format!(", p = {p:.4}")).unwrap_or_default();
                 let top = self.tau_of_top.map_or("undefined".to_owned(), |tau| format!("{tau:.4}"));
                 let difference = self.difference.map(|(by, i)| {
@@ -179,10 +211,17 @@ impl Figures {
                 });
                 let difference = difference.unwrap_or_default();
                 format!(
-                    "n              {n}\nKendall τ-b    {tau:.4}{interval}{p_value}\n\
-                     of the top 10% {top}\nSpearman ρ     {rho:.4}\n\
-                     precision at   1 %: {one:.3}, 5 %: {five:.3}, 10 %: {ten:.3}\n\
-                     regret         {regret}\nbest of ten    {best}\n{difference}"
+                    "n              {n}\nKendall τ-b    {}{p_value}\n\
+                     of the top 10% {top}\nSpearman ρ     {}\n\
+                     precision 1 %  {}\nprecision 5 %  {}\nprecision 10 % {}\n\
+                     regret         {}\nbest of ten    {}\n{difference}",
+                    tau.text(),
+                    rho.text(),
+                    one.text(),
+                    five.text(),
+                    ten.text(),
+                    regret.text(),
+                    best.text(),
                 )
             }
         }
@@ -209,7 +248,8 @@ fn parse(text: &str, name: Option<&str>) -> Result<Vec<(String, f64)>> {
             first
         }
     };
-    ensure!(0 < index && index < headers.len(), "a key and a number are needed in every row");
+    ensure!(index < headers.len(), "a key and a number are needed in every row");
+    ensure!(0 < index, "column `{}` is the key", shown(&headers[0]));
     let head = &headers[index];
     let is_number = name.is_none() && head.trim().parse::<f64>().is_ok();
     ensure!(!is_number, "line 1 is no header: `{}` is a number", shown(head));

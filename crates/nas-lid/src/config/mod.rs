@@ -3,6 +3,7 @@
 mod check;
 pub(crate) mod data;
 mod difference;
+mod origin;
 mod overrides;
 pub(crate) mod ranges;
 mod raw;
@@ -19,14 +20,17 @@ pub(crate) use raw::{
 use serde::de::DeserializeOwned;
 
 pub(crate) use self::difference::difference;
-use self::overrides::{cause_of, make_absolute, set};
+pub(crate) use self::origin::{Key, Origin};
+use self::overrides::{make_absolute, set};
 use self::ranges::Fault;
+use crate::misuse::Misuse;
 
 /// A configuration whose values fit together, and its text.
 pub(crate) struct Plan {
     pub(crate) config: RunConfig,
     /// What is written into the run directory: the resolved configuration.
     pub(crate) text: String,
+    pub(crate) origin: Origin,
 }
 
 impl Plan {
@@ -34,32 +38,36 @@ impl Plan {
     pub(crate) fn read(file: &Path, overrides: &[String]) -> Result<Self> {
         let text = fs::read_to_string(file)
             .with_context(|| format!("configuration {}", file.display()))?;
-        let place = file.display().to_string();
-        let plan = Self::parse(text, &place)?;
-        if overrides.is_empty() {
-            plan.absolute()
-        } else {
-            plan.with(overrides, &place)?.absolute()
-        }
+        let plan = Self::parse(text, &file.display().to_string())?;
+        if overrides.is_empty() { plan } else { plan.with(overrides)? }.absolute()
     }
 
     /// The plan with values that `key=value` changes; a fault is told of the one that made it.
-    fn with(self, overrides: &[String], place: &str) -> Result<Self> {
-        let all = format!("{place} with --set {}", overrides.join(" --set "));
+    fn with(mut self, overrides: &[String]) -> Result<Self> {
+        self.origin.overrides = overrides.to_vec();
         let mut table: toml::Table = self.text.parse()?;
         for assignment in overrides {
             set(&mut table, assignment)?;
         }
         let text = toml::to_string(&table)?;
-        let config: RunConfig =
-            toml::from_str(&text).map_err(|error| anyhow!("{all}: {}", one_line(&error)))?;
+        let config: RunConfig = toml::from_str(&text).map_err(|error| {
+            let cause = overrides.iter().find(|one| self.is_spoiled_by(one));
+            let all = || overrides.join(" --set ");
+            let cause = cause.cloned().unwrap_or_else(all);
+            Misuse(format!("--set {cause}: {}", one_line(&error)))
+        })?;
         match config.check() {
-            Ok(()) => Ok(Self { config, text }),
-            Err((key, fault)) => {
-                let cause = cause_of(overrides, key).map_or(all, |cause| format!("--set {cause}"));
-                bail!("{cause}: `{key}` {fault}")
-            }
+            Ok(()) => Ok(Self { config, text, ..self }),
+            Err((key, fault)) => bail!(Misuse(format!("{}: `{key}` {fault}", self.origin.of(key)))),
         }
+    }
+
+    /// Whether a single assignment makes the plan one that cannot be read.
+    fn is_spoiled_by(&self, assignment: &str) -> bool {
+        let table = self.text.parse::<toml::Table>();
+        table.is_ok_and(|mut table| {
+            set(&mut table, assignment).is_err() || table.try_into::<RunConfig>().is_err()
+        })
     }
 
     /// The plan with the files it names found from any folder.
@@ -68,12 +76,14 @@ impl Plan {
         if !make_absolute(&mut table)? {
             return Ok(self);
         }
-        Self::parse(toml::to_string(&table)?, "the configuration")
+        let Self { config, text, .. } = Self::parse(toml::to_string(&table)?, &self.origin.place)?;
+        Ok(Self { config, text, ..self })
     }
 
     fn parse(text: String, place: &str) -> Result<Self> {
         let config = checked(&text, place, RunConfig::check)?;
-        Ok(Self { config, text })
+        let origin = Origin { place: place.to_owned(), text: text.clone(), overrides: Vec::new() };
+        Ok(Self { config, text, origin })
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use toml::{Table, Value};
 
 use super::one_line;
+use crate::misuse::Misuse;
 
 /// Keys that may name a file.
 const FILES: [[&str; 3]; 2] =
@@ -15,18 +16,18 @@ const FILES: [[&str; 3]; 2] =
 pub(super) fn set(table: &mut Table, assignment: &str) -> Result<()> {
     let (key, value) = assignment
         .split_once('=')
-        .with_context(|| format!("--set {assignment}: expected key=value"))?;
-    let value = parsed(value).with_context(|| format!("--set {assignment}"))?;
+        .ok_or_else(|| Misuse(format!("--set {assignment}: expected key=value")))?;
+    let value = parsed(value).with_context(|| Misuse(format!("--set {assignment}")))?;
     let mut steps = key.split('.').peekable();
     let mut current = table;
     while let Some(step) = steps.next() {
-        let unknown = || format!("--set {assignment}: there is no key `{key}`");
-        let slot = current.get_mut(step).with_context(unknown)?;
+        let unknown = || Misuse(format!("--set {assignment}: there is no key `{key}`"));
+        let slot = current.get_mut(step).ok_or_else(unknown)?;
         if steps.peek().is_none() {
             *slot = value;
             return Ok(());
         }
-        current = slot.as_table_mut().with_context(unknown)?;
+        current = slot.as_table_mut().ok_or_else(unknown)?;
     }
     Ok(())
 }

@@ -47,7 +47,7 @@ struct Tested {
 /// What a checkpoint is of.
 #[derive(Serialize, Deserialize)]
 struct Note {
-    /// Architecture, method, configuration, commit and device.
+    /// Run, architecture, method, configuration, commit and device.
     of: String,
     epoch: u64,
 }
@@ -139,9 +139,9 @@ impl<'a> Retraining<'a> {
     }
 
     fn trained(&self) -> Result<Box<dyn Supernet>> {
-        let Chosen { arch, method, device, .. } = self.chosen;
-        let commit = env!("NASLID_COMMIT");
-        let of = serde_json::to_string(&(arch, method, self.config, commit, device))?;
+        let Chosen { arch, method, device, dir, .. } = self.chosen;
+        let (run, commit) = (dir.identity()?, env!("NASLID_COMMIT"));
+        let of = serde_json::to_string(&(run, arch, method, self.config, commit, device))?;
         let file = self.folder.join("checkpoint.safetensors");
         let mut supernet = match self.config.start {
             Start::Drawn => self.chosen.lab.untrained(),
@@ -183,7 +183,7 @@ impl<'a> Retraining<'a> {
             let seed = self.seed.child(&format!("epoch/{epoch}/step/{step}"));
             let loss = self.step(supernet, batch, moment, seed);
             after_step();
-            loss.with_context(|| format!("epoch {epoch}, step {step}"))
+            loss.with_context(|| format!("epoch {}, step {}", epoch + 1, step + 1))
         })
     }
 

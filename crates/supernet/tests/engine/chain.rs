@@ -117,3 +117,11 @@ pub(crate) fn tensors(supernet: &dyn Supernet, folder: &Path) -> BTreeMap<String
     supernet.save(&file, "").expect("the folder is ours");
     Weights::read(&file).expect("it was just written").tensors
 }
+
+/// Writes weights as a checkpoint whose digest is right.
+pub(crate) fn sealed(mut weights: Weights, file: &Path) {
+    weights.metadata.remove("sha256");
+    let digest = weights.sha256();
+    weights.metadata.insert("sha256".to_owned(), digest);
+    weights.write(file).expect("the folder is ours");
+}

@@ -3,7 +3,7 @@
 use supernet::{Engine, Optimizer, StepOptions, Supernet};
 use weights::Weights;
 
-use crate::chain::{Chain, STEP, arch, batch, engine, tensors};
+use crate::chain::{Chain, STEP, arch, batch, engine, sealed, tensors};
 
 #[test]
 fn a_checkpoint_continues_to_the_same_bits() {
@@ -72,13 +72,20 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     assert!(refused(&mut engine).starts_with("weights "));
 
+    for at in [bytes.len() - 1, bytes.len() / 2] {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        std::fs::write(&file, flipped).unwrap();
+        assert!(refused(&mut engine).ends_with("is not as it was written"));
+    }
+
     let mut whole = Weights::from_safetensors(&bytes).unwrap();
     let name = "stem.norm.mean".to_owned();
     let tensor = whole.tensors.remove(&name).unwrap();
-    whole.write(&file).unwrap();
+    sealed(whole.clone(), &file);
     assert!(refused(&mut engine).contains("tensor `stem.norm.mean` is missing"));
     whole.tensors.insert(name, tensor.clone());
     whole.tensors.insert("another".to_owned(), tensor);
-    whole.write(&file).unwrap();
+    sealed(whole, &file);
     assert!(refused(&mut engine).contains("does not fit: tensor `another`"));
 }

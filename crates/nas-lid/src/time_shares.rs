@@ -12,14 +12,14 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// What a caller waits for, by the name of the span that it is in; what lies within another span counts
 /// there alone.
-pub(crate) struct Profile {
+pub(crate) struct TimeShares {
     /// Seconds of the whole work.
     total: f64,
     /// Seconds within spans.
     seconds: BTreeMap<&'static str, f64>,
 }
 
-impl Profile {
+impl TimeShares {
     /// Does some work on this thread and measures it.
     pub(crate) fn of<T>(work: impl FnOnce() -> T) -> (T, Self) {
         let clock = Arc::new(Mutex::new(Clock::default()));
@@ -40,7 +40,7 @@ impl Profile {
     }
 
     /// The share of each kind of work, the largest first, and of all that has no name.
-    pub(crate) fn shares(&self) -> Vec<(&'static str, f64)> {
+    pub(crate) fn each(&self) -> Vec<(&'static str, f64)> {
         let mut shares: Vec<_> =
             self.seconds.iter().map(|(&name, seconds)| (name, seconds / self.total)).collect();
         shares.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn every_moment_counts_once_for_the_innermost_span() {
         let pause = || sleep(Duration::from_millis(20));
-        let (answer, profile) = Profile::of(|| {
+        let (answer, shares) = TimeShares::of(|| {
             pause();
             trace_span!(target: supernet::PROFILE, "outer").in_scope(|| {
                 pause();
@@ -123,15 +123,15 @@ mod tests {
             7
         });
         assert_eq!(answer, 7);
-        let shares = profile.shares();
+        let each = shares.each();
         assert_eq!(
-            shares.iter().map(|share| share.0).collect::<Vec<_>>(),
+            each.iter().map(|share| share.0).collect::<Vec<_>>(),
             ["inner", "outer", "the rest"]
         );
-        assert!((shares.iter().map(|share| share.1).sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!((each.iter().map(|share| share.1).sum::<f64>() - 1.0).abs() < 1e-9);
         // Of six pauses three, two and one; sleep may last longer, but not shorter.
-        let seconds = |name| profile.seconds[name];
+        let seconds = |name| shares.seconds[name];
         assert!(0.06 <= seconds("inner") && 0.04 <= seconds("outer"));
-        assert!(seconds("inner") + seconds("outer") + 0.02 <= profile.total + 1e-9);
+        assert!(seconds("inner") + seconds("outer") + 0.02 <= shares.total + 1e-9);
     }
 }

@@ -1,0 +1,45 @@
+//! Where the values of a configuration come from.
+
+use std::fmt;
+
+use anyhow::{Error, Result};
+
+use super::line_of;
+use super::overrides::cause_of;
+
+/// A key whose value turns out to be at fault when images and space are known: context of such errors.
+#[derive(Debug)]
+pub(crate) struct Key(pub(crate) &'static str);
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.0)
+    }
+}
+
+/// The file of a configuration, and what the command line has changed in it.
+pub(crate) struct Origin {
+    /// What the file is called.
+    pub(super) place: String,
+    pub(super) text: String,
+    /// As `key=value`.
+    pub(super) overrides: Vec<String>,
+}
+
+impl Origin {
+    /// The assignment or the line that a key has its value from.
+    pub(super) fn of(&self, key: &str) -> String {
+        match cause_of(&self.overrides, key) {
+            Some(assignment) => format!("--set {assignment}"),
+            None => format!("{}:{}", self.place, line_of(&self.text, key)),
+        }
+    }
+
+    /// A result whose error begins with the place of the key that is at fault, if one is.
+    pub(crate) fn locate<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error: Error| match error.downcast_ref::<Key>() {
+            Some(&Key(key)) => error.context(self.of(key)),
+            None => error,
+        })
+    }
+}
