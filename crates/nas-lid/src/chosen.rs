@@ -50,7 +50,7 @@ impl ChosenOptions {
         let place = self.dir.display();
         let dataset = dataset(&plan.config, self.place.archives()?.as_deref())?;
         let lab = Lab::of(&plan.config, &dataset, &device::open(&self.place.device)?)?;
-        ensure!(manifest.data_sha256 == lab.data_digest, "{place} was made with other data");
+        ensure!(manifest.data_sha256 == lab.data_digest, "{place} was made with other images");
         let arch = match &self.arch {
             Some(text) => lab.space.parse(text)?,
             None => best(&dir, self.method, &lab)?,

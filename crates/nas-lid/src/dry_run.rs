@@ -60,6 +60,7 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let prospect = RunDir::prospect(&options.out, &plan.text, &manifest)?;
     let mut supernet = lab.first()?;
     let mask = lab.space.full_mask();
+    tracing::info!("training and scoring a few networks, to see how long it takes");
     let Measured { step_seconds, shares, score_seconds } =
         Job::measure(&lab, config, supernet.as_mut(), &mask)?;
     let (epochs, scores) = (epochs(config), scores(config));

@@ -211,6 +211,10 @@ fn score_seconds(lab: &Lab, config: &RunConfig, supernet: &dyn Supernet, mask: &
     if device::is_card(&lab.device) {
         scores(SCORES_OF_ALL_KINDS);
     }
-    let n = ((MEASURED_SECONDS / scores(1)) as usize).clamp(4, 200);
+    let first = scores(1);
+    if MEASURED_SECONDS < first * n_late as f64 {
+        return first;
+    }
+    let n = ((MEASURED_SECONDS / first) as usize).clamp(4, 200);
     scores(n.div_ceil(n_late))
 }

@@ -158,16 +158,23 @@ fn main() -> ExitCode {
     match work_in_pool().and_then(|()| execute(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {}", in_one_line(&format!("{error:#}")));
+            let _ = writeln!(std::io::stderr(), "error: {}", in_one_line(&error));
             if error.is::<Misuse>() { ExitCode::from(Misuse::CODE) } else { ExitCode::FAILURE }
         }
     }
 }
 
-/// A message that may quote a file, without what would break its line.
-fn in_one_line(message: &str) -> String {
+/// An error and its causes, without what would break the line; what a message ends with is not said again.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text.extend((!text.is_empty()).then_some(": "));
+            text.push_str(&cause);
+        }
+    }
     let visible = |c: char| if c.is_control() { ' ' } else { c };
-    message.trim().chars().map(visible).collect()
+    text.trim().chars().map(visible).collect()
 }
 
 /// Makes this thread one of those that share parallel work: what it starts then begins here and waits
@@ -214,5 +221,18 @@ pub(crate) fn print(text: impl AsRef<str>) -> Result<()> {
             Err(error).context("cannot write to standard output")
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_that_says_nothing_twice() {
+        let error = anyhow!("cut off").context("no picture: cut off").context("a.jpg\n");
+        assert_eq!(in_one_line(&error), "a.jpg : no picture: cut off");
     }
 }

@@ -59,7 +59,7 @@ impl Manifest {
             part("table of true accuracies", found, now, "give the --data that holds it")
         };
         anew(CONFIGURATION, &self.config_sha256, &now.config_sha256)
-            .or_else(|| anew("data", &self.data_sha256, &now.data_sha256))
+            .or_else(|| anew("set of images", &self.data_sha256, &now.data_sha256))
             .or_else(|| anew(inputs, &self.inputs_sha256, &now.inputs_sha256))
             .or_else(|| anew("commit", &self.commit, &now.commit))
             .or_else(|| {

@@ -61,11 +61,16 @@ pub enum SupernetError {
         most: usize,
     },
     /// Published weights that are not of this network.
-    #[error("{n} tensors do not fit the network: {tensors}")]
+    #[error("tensors that do not fit the network: {} ({} in all)", first(tensors), tensors.len())]
     Unfit {
-        /// How many.
-        n: usize,
-        /// The published names of the first few, and what is wrong with each.
-        tensors: String,
+        /// The published names, and what is wrong with each.
+        tensors: Vec<String>,
     },
+}
+
+/// The first few of a list.
+fn first(all: &[String]) -> String {
+    const MOST: usize = 8;
+    let others = if MOST < all.len() { ", …" } else { "" };
+    format!("{}{others}", all[..all.len().min(MOST)].join(", "))
 }

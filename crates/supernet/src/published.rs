@@ -36,9 +36,6 @@ const CLASSIFIER: &str = "classifier.";
 /// The end of the name of a number that only PyTorch keeps.
 const STEPS_OF_A_NORM: &str = ".num_batches_tracked";
 
-/// Tensors that do not fit of which the names are said.
-const N_NAMED: usize = 8;
-
 /// What may stand before all names: of dictionaries, and of copies on several devices.
 const WRAPPERS: [&str; 3] = ["state_dict.", "module.", "model."];
 
@@ -79,9 +76,7 @@ pub(crate) fn import<N: Network>(
         }
     }
     if !unfit.is_empty() {
-        let (n, tensors) = (unfit.len(), unfit[..unfit.len().min(N_NAMED)].join(", "));
-        let others = if N_NAMED < n { ", …" } else { "" };
-        return Err(SupernetError::Unfit { n, tensors: format!("{tensors}{others}") });
+        return Err(SupernetError::Unfit { tensors: unfit });
     }
     imported.unused.extend(found.into_values().map(str::to_owned));
     imported.unused.sort();

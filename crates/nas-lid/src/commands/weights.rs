@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 use serde_json::json;
 use space::Seed;
-use supernet::Imported;
+use supernet::{Imported, SupernetError};
 use weights::Weights;
 
 use crate::Format;
@@ -31,8 +31,14 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let Opened { untrained, .. } = spaces::open(&space, task, &compute, Seed::new(0))?;
     let mut supernet = untrained();
     let published = Weights::read(&options.file)?;
-    let imported =
-        supernet.import(&published).with_context(|| options.file.display().to_string())?;
+    let imported = supernet.import(&published);
+    if let Err(SupernetError::Unfit { tensors }) = &imported {
+        crate::print(match format {
+            Format::Json => format!("{}\n", json!({ "unfit": tensors })),
+            Format::Text => tensors.iter().map(|tensor| format!("{tensor}\n")).collect(),
+        })?;
+    }
+    let imported = imported.with_context(|| options.file.display().to_string())?;
     if let Some(out) = &options.out {
         supernet.export().write(out)?;
     }
