@@ -32,10 +32,10 @@ fn plain(name: &str) -> Result<String, String> {
 }
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
-    let config = RetrainConfig::read(&options.config)?;
+    let (config, origin) = RetrainConfig::read(&options.config)?;
     let chosen = options.chosen.open()?;
     let name = options.name.as_deref().unwrap_or(chosen.method.name());
-    let outcome = Retraining::new(&chosen, &config, name)?.run()?;
+    let outcome = origin.locate(Retraining::new(&chosen, &config, name))?.run()?;
     crate::print(match format {
         Format::Json => format!("{}\n", serde_json::to_string(&outcome)?),
         Format::Text => {

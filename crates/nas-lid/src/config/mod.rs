@@ -82,7 +82,7 @@ impl Plan {
 
     fn parse(text: String, place: &str) -> Result<Self> {
         let config = checked(&text, place, RunConfig::check)?;
-        let origin = Origin { place: place.to_owned(), text: text.clone(), overrides: Vec::new() };
+        let origin = Origin::of_file(text.clone(), place);
         Ok(Self { config, text, origin })
     }
 }

@@ -21,12 +21,17 @@ impl fmt::Display for Key {
 pub(crate) struct Origin {
     /// What the file is called.
     pub(super) place: String,
-    pub(super) text: String,
+    text: String,
     /// As `key=value`.
     pub(super) overrides: Vec<String>,
 }
 
 impl Origin {
+    /// The origin of values that nothing has changed since they were read from this text.
+    pub(crate) fn of_file(text: String, place: &str) -> Self {
+        Self { place: place.to_owned(), text, overrides: Vec::new() }
+    }
+
     /// The assignment or the line that a key has its value from.
     pub(super) fn of(&self, key: &str) -> String {
         match cause_of(&self.overrides, key) {

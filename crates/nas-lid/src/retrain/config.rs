@@ -12,7 +12,7 @@ use supernet::{Lookahead, Optimizer};
 use crate::config::ranges::{
     Fault, MOST, above_zero, count, learning_rates, not_negative, share, whole_share, within,
 };
-use crate::config::{checked, data::augment};
+use crate::config::{Origin, checked, data::augment};
 
 /// How one network is trained.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,11 +68,12 @@ pub(crate) enum Decay {
 }
 
 impl RetrainConfig {
-    /// Reads and checks a file.
-    pub(crate) fn read(file: &Path) -> Result<Self> {
+    /// Reads and checks a file, which is where its values come from.
+    pub(crate) fn read(file: &Path) -> Result<(Self, Origin)> {
         let place = file.display();
         let text = fs::read_to_string(file).with_context(|| format!("configuration {place}"))?;
-        checked(&text, &place.to_string(), Self::check)
+        let config = checked(&text, &place.to_string(), Self::check)?;
+        Ok((config, Origin::of_file(text, &place.to_string())))
     }
 
     fn check(&self) -> Result<(), Fault> {

@@ -14,6 +14,7 @@ use supernet::{Lesson, Statistics, StepOptions, StochasticDepth, Supernet, mean_
 
 pub(crate) use self::config::{RetrainConfig, Start};
 use crate::chosen::Chosen;
+use crate::config::Key;
 use crate::exams::take;
 use crate::progress::Progress;
 use crate::run_dir::{Claim, remove_unfinished, write_whole};
@@ -64,6 +65,17 @@ pub(crate) struct Retraining<'a> {
     folder: PathBuf,
 }
 
+fn check_statistics(wanted: usize, batches: &Batches) -> Result<()> {
+    let there = batches.n_steps();
+    ensure!(wanted <= there, "{wanted}, but there are {there} batches of training images");
+    Ok(())
+}
+
+fn check_pixels(pixels: usize, side: usize) -> Result<()> {
+    ensure!(pixels < side, "{pixels}, but a side of the images has {side} pixels");
+    Ok(())
+}
+
 impl<'a> Retraining<'a> {
     /// A training of the chosen network on all training images; its files lie in the folder `retrain/NAME` of the
     /// run.
@@ -71,22 +83,16 @@ impl<'a> Retraining<'a> {
         let Chosen { lab, dataset, .. } = chosen;
         let resolution = chosen.plan.config.data.resolution();
         let images = Arc::new(dataset.train.at(resolution)?);
-        let of =
-            |augment| Batches::new(images.clone(), &lab.normalization, augment, config.batch_size);
-        let (wanted, there) = (config.statistics_batches, images.len() / config.batch_size);
-        ensure!(
-            wanted <= there,
-            "`statistics-batches` is {wanted}, but {} training images make {there} batches of {}",
-            images.len(),
-            config.batch_size
-        );
+        let of = |augment| {
+            let batches =
+                Batches::new(images.clone(), &lab.normalization, augment, config.batch_size);
+            batches.context(Key("batch-size"))
+        };
+        let (batches, plain) = (of(config.augment)?, of(Augment::NONE)?);
+        check_statistics(config.statistics_batches, &plain).context(Key("statistics-batches"))?;
         let Augment { crop_padding, cutout, .. } = config.augment;
-        for (key, pixels) in [("crop-padding", crop_padding), ("cutout", cutout)] {
-            ensure!(
-                pixels < resolution,
-                "`augment.{key}` is {pixels}, but a side of the images has {resolution} pixels"
-            );
-        }
+        check_pixels(crop_padding, resolution).context(Key("augment.crop-padding"))?;
+        check_pixels(cutout, resolution).context(Key("augment.cutout"))?;
         let test = Arc::new(dataset.test.at(resolution)?);
         let teacher = (0.0 < config.distillation).then(|| {
             let arm = chosen.arm();
@@ -97,8 +103,8 @@ impl<'a> Retraining<'a> {
         Ok(Self {
             chosen,
             config,
-            batches: of(config.augment)?,
-            plain: of(Augment::NONE)?,
+            batches,
+            plain,
             test: Batches::for_evaluation(test, &lab.normalization, config.batch_size)?,
             teacher: teacher.transpose()?,
             seed: lab.seed.child("retrain"),

@@ -289,7 +289,7 @@ fn is_retrained(run: &Path, folder: &Path) {
     refused(
         &changed(&[("crop-padding = 1", "crop-padding = 8")]),
         1,
-        "`augment.crop-padding` is 8",
+        "`augment.crop-padding`: 8, but a side",
     );
     let one_step = [
         ("batch-size = 64", "batch-size = 1500"),
