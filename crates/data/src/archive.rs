@@ -25,9 +25,11 @@ pub(crate) fn for_each_file(
     wanted: impl Fn(&str) -> bool,
     mut visit: impl FnMut(String, Vec<u8>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    let mut archive = Archive::new(LastBlock { inner: open(path)?, block: Vec::new() });
+    let mut archive = Archive::new(Counted { inner: open(path)?, n: 0 });
+    let mut end = 0;
     for entry in archive.entries().map_err(DataError::archive(path))? {
         let mut entry = entry.map_err(DataError::archive(path))?;
+        end = entry.raw_file_position() + entry.size().next_multiple_of(BLOCK);
         let kind = entry.header().entry_type();
         let name = entry.path().map_err(DataError::archive(path))?;
         let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
@@ -52,36 +54,29 @@ pub(crate) fn for_each_file(
         }
         visit(name, bytes)?;
     }
-    // The checksum of a compressed archive comes after the last entry.
+    // Entries stop at a block of zeros, or where the file does.
     let mut rest = archive.into_inner();
+    if rest.n < end + BLOCK {
+        return Err(DataError::NoEnd { path: path.into() });
+    }
+    // The checksum of a compressed archive comes after the last entry.
     io::copy(&mut rest, &mut io::sink()).map_err(DataError::archive(path))?;
-    if rest.is_end() { Ok(()) } else { Err(DataError::NoEnd { path: path.into() }) }
+    Ok(())
 }
 
 /// Bytes of a header, which entries are padded to; an archive ends with such blocks of zeros.
-const BLOCK: usize = 512;
+const BLOCK: u64 = 512;
 
-/// Remembers the last bytes that were read.
-struct LastBlock<R> {
+/// Counts the bytes that are read.
+struct Counted<R> {
     inner: R,
-    /// A block at most.
-    block: Vec<u8>,
+    n: u64,
 }
 
-impl<R> LastBlock<R> {
-    /// Whether they are what an archive ends with, so that no entries are missing.
-    fn is_end(&self) -> bool {
-        self.block.len() == BLOCK && self.block.iter().all(|&byte| byte == 0)
-    }
-}
-
-impl<R: Read> Read for LastBlock<R> {
+impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
-        let new = &buffer[n.saturating_sub(BLOCK)..n];
-        let n_kept = self.block.len().min(BLOCK - new.len());
-        self.block.drain(..self.block.len() - n_kept);
-        self.block.extend(new);
+        self.n += n as u64;
         Ok(n)
     }
 }

@@ -1,7 +1,7 @@
 //! One architecture of a run, and where its weights are.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use data::Dataset;
@@ -43,6 +43,11 @@ pub(crate) struct Chosen {
 }
 
 impl ChosenOptions {
+    /// The run directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Opens the run on the data that it was made with.
     pub(crate) fn open(&self) -> Result<Chosen> {
         let (dir, manifest) = RunDir::existing(&self.dir)?;

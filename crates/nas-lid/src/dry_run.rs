@@ -58,7 +58,7 @@ pub(crate) fn dry_run(plan: &Plan, options: &RunOptions) -> Result<()> {
     plan.origin.locate(lab.check_statistics_batches())?;
     let manifest = manifest(plan, &lab, &truth, options);
     let prospect = RunDir::prospect(&options.out, &plan.text, &manifest)?;
-    let mut supernet = lab.first()?;
+    let mut supernet = plan.origin.locate(lab.first())?;
     let mask = lab.space.full_mask();
     tracing::info!("training and scoring a few networks, to see how long it takes");
     let Measured { step_seconds, shares, score_seconds } =

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use data::{Augment, Batch, Batches, Normalization};
 use rayon::prelude::*;
@@ -55,8 +55,9 @@ impl Exam {
         let recalibration = match config.statistics {
             EvaluationStatistics::OfBatch => None,
             EvaluationStatistics::Recalibrated => {
-                let batches = take(train, config.recalibration_batches, seed.child(RECALIBRATION));
-                Some(batches.context(Key("evaluation.recalibration-batches"))?)
+                let n = config.recalibration_batches;
+                check_enough(train, n).context(Key("evaluation.recalibration-batches"))?;
+                Some(take(train, n, seed.child(RECALIBRATION))?)
             }
         };
         let batches = take(valid, n_each * n_checkpoints, seed.child("data/evaluation"))?;
@@ -157,12 +158,16 @@ pub(crate) fn mean(each: &[Evaluation]) -> Evaluation {
     Evaluation { accuracy: Accuracy::from_fraction(accuracy.min(1.0)), loss }
 }
 
+/// Whether there are so many batches.
+pub(crate) fn check_enough(batches: &Batches, n: usize) -> Result<()> {
+    let (there, size) = (batches.n_steps(), batches.batch_size());
+    ensure!(n <= there, "{n} batches of {size} images are wanted, but there are {there}");
+    Ok(())
+}
+
 /// The first `n` batches of a shuffle.
 pub(crate) fn take(batches: &Batches, n: usize, seed: Seed) -> Result<Vec<Batch>> {
-    if batches.n_steps() < n {
-        let (have, size) = (batches.images().len(), batches.batch_size());
-        bail!("{n} batches of {size} images are wanted, but there are {have} images");
-    }
+    check_enough(batches, n)?;
     let order = batches.epoch(seed, 0);
     Ok((0..n).map(|step| batches.batch(&order, step)).collect::<Result<_, _>>()?)
 }

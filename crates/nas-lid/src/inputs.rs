@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use space::{LatencyTable, SearchSpace};
 use weights::Weights;
 
-use crate::config::{FirstWeights, LatencyConfig, RunConfig};
+use crate::config::{FirstWeights, Key, LatencyConfig, RunConfig};
 use crate::latency_table::{self, Subject};
 use crate::run_dir::digest;
 
@@ -28,7 +28,7 @@ impl Inputs {
             FirstWeights::Drawn => None,
             FirstWeights::Published(file) => {
                 files.push(file);
-                Some(Weights::read(file)?)
+                Some(Weights::read(file).context(Key("training.first-weights"))?)
             }
         };
         let latency = match &config.search.latency {
@@ -40,7 +40,7 @@ impl Inputs {
                     resolution: config.data.resolution(),
                     kernels: config.kernels,
                 };
-                Some(latency_table::read(file, &of, space)?)
+                Some(latency_table::read(file, &of, space).context(Key("search.latency"))?)
             }
         };
         let mut bytes = Vec::new();

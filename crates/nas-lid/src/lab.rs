@@ -13,7 +13,7 @@ use weights::Weights;
 
 use crate::cache;
 use crate::config::{Key, RunConfig, TruthConfig};
-use crate::exams::{Exams, RECALIBRATION, take};
+use crate::exams::{Exams, RECALIBRATION, check_enough, take};
 use crate::inputs::Inputs;
 use crate::run_dir::RunDir;
 use crate::scales::{Scale, Scales};
@@ -85,6 +85,7 @@ impl Lab {
         let plain_train = plain(train, e.batch_size).context(Key("evaluation.batch-size"))?;
         let probes =
             plain(train, config.split.probe_batch_size).context(Key("split.probe-batch-size"))?;
+        check_enough(&probes, config.split.probe_batches).context(Key("split.probe-batches"))?;
         let test = match config.ranking.truth {
             TruthConfig::Unknown | TruthConfig::Table(_) => None,
             TruthConfig::TrainedAlone(_) => {
@@ -102,8 +103,7 @@ impl Lab {
             dataset: dataset.name.clone(),
             data_digest: dataset.digest.clone(),
             training,
-            probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))
-                .context(Key("split.probe-batches"))?,
+            probes: take(&probes, config.split.probe_batches, seed.child("data/probes"))?,
             exams: Exams::draw(&scales, &norm, config, device)?,
             device: device.clone(),
             normalization: norm,
@@ -135,12 +135,8 @@ impl Lab {
 
     /// Whether what a run finds can be exported.
     pub(crate) fn check_statistics_batches(&self) -> Result<()> {
-        let (wanted, there) = (self.n_recalibration, self.plain.n_steps());
-        let check = || {
-            ensure!(wanted <= there, "{wanted} batches, but training images make {there}");
-            Ok(())
-        };
-        check().context(Key("evaluation.recalibration-batches"))
+        check_enough(&self.plain, self.n_recalibration)
+            .context(Key("evaluation.recalibration-batches"))
     }
 
     /// Training images that the statistics of batch norm are taken of, to be kept with weights.

@@ -1,6 +1,5 @@
 //! What a run was made with.
 
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::run_dir::digest;
@@ -31,37 +30,35 @@ pub(crate) struct Discord {
     pub(crate) advice: String,
 }
 
-/// The part of a manifest that the run directory holds itself.
-pub(crate) const CONFIGURATION: &str = "configuration";
+/// What to do where all that was made is of no use.
+pub(crate) const ANEW: &str = "a new run needs another --out";
+
+/// What to do where files are looked for in the wrong folder.
+const BY_DATA: &str = "give the --data that holds it";
 
 impl Manifest {
     /// A digest of all that makes the run: the table may come later, and how it began does not matter.
-    pub(crate) fn identity(&self) -> Result<String> {
-        let made = Self { truth_sha256: None, command: String::new(), ..self.clone() };
-        Ok(digest(&serde_json::to_vec(&made)?))
+    pub(crate) fn identity(&self) -> String {
+        let Self { config_sha256, data_sha256, inputs_sha256, commit, device, .. } = self;
+        let parts = [config_sha256, data_sha256, inputs_sha256, commit, device];
+        digest(parts.map(String::as_str).join("\n").as_bytes())
     }
 
-    /// Why what this one has made cannot be gone on with by `now`.
+    /// Why what this one has made cannot be gone on with by `now`, configurations aside.
     pub(crate) fn discord(&self, now: &Self) -> Option<Discord> {
         let part = |part, found: &str, now: &str, advice: &str| {
-            (found != now).then(|| Discord {
-                part,
-                what: format!("{found}, now {now}"),
-                advice: advice.to_owned(),
-            })
+            let what = format!("{found}, now {now}");
+            (found != now).then(|| Discord { part, what, advice: advice.to_owned() })
         };
-        let anew = |name, found, now| part(name, found, now, "a new run needs another --out");
         let inputs = "first weights or latency table";
         // A table that comes later adds to the report; one that is gone would take from it.
         let table = || {
             let now = now.truth_sha256.as_deref().unwrap_or("none");
-            let found = self.truth_sha256.as_deref()?;
-            part("table of true accuracies", found, now, "give the --data that holds it")
+            part("table of true accuracies", self.truth_sha256.as_deref()?, now, BY_DATA)
         };
-        anew(CONFIGURATION, &self.config_sha256, &now.config_sha256)
-            .or_else(|| anew("set of images", &self.data_sha256, &now.data_sha256))
-            .or_else(|| anew(inputs, &self.inputs_sha256, &now.inputs_sha256))
-            .or_else(|| anew("commit", &self.commit, &now.commit))
+        part("set of images", &self.data_sha256, &now.data_sha256, BY_DATA)
+            .or_else(|| part(inputs, &self.inputs_sha256, &now.inputs_sha256, ANEW))
+            .or_else(|| part("commit of the program", &self.commit, &now.commit, ANEW))
             .or_else(|| {
                 let advice = format!("give --device {}", self.device);
                 part("device", &self.device, &now.device, &advice)
@@ -111,16 +108,16 @@ mod tests {
         let first = || Manifest::of("seed = 1");
         let text = |text: &str| text.to_owned();
         let same = Manifest { truth_sha256: Some(text("a")), command: text("resume"), ..first() };
-        assert_eq!(same.identity().unwrap(), first().identity().unwrap());
+        assert_eq!(same.identity(), first().identity());
         assert_eq!(first().discord(&same), None);
+        assert_ne!(Manifest::of("seed = 2").identity(), first().identity());
         for other in [
-            Manifest::of("seed = 2"),
             Manifest { data_sha256: text("others"), ..first() },
             Manifest { inputs_sha256: text("others"), ..first() },
             Manifest { commit: text("later"), ..first() },
             Manifest { device: text("cuda:0"), ..first() },
         ] {
-            assert_ne!(other.identity().unwrap(), first().identity().unwrap());
+            assert_ne!(other.identity(), first().identity());
             assert!(first().discord(&other).is_some(), "{other:?}");
         }
     }

@@ -15,7 +15,7 @@ use crate::lab::Lab;
 use crate::manifest::{Manifest, command};
 use crate::method::{Arm, Grown};
 use crate::progress::Progress;
-use crate::run_dir::{RunDir, digest};
+use crate::run_dir::{RunDir, digest, must_exist};
 use crate::scores::ScoreBook;
 use crate::shift::Score;
 use crate::truth::Truth;
@@ -92,7 +92,7 @@ pub(crate) fn run(plan: &Plan, options: &RunOptions) -> Result<()> {
     let arm = |method| Arm { lab: &lab, config, dir: &dir, method };
 
     tracing::info!("data set {}; run directory {}", lab.dataset, options.out.display());
-    stage("train", || arm(Method::OneShot).train_parent())?;
+    plan.origin.locate(stage("train", || arm(Method::OneShot).train_parent()))?;
     let methods = || config.split.methods.iter().copied();
     let grown: BTreeMap<Method, Grown> =
         stage("split", || methods().map(|m| Ok((m, arm(m).grow()?))).collect())?;
@@ -284,7 +284,7 @@ fn write_scores(
 
 /// Reads a run directory's configuration and runs what is left.
 pub(crate) fn resume(out: &Path, options: &RunOptions) -> Result<()> {
-    ensure!(out.is_dir(), "{}: no such run directory", out.display());
+    must_exist(out)?;
     let plan = Plan::read(&out.join("config.toml"), &[])?;
     run(&plan, options)
 }

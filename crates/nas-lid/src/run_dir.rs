@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use whole_file::{UNFINISHED, WholeFile};
 
 use crate::config::difference;
-use crate::manifest::{CONFIGURATION, Discord, Manifest};
+use crate::manifest::{ANEW, Discord, Manifest};
 
 /// A line of `metrics.jsonl`: one epoch of one training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,8 +64,8 @@ impl RunDir {
 
     /// The folder of a run, to read from; its configuration must be the one that it was made with.
     pub(crate) fn existing(root: &Path) -> Result<(Self, Manifest)> {
+        must_exist(root)?;
         let place = root.display();
-        ensure!(root.is_dir(), "{place}: no such run directory");
         let dir = Self::unopened(root);
         let config = dir.path(CONFIG);
         let text = fs::read(&config).with_context(|| config.display().to_string())?;
@@ -122,19 +122,23 @@ impl RunDir {
 
     /// What tells this run from all others.
     pub(crate) fn identity(&self) -> Result<String> {
-        self.manifest()?.identity()
+        Ok(self.manifest()?.identity())
     }
 
     /// The manifest must be of the same run, whose configuration is `config`.
     fn agree(&self, found: &Manifest, expected: &Manifest, config: &str) -> Result<()> {
-        let Some(Discord { part, mut what, advice }) = found.discord(expected) else {
-            return Ok(());
-        };
-        if part == CONFIGURATION {
+        let root = self.root.display();
+        if found.config_sha256 != expected.config_sha256 {
             let old = fs::read_to_string(self.path(CONFIG)).unwrap_or_default();
-            what = difference(&old, config).unwrap_or_else(|| "in its comments".to_owned());
+            let what = difference(&old, config).unwrap_or_else(|| "in its comments".to_owned());
+            bail!("{root} was made with another configuration ({what}); {ANEW}");
         }
-        bail!("{} was made with another {part} ({what}); {advice}", self.root.display())
+        match found.discord(expected) {
+            Some(Discord { part, what, advice }) => {
+                bail!("{root} was made with another {part} ({what}); {advice}")
+            }
+            None => Ok(()),
+        }
     }
 
     /// The last part of its path.
@@ -186,6 +190,12 @@ impl RunDir {
         lines.push('\n');
         self.write("metrics.jsonl", lines.as_bytes())
     }
+}
+
+/// Refuses what is no folder.
+pub(crate) fn must_exist(root: &Path) -> Result<()> {
+    ensure!(root.is_dir(), "{}: no such run directory", root.display());
+    Ok(())
 }
 
 /// A folder that no other process may claim until this is dropped.
@@ -336,7 +346,7 @@ mod tests {
         let error = RunDir::open(root.path(), "seed = 2", &other).map(drop).unwrap_err();
         assert!(error.to_string().contains("another configuration (`seed` was 1, now 2)"));
         let later = Manifest { commit: "later".into(), ..manifest() };
-        refused(root.path(), &later, "another commit (now, now later)");
+        refused(root.path(), &later, "another commit of the program (now, now later)");
         let elsewhere = Manifest { device: "cuda:0".into(), ..manifest() };
         refused(root.path(), &elsewhere, "another device (cpu, now cuda:0); give --device cpu");
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use rank::RankError;
-use report::{Estimate, Report, ReportError, Row, measure};
+use report::{Estimate, Report, ReportError, Row, TEN, measure};
 use space::{Accuracy, Arch, Cost, EdgeId, SearchSpace, SplitTree};
 
 use crate::config::{AcrossLeaves, Method, RunConfig};
@@ -18,9 +18,6 @@ pub(crate) const LIVE_PARAMETERS: &str = "live parameters";
 
 /// Spaces up to this size are searched whole by the scorers that need no training.
 const ENUMERABLE: u128 = 100_000;
-
-/// How many architectures "best of ten" looks at.
-const TEN: usize = 10;
 
 /// Measures every scorer against the true accuracies, where they are known.
 pub(crate) fn report(
@@ -53,6 +50,11 @@ pub(crate) fn report(
         config.ranking.resamples,
         100.0 * config.ranking.confidence
     )];
+    if truth.is_some() {
+        notes.push(
+            "Those of regret and best of ten are rough: a resample lacks some of the best and has others twice.".into(),
+        );
+    }
     if truth.is_none() {
         notes.push("True accuracies are not known: ranks are skipped.".into());
     }

@@ -49,7 +49,7 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     refused(&set("training.momentum=2"), 2, "`training.momentum` must lie in [0, 1)");
     refused(&set("training.no-such-key=2"), 2, "there is no key `training.no-such-key`");
     let refused_resolutions = |list: &str, reason: &str| {
-        refused(&set(&format!("data.resolutions={list}")), 1, reason);
+        refused(&set(&format!("data.resolutions={list}")), 2, reason);
     };
     refused(&set("data.resolutions=[]"), 2, "`data.resolutions` must have 1 to 100 entries, got 0");
     refused_resolutions("[8, 2]", "nb201 halves the images twice, but their resolution is 2");
@@ -58,17 +58,27 @@ fn bad_input_gets_one_line_and_leaves_nothing_behind() {
     refused(&set("seed=99999999999999999999"), 2, "--set seed=99999999999999999999: ");
     let limit =
         "--set search.max-parameters=10: `search.max-parameters`: 10, but no architecture has";
-    refused(&set("search.max-parameters=10"), 1, limit);
+    refused(&set("search.max-parameters=10"), 2, limit);
     let nowhere = smoke(&out).args(["--data", "/no/such"]).output().unwrap();
     refused(&nowhere, 1, "/no/such: no such folder, which --data or NASLID_DATA names");
     refused(&smoke(&out).args(["--device", "cuda:9"]).output().unwrap(), 1, "no CUDA device 9");
     refused(&smoke(&out).args(["--device", "gpu"]).output().unwrap(), 2, "unknown device `gpu`");
     let batch = "--set training.batch-size=5000: `training.batch-size`: a batch of 5000 cannot";
-    refused(&set("training.batch-size=5000"), 1, batch);
-    let statistics = "`evaluation.recalibration-batches`: 100 batches, but training images make ";
-    refused(&set("evaluation.recalibration-batches=100"), 1, statistics);
+    refused(&set("training.batch-size=5000"), 2, batch);
+    let statistics = "`evaluation.recalibration-batches`: 100 batches of ";
+    refused(&set("evaluation.recalibration-batches=100"), 2, statistics);
+    let probes = "--set split.probe-batches=1000: `split.probe-batches`: 1000 batches of ";
+    refused(&set("split.probe-batches=1000"), 2, probes);
+    // What an assignment does not go with is told where it stands, with the assignment.
+    let groups = "nb201-smoke.toml:";
+    refused(&set("split.groups=[2,2]"), 2, groups);
+    refused(
+        &set("split.groups=[2,2]"),
+        2,
+        " with --set split.groups=[2,2]: `training.warm-up.epochs`",
+    );
     refused(&set("data.augment.crop-padding=8"), 2, "`data.augment.crop-padding` must lie between");
-    refused(&set("data.valid-images=1500"), 1, "`data.valid-images`: 1500 of 1500 images cannot");
+    refused(&set("data.valid-images=1500"), 2, "`data.valid-images`: 1500 of 1500 images cannot");
     let text = std::fs::read_to_string(root().join("configs/nb201-smoke.toml")).unwrap();
     let file = folder.path().join("large.toml");
     std::fs::write(&file, text.replace("valid-images = ", "valid-images = 1500 # ")).unwrap();

@@ -23,7 +23,7 @@ mod table;
 use serde::{Deserialize, Serialize};
 
 pub use error::ReportError;
-pub use measured::{Estimate, Measured, measure};
+pub use measured::{Estimate, Measured, TEN, measure};
 pub use seeds::{SeedReport, SeedRow, over_seeds};
 
 /// What a run has found, and how it was made.
@@ -162,6 +162,8 @@ mod tests {
             epochs: Some(150),
             tau: Some(tau),
             tau_as_measured: Some(Estimate { value: 0.25, low: 0.2, high: 0.3 }),
+            precision_at_1: Some(Estimate { value: 0.0, low: 0.0, high: 0.5 }),
+            regret_in_sample: Some(Estimate { value: 0.005, low: 0.0, high: 0.0125 }),
             chosen: Some("|a~0|".into()),
             chosen_valid: Some(0.5),
             chosen_test: Some(0.93761),
@@ -212,6 +214,12 @@ mod tests {
             | method | validation accuracy | regret | architecture |
             | --- | --- | --- | --- |
             | lid | 50.00 | – | \|a~0\| |
+
+            The best of the ranked architectures, and whether they were found:
+
+            | method | P@1 % | P@5 % | P@10 % | regret among them | best of their ten |
+            | --- | --- | --- | --- | --- | --- |
+            | lid | .000 [.00, .50] | – | – | 0.50 [0.00, 1.25] | – |
 
             How far the groups lie apart at the first split, means over the edges:
 

@@ -34,14 +34,15 @@ pub struct Measured {
     pub precision_at_5: Estimate,
     /// The same at 10 %.
     pub precision_at_10: Estimate,
-    /// The truth of the best less that of the predicted best.
+    /// The truth of the best less that of the predicted best. Its interval and the next are rough: a resample lacks
+    /// some of the best and has others twice, where the bootstrap of a maximum fails (Bickel & Freedman 1981).
     pub regret: Estimate,
     /// The best truth of the ten that are predicted best, or of all where there are fewer.
     pub best_of_ten: Estimate,
 }
 
 /// How many "best of ten" looks at.
-const TEN: usize = 10;
+pub const TEN: usize = 10;
 
 /// Measures a scorer against the truth; higher is better in both.
 ///

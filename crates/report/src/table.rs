@@ -67,7 +67,14 @@ impl Table {
         };
         let in_sample = Self {
             caption: "The best of the ranked architectures, and whether they were found",
-            heads: heads(&["method", "P@1 %", "P@5 %", "P@10 %", "regret", "best of ten"]),
+            heads: heads(&[
+                "method",
+                "P@1 %",
+                "P@5 %",
+                "P@10 %",
+                "regret among them",
+                "best of their ten",
+            ]),
             rows: report.rows.iter().filter_map(in_sample).collect(),
         };
         let separations = Self {

@@ -1,6 +1,6 @@
 //! `nas-lid export`: the supernet of a network that a run has found, for PyTorch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -24,6 +24,10 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
         let is_named = out.extension().is_some_and(|extension| extension == "safetensors");
         let place = out.display();
         ensure!(is_named, Misuse(format!("--out {place}: weights are a file named *.safetensors")));
+        for folder in ["checkpoints", "retrain"].map(|name| options.chosen.dir().join(name)) {
+            let is_free = !lies_within(out, &folder);
+            ensure!(is_free, Misuse(format!("--out {place}: what lies there is of the run")));
+        }
     }
     let chosen = options.chosen.open()?;
     let (lab, arch) = (&chosen.lab, &chosen.arch);
@@ -32,12 +36,6 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let mut weights = supernet.export();
     weights.metadata = chosen.metadata()?;
 
-    let checkpoints = chosen.dir.path("checkpoints");
-    let is_checkpoint = |out: &PathBuf| out.starts_with(&checkpoints);
-    ensure!(
-        !options.out.as_ref().is_some_and(is_checkpoint),
-        Misuse(format!("--out: the checkpoints of the run lie in {}", checkpoints.display()))
-    );
     let default = || chosen.dir.path(&format!("export/{}.safetensors", chosen.method.name()));
     let out = options.out.clone().unwrap_or_else(default);
     weights.write(&out)?;
@@ -46,4 +44,12 @@ pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
         Format::Json => format!("{}\n", json!({ "arch": arch, "file": file })),
         Format::Text => format!("arch  {arch}\nfile  {file}\n"),
     })
+}
+
+/// Whether a file, if there were one, would lie in a folder or in one of its folders, by whatever path.
+fn lies_within(file: &Path, folder: &Path) -> bool {
+    let parent = file.parent().filter(|parent| *parent != Path::new(""));
+    let real = |path: &Path| path.canonicalize().ok();
+    let place = real(file).or_else(|| real(parent.unwrap_or(Path::new("."))));
+    place.zip(real(folder)).is_some_and(|(place, folder)| place.starts_with(folder))
 }

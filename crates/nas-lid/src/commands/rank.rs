@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use rank::{Interval, RankError, Statistic};
+use report::TEN;
 use serde_json::json;
 use space::Seed;
 
@@ -37,9 +38,6 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
-
-/// How many architectures "best of ten" looks at, where there are as many.
-const TEN: usize = 10;
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     crate::print(output(options, format)?)
@@ -89,6 +87,7 @@ struct Figures {
     precision: [Figure; 3],
     /// Among the truly best 10 %; none where they tie.
     tau_of_top: Option<f64>,
+    /// Rough intervals, as those of [`report::Measured::regret`].
     regret: Figure,
     best_of_ten: Figure,
     /// Of τ-b, by permutations.
@@ -113,6 +112,12 @@ impl Figure {
     fn text(&self) -> String {
         let interval = self.ends().map(|[low, high]| format!("  [{low:.4}, {high:.4}]"));
         format!("{:.4}{}", self.value, interval.unwrap_or_default())
+    }
+
+    /// All digits: a figure in the unit of the truth, whatever that is.
+    fn digits(&self) -> String {
+        let interval = self.ends().map(|[low, high]| format!("  [{low}, {high}]"));
+        format!("{}{}", self.value, interval.unwrap_or_default())
     }
 }
 
@@ -220,8 +225,8 @@ impl Figures {
                     one.text(),
                     five.text(),
                     ten.text(),
-                    regret.text(),
-                    best.text(),
+                    regret.digits(),
+                    best.digits(),
                 )
             }
         }
@@ -288,6 +293,16 @@ mod tests {
     }
 
     fn ranked(predictions: &str, truth: &str, truth_column: Option<&str>) -> Result<String> {
+        printed(predictions, truth, truth_column, 100, Format::Json)
+    }
+
+    fn printed(
+        predictions: &str,
+        truth: &str,
+        truth_column: Option<&str>,
+        resamples: usize,
+        format: Format,
+    ) -> Result<String> {
         let (predictions, truth) = (file(predictions), file(truth));
         let options = Options {
             predictions: predictions.path().to_owned(),
@@ -295,11 +310,11 @@ mod tests {
             column: None,
             truth_column: truth_column.map(str::to_owned),
             against: None,
-            resamples: 100,
+            resamples,
             confidence: 0.95,
             seed: 1,
         };
-        output(&options, Format::Json)
+        output(&options, format)
     }
 
     const TRUTH: &str = "arch,cifar10,cifar100\n|d~0|,92,1\n|b~0|,93,2\n|a~0|,90,3\n\
@@ -319,6 +334,32 @@ mod tests {
 
         let other = ranked(predictions, TRUTH, Some("cifar100")).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&other).unwrap()["best_of_10"], json!(4.0));
+    }
+
+    #[test]
+    fn figures_have_intervals_where_there_are_resamples() {
+        let predictions = "arch,score\n|a~0|,0.1\n|b~0|,0.4\n|c~0|,0.2\n|d~0|,0.9\n";
+        let value: Value =
+            serde_json::from_str(&ranked(predictions, TRUTH, None).unwrap()).unwrap();
+        let holds = |interval: &Value, least: f64, most: f64| {
+            let [low, high] = [0, 1].map(|end| interval[end].as_f64().unwrap());
+            assert!(least <= low && low < high && high <= most, "{interval}");
+        };
+        holds(&value["spearman_interval"], -1.0, 1.0);
+        holds(&value["precision_at_interval"]["10"], 0.0, 1.0);
+        // Of four true values between 90 and 93.
+        holds(&value["regret_top1_interval"], 0.0, 3.0);
+        holds(&value["best_of_10_interval"], 90.0, 93.0);
+
+        let bare = printed(predictions, TRUTH, None, 0, Format::Json).unwrap();
+        let bare: Value = serde_json::from_str(&bare).unwrap();
+        for key in ["kendall_tau_b", "spearman", "regret_top1", "best_of_10"] {
+            assert_eq!(bare[key], value[key]);
+            assert_eq!(bare[format!("{key}_interval")], Value::Null);
+        }
+        let text = printed(predictions, TRUTH, None, 0, Format::Text).unwrap();
+        assert!(text.contains("\nSpearman ρ     0.8000\nprecision 1 %  0.0000\n"), "{text}");
+        assert!(text.ends_with("\nregret         1\nbest of ten    93\n"), "{text}");
     }
 
     #[test]

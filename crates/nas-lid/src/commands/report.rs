@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use report::{Report, ReportError, over_seeds};
 
 use crate::Format;
-use crate::run_dir::{Claim, RunDir};
+use crate::run_dir::{Claim, RunDir, must_exist};
 use crate::summary::LIVE_PARAMETERS;
 
 pub(crate) fn run(dirs: &[PathBuf], format: Format) -> Result<()> {
@@ -58,20 +58,15 @@ fn together(dirs: &[PathBuf], format: Format) -> Result<String> {
     })
 }
 
-/// The same program, images and device made all of them.
+/// The same program, images, table and device made all of them.
 fn check_origin(dirs: &[PathBuf]) -> Result<()> {
     let (_, first) = RunDir::existing(&dirs[0])?;
     for dir in &dirs[1..] {
         let (_, other) = RunDir::existing(dir)?;
-        let parts = [
-            ("images", first.data_sha256 == other.data_sha256),
-            ("weights or latency table", first.inputs_sha256 == other.inputs_sha256),
-            ("table of true accuracies", first.truth_sha256 == other.truth_sha256),
-            ("commit of the program", first.commit == other.commit),
-            ("device", first.device == other.device),
-        ];
-        if let Some((what, _)) = parts.into_iter().find(|(_, is_same)| !is_same) {
-            bail!("{} and {} were made with another {what}", dirs[0].display(), dir.display());
+        // A table that only one of them knows is missed by the other.
+        if let Some(discord) = first.discord(&other).or_else(|| other.discord(&first)) {
+            let [one, other] = [&dirs[0], dir].map(|dir| dir.display());
+            bail!("{one} and {other} were made with another {}", discord.part);
         }
     }
     Ok(())
@@ -80,7 +75,7 @@ fn check_origin(dirs: &[PathBuf]) -> Result<()> {
 fn read(dir: &Path) -> Result<Report> {
     let file = dir.join("report.json");
     let place = || file.display().to_string();
-    ensure!(dir.is_dir(), "{}: no such run directory", dir.display());
+    must_exist(dir)?;
     ensure!(file.exists(), "{}: the run is not finished", place());
     let text = std::fs::read_to_string(&file).with_context(place)?;
     Report::read_json(&text).with_context(place)

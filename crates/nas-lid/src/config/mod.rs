@@ -51,22 +51,24 @@ impl Plan {
         }
         let text = toml::to_string(&table)?;
         let config: RunConfig = toml::from_str(&text).map_err(|error| {
-            let cause = overrides.iter().find(|one| self.is_spoiled_by(one));
-            let all = || overrides.join(" --set ");
-            let cause = cause.cloned().unwrap_or_else(all);
-            Misuse(format!("--set {cause}: {}", one_line(&error)))
+            let culprit = (0..overrides.len()).rfind(|&n| {
+                self.is_read_after(&overrides[..n]) && !self.is_read_after(&overrides[..=n])
+            });
+            let all = || self.origin.assignments();
+            let cause = culprit.map_or_else(all, |n| format!("--set {}", overrides[n]));
+            Misuse(format!("{cause}: {}", one_line(&error)))
         })?;
         match config.check() {
             Ok(()) => Ok(Self { config, text, ..self }),
-            Err((key, fault)) => bail!(Misuse(format!("{}: `{key}` {fault}", self.origin.of(key)))),
+            Err((key, fault)) => bail!(self.origin.misuse(key, &fault)),
         }
     }
 
-    /// Whether a single assignment makes the plan one that cannot be read.
-    fn is_spoiled_by(&self, assignment: &str) -> bool {
-        let table = self.text.parse::<toml::Table>();
-        table.is_ok_and(|mut table| {
-            set(&mut table, assignment).is_err() || table.try_into::<RunConfig>().is_err()
+    /// Whether the plan can be read with some of the assignments.
+    fn is_read_after(&self, overrides: &[String]) -> bool {
+        self.text.parse::<toml::Table>().is_ok_and(|mut table| {
+            overrides.iter().all(|assignment| set(&mut table, assignment).is_ok())
+                && table.try_into::<RunConfig>().is_ok()
         })
     }
 

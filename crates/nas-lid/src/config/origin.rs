@@ -6,6 +6,7 @@ use anyhow::{Error, Result};
 
 use super::line_of;
 use super::overrides::cause_of;
+use crate::misuse::Misuse;
 
 /// A key whose value turns out to be at fault when images and space are known: context of such errors.
 #[derive(Debug)]
@@ -33,16 +34,31 @@ impl Origin {
     }
 
     /// The assignment or the line that a key has its value from.
-    pub(super) fn of(&self, key: &str) -> String {
+    fn of(&self, key: &str) -> String {
         match cause_of(&self.overrides, key) {
             Some(assignment) => format!("--set {assignment}"),
             None => format!("{}:{}", self.place, line_of(&self.text, key)),
         }
     }
 
+    /// An error of a key after assignments to a configuration that was sound without them.
+    pub(super) fn misuse(&self, key: &str, fault: &str) -> Misuse {
+        let is_own = cause_of(&self.overrides, key).is_some();
+        let with = if is_own { String::new() } else { format!(" with {}", self.assignments()) };
+        Misuse(format!("{}{with}: `{key}` {fault}", self.of(key)))
+    }
+
+    /// All of them, as they were given.
+    pub(super) fn assignments(&self) -> String {
+        format!("--set {}", self.overrides.join(" --set "))
+    }
+
     /// A result whose error begins with the place of the key that is at fault, if one is.
     pub(crate) fn locate<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error: Error| match error.downcast_ref::<Key>() {
+            Some(&Key(key)) if cause_of(&self.overrides, key).is_some() => {
+                error.context(Misuse(self.of(key)))
+            }
             Some(&Key(key)) => error.context(self.of(key)),
             None => error,
         })

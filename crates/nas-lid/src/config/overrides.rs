@@ -44,11 +44,14 @@ fn parsed(text: &str) -> Result<Value> {
     }
 }
 
-/// The assignment that a key, or what it is a part of, has its value from.
+/// The assignment that a key, or what it is a part of, or a part of it has its value from.
 pub(super) fn cause_of<'a>(assignments: &'a [String], key: &str) -> Option<&'a str> {
     let is_cause = |assignment: &&String| {
         let name = assignment.split_once('=').map_or("", |(name, _)| name);
-        key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        let is_part = |part: &str, whole: &str| {
+            part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        is_part(key, name) || is_part(name, key)
     };
     assignments.iter().rev().find(is_cause).map(String::as_str)
 }

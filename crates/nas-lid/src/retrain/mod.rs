@@ -13,9 +13,10 @@ use space::{Accuracy, Arch, Seed, Test, extremes};
 use supernet::{Lesson, Statistics, StepOptions, StochasticDepth, Supernet, mean_loss};
 
 pub(crate) use self::config::{RetrainConfig, Start};
+use crate::checkpoint;
 use crate::chosen::Chosen;
 use crate::config::Key;
-use crate::exams::take;
+use crate::exams::{check_enough, take};
 use crate::progress::Progress;
 use crate::run_dir::{Claim, remove_unfinished, write_whole};
 
@@ -65,12 +66,6 @@ pub(crate) struct Retraining<'a> {
     folder: PathBuf,
 }
 
-fn check_statistics(wanted: usize, batches: &Batches) -> Result<()> {
-    let there = batches.n_steps();
-    ensure!(wanted <= there, "{wanted}, but there are {there} batches of training images");
-    Ok(())
-}
-
 fn check_pixels(pixels: usize, side: usize) -> Result<()> {
     ensure!(pixels < side, "{pixels}, but a side of the images has {side} pixels");
     Ok(())
@@ -89,7 +84,7 @@ impl<'a> Retraining<'a> {
             batches.context(Key("batch-size"))
         };
         let (batches, plain) = (of(config.augment)?, of(Augment::NONE)?);
-        check_statistics(config.statistics_batches, &plain).context(Key("statistics-batches"))?;
+        check_enough(&plain, config.statistics_batches).context(Key("statistics-batches"))?;
         let Augment { crop_padding, cutout, .. } = config.augment;
         check_pixels(crop_padding, resolution).context(Key("augment.crop-padding"))?;
         check_pixels(cutout, resolution).context(Key("augment.cutout"))?;
@@ -155,8 +150,7 @@ impl<'a> Retraining<'a> {
         };
         let mut epoch = 0;
         if file.exists() {
-            let note: Note = serde_json::from_str(&supernet.load(&file)?)
-                .with_context(|| format!("{} has no note of ours", file.display()))?;
+            let note: Note = checkpoint::read(&file, supernet.as_mut())?;
             let folder = self.folder.display();
             ensure!(note.of == of, "{folder} is of another training; choose another --name");
             epoch = note.epoch;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use weights::Weights;
+
 use crate::common::{program, refused};
 
 /// Files of a run directory that hold times.
@@ -63,10 +65,10 @@ pub(crate) fn files(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// The numbers of a safetensors file, without its header: whose they are does not matter.
-pub(crate) fn tensors_of(file: &[u8]) -> &[u8] {
-    let (length, rest) = file.split_first_chunk().expect("a file begins with a length");
-    &rest[u64::from_le_bytes(*length) as usize..]
+/// A safetensors file without its metadata: whose tensors they are does not matter.
+pub(crate) fn tensors_of(file: &[u8]) -> Vec<u8> {
+    let Weights { tensors, .. } = Weights::from_safetensors(file).expect("a file of ours");
+    Weights { tensors, ..Weights::default() }.to_safetensors()
 }
 
 /// Two run directories hold the same bytes, but for times.
@@ -122,12 +124,14 @@ pub(crate) fn edits_are_refused(run: &Path) {
         refused(&resumed, 1, &format!("{name} is damaged"));
         std::fs::write(&file, bytes).expect("the run is ours");
     }
-    let config = run.join("config.toml");
-    let mut export = program();
-    export.arg("export").arg(run).arg("--out").arg(config);
-    refused(
-        &export.output().expect("the program starts"),
-        2,
-        "weights are a file named *.safetensors",
-    );
+    // Nor are its files written over, by whatever path they are named.
+    let refused_out = |out: &str, reason: &str| {
+        let mut export = program();
+        export.current_dir(run).args(["export", ".", "--out", out]);
+        refused(&export.output().expect("the program starts"), 2, reason);
+    };
+    refused_out("config.toml", "weights are a file named *.safetensors");
+    refused_out("checkpoints/lid/0.1/fine-tune.safetensors", "what lies there is of the run");
+    let absolute = run.join("checkpoints/new.safetensors");
+    refused_out(&absolute.to_string_lossy(), "what lies there is of the run");
 }

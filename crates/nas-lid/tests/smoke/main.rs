@@ -78,7 +78,7 @@ fn killed_anywhere_a_run_ends_with_the_same_bytes() {
         }
         for (name, bytes) in &mut files {
             if name.extension().is_some_and(|kind| kind == "safetensors") {
-                *bytes = tensors_of(bytes).to_owned();
+                *bytes = tensors_of(bytes);
             }
         }
         files
