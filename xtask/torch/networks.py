@@ -25,6 +25,12 @@ def conv_norm(n_in, n_out, kernel=1, stride=1, depthwise=False):
     return Named(conv=conv, bn=nn.BatchNorm2d(n_out))
 
 
+def with_epsilon(network, epsilon):
+    """What norms add to variances, which is no tensor and in no file."""
+    for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+        norm.eps = epsilon
+
+
 def dynamic(module):
     """Layers that are sliced have their tensors one name deeper."""
     return Named(conv=Named(conv=module.conv), bn=Named(bn=module.bn))
@@ -75,6 +81,7 @@ class Proxyless(nn.Module):
         last = multiple_of_eight(1280 * max(width, 1.0))
         self.feature_mix_layer = conv_norm(n_in, last)
         self.classifier = Named(linear=nn.Linear(last, classes))
+        with_epsilon(self, 1e-3)
 
     def forward(self, x, arch):
         x = F.relu6(plain(self.first_conv, x))

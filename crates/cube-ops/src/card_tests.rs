@@ -1,7 +1,7 @@
 //! Everything against `flex-ops` on the processor, on a CUDA card if there is one, else through Vulkan.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use flex_ops::{After, Before, Descent, Groups, Lookahead, Options, Stage};
+use flex_ops::{After, Before, Descent, Epsilon, Groups, Lookahead, Options, Stage};
 
 use crate::{
     Moving, avg_pool3, conv, conv_norm, descend, is_supported, norm, squared_distances,
@@ -123,7 +123,7 @@ fn dense_convolutions_are_those_of_the_processor() {
             let images = [[3, n_in, 9, 10], [1, n_in, 5, 7], [5, n_in, 8, 8]][n % 3];
             let before = [Before::Nothing, Before::Relu][n % 2];
             let after = [After::Nothing, After::Relu, After::Relu6, After::HardSwish][n % 4];
-            let options = Options { stride, groups: Groups::One, before, after };
+            let options = Options { stride, groups: Groups::One, before, after, ..Options::PLAIN };
             Case { images, n_out, kernel, options, is_given: n % 5 == 0 }.check();
         }
     }
@@ -138,7 +138,7 @@ fn depthwise_convolutions_are_those_of_the_processor() {
             let images = [[3, channels, 9, 10], [1, channels, 5, 7], [5, channels, 8, 8]][n % 3];
             let before = [Before::Nothing, Before::Relu][n % 2];
             let after = [After::Nothing, After::Relu, After::Relu6, After::HardSwish][n % 4];
-            let options = Options { stride, groups: Groups::Depthwise, before, after };
+            let options = Options { stride, before, after, ..Options::DEPTHWISE };
             Case { images, n_out: channels, kernel, options, is_given: n % 5 == 0 }.check();
         }
     }
@@ -155,23 +155,28 @@ fn many_images_are_shared_among_cubes() {
 
 #[test]
 fn norms_are_those_of_the_processor() {
-    for after in [After::Nothing, After::Relu, After::Relu6, After::HardSwish] {
+    let all = [After::Nothing, After::Relu, After::Relu6, After::HardSwish];
+    for (i, after) in all.into_iter().enumerate() {
         for offset in [0.0, 100.0] {
-            let run = |device: &Device, by: fn(Tensor<4>, [Tensor<1>; 2], After) -> Tensor<4>| {
+            let epsilon = [Epsilon::PyTorch, Epsilon::TensorFlow][i % 2];
+            type By = fn(Tensor<4>, [Tensor<1>; 2], Epsilon, After) -> Tensor<4>;
+            let run = |device: &Device, by: By| {
                 let device = device.clone().autodiff();
                 let x = (tensor([6, 7, 5, 4], 1, &device) * 3.0 + offset).inner();
                 let x = Tensor::from_inner(x).require_grad();
                 let affine = [2, 3].map(|seed| tensor([7], seed, &device).require_grad());
-                let output = by(x.clone(), affine.clone(), after);
+                let output = by(x.clone(), affine.clone(), epsilon, after);
                 let slopes = tensor(output.dims(), 4, &device);
                 let grads = (output.clone() * slopes).sum().backward();
                 let [scale, shift] = affine.map(|t| to_host(t.grad(&grads).expect("a gradient")));
                 let of_x = to_host(x.grad(&grads).expect("a gradient"));
                 [to_host(output.inner()), of_x, scale, shift]
             };
-            let on_card = run(&card(), |x, affine, after| norm(x, affine, None, after).output);
-            let processor = run(&Device::flex(), |x, [scale, shift], after| {
-                flex_ops::norm(x, scale, shift, after).output
+            let on_card = run(&card(), |x, affine, epsilon, after| {
+                norm(x, affine, None, epsilon, after).output
+            });
+            let processor = run(&Device::flex(), |x, affine, epsilon, after| {
+                flex_ops::norm(x, affine, epsilon, after).output
             });
             for (a, b) in on_card.iter().zip(&processor) {
                 check(&format!("{after:?} {offset}"), a, b);
@@ -205,12 +210,12 @@ fn without_gradients_outputs_are_the_same() {
         let affine = [3, 4].map(|seed| tensor([4], seed, device));
         let by = |t: Tensor<4>| to_host(t);
         if *device == Device::flex() {
-            let [scale, shift] = affine;
             let x = flex_ops::conv(x, weight, 2, Groups::One);
-            return by(flex_ops::avg_pool3(flex_ops::norm(x, scale, shift, After::Relu).output));
+            let x = flex_ops::norm(x, affine, Epsilon::TensorFlow, After::Relu).output;
+            return by(flex_ops::avg_pool3(x));
         }
         let x = conv(x, weight, 2, Groups::One);
-        by(avg_pool3(norm(x, affine, None, After::Relu).output))
+        by(avg_pool3(norm(x, affine, None, Epsilon::TensorFlow, After::Relu).output))
     };
     check("outputs", &run(&card()), &run(&Device::flex()));
 }

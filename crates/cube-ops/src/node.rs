@@ -8,9 +8,9 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, BackendTypes, Cube};
 use burn::tensor::Tensor;
 use burn_cubecl::tensor::CubeTensor;
-use flex_ops::{After, Groups, Normalized};
+use flex_ops::{After, Epsilon, Groups, Normalized};
 
-use crate::normalize::{Channels, Plan, Source, normalize, to_values};
+use crate::normalize::{Channels, Plan, normalize, to_values};
 use crate::shape::{Direction, Shape};
 use crate::tensors::{in_order, plain};
 use crate::{convolve, depthwise, pool, weigh};
@@ -87,23 +87,24 @@ pub(crate) fn norm(
     x: Tensor<4>,
     [scale, shift]: [Tensor<1>; 2],
     given: Option<[Tensor<1>; 2]>,
+    epsilon: Epsilon,
     after: After,
 ) -> Normalized {
-    let source = if given.is_some() { Source::Given } else { Source::OfBatch };
     let given = given.map(|both| both.map(|t| plain(if t.is_autodiff() { t.inner() } else { t })));
     if !x.is_autodiff() {
-        let (output, channels) = normalize(plain(x), [plain(scale), plain(shift)], given, after);
+        let affine = [plain(scale), plain(shift)];
+        let (output, channels, _) = normalize(plain(x), affine, given, epsilon, after);
         return normalized(Tensor::from_primitive::<Cube>(output), channels);
     }
     let (x, scale, shift) = (tracked(x), tracked(scale), tracked(shift));
     let affine = [&scale, &shift].map(|t| in_order(t.primitive()));
     let values = in_order(x.primitive());
-    let (output, channels) = normalize(values.clone(), affine, given, after);
+    let (output, channels, plan) = normalize(values.clone(), affine, given, epsilon, after);
     let nodes = [x.node(), scale.node(), shift.node()];
     let output = match Norm.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prep) => {
             let channels = channels.clone();
-            prep.finish(Normal { values, channels, plan: Plan { after, source } }, output)
+            prep.finish(Normal { values, channels, plan }, output)
         }
         OpsKind::UnTracked(prep) => prep.finish(output),
     };

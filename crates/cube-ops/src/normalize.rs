@@ -4,7 +4,7 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
-use flex_ops::{After, EPSILON};
+use flex_ops::{After, Epsilon};
 
 use crate::activation::{activated, steepness};
 use crate::shares::{Shares, end_of_share};
@@ -23,6 +23,19 @@ pub(crate) enum Source {
 pub(crate) struct Plan {
     pub(crate) after: After,
     pub(crate) source: Source,
+    pub(crate) epsilon: Epsilon,
+}
+
+const OF_PYTORCH: f32 = Epsilon::PyTorch.value();
+const OF_TENSORFLOW: f32 = Epsilon::TensorFlow.value();
+
+/// What a distance from the mean is divided by.
+#[cube]
+fn deviation(variance: f32, #[comptime] epsilon: Epsilon) -> f32 {
+    match comptime!(epsilon) {
+        Epsilon::PyTorch => (variance + OF_PYTORCH).sqrt(),
+        Epsilon::TensorFlow => (variance + OF_TENSORFLOW).sqrt(),
+    }
 }
 
 /// A batch `[n_images, channels, area]`, and how its images are shared among cubes.
@@ -110,8 +123,9 @@ pub(crate) fn normalize(
     values: CubeTensor,
     affine: [CubeTensor; 2],
     given: Option<[CubeTensor; 2]>,
+    epsilon: Epsilon,
     after: After,
-) -> (CubeTensor, Channels) {
+) -> (CubeTensor, Channels, Plan) {
     let cut = Cut::new(dims(&values));
     let [scale, shift] = affine;
     let (source, partial, [mean, variance]) = match given {
@@ -122,6 +136,7 @@ pub(crate) fn normalize(
             (Source::OfBatch, moments(&values, &cut), statistics)
         }
     };
+    let plan = Plan { after, source, epsilon };
     let output = empty(&values, &dims(&values));
     let channels = Channels { scale, shift, mean, variance };
     let Channels { scale, shift, mean, variance } = channels.clone();
@@ -139,10 +154,10 @@ pub(crate) fn normalize(
             variance.into_buffer_arg(),
             output.clone().into_buffer_arg(),
             cut.launched(),
-            Plan { after, source },
+            plan,
         );
     }
-    (output, channels)
+    (output, channels, plan)
 }
 
 /// Mean of each channel and share, and the sum of the squared distances from it.
@@ -240,7 +255,7 @@ fn change(
             }
         }
     }
-    let factor = scales[channel] / (variance + EPSILON).sqrt();
+    let factor = scales[channel] / deviation(variance, plan.epsilon);
     let offset = shifts[channel] - factor * mean;
     let n = n_images(&sizes, CUBE_POS_Y as usize) * sizes.area;
     let mut term = UNIT_POS as usize;
@@ -324,7 +339,7 @@ fn sum_slopes(
     let mut scratch = Shared::<[f32]>::new_slice(UNITS);
     let channel = CUBE_POS_X as usize;
     let mean = channels.mean[channel];
-    let root = (channels.variance[channel] + EPSILON).sqrt();
+    let root = deviation(channels.variance[channel], plan.epsilon);
     let factor = channels.scale[channel] / root;
     let offset = channels.shift[channel] - factor * mean;
     let n = n_images(&sizes, CUBE_POS_Y as usize) * sizes.area;
@@ -363,7 +378,7 @@ fn change_slopes(
 ) {
     let channel = CUBE_POS_X as usize;
     let mean = channels.mean[channel];
-    let root = (channels.variance[channel] + EPSILON).sqrt();
+    let root = deviation(channels.variance[channel], plan.epsilon);
     let factor = channels.scale[channel] / root;
     let offset = channels.shift[channel] - factor * mean;
     let mut of_shift = 0.0f32;

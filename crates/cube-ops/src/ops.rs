@@ -2,7 +2,7 @@
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{Device, Tensor};
-use flex_ops::{After, Groups, Normalized, Options, Stage};
+use flex_ops::{After, Epsilon, Groups, Normalized, Options, Stage};
 
 use crate::node;
 use crate::shape::Shape;
@@ -27,7 +27,7 @@ pub fn is_supported(device: &Device) -> bool {
 pub fn conv_norm(x: Tensor<4>, stage: Stage) -> Normalized {
     let Stage { weight, affine, given, options } = stage;
     let shape = checked(x.dims(), weight.dims(), options);
-    norm(node::conv(x, weight, shape), affine, given, options.after)
+    norm(node::conv(x, weight, shape), affine, given, options.epsilon, options.after)
 }
 
 /// Convolution without bias, padded by half the kernel.
@@ -62,6 +62,7 @@ pub fn norm(
     x: Tensor<4>,
     affine: [Tensor<1>; 2],
     given: Option<[Tensor<1>; 2]>,
+    epsilon: Epsilon,
     after: After,
 ) -> Normalized {
     let [b, channels, h, w] = x.dims();
@@ -69,7 +70,7 @@ pub fn norm(
     for t in affine.iter().chain(given.iter().flatten()) {
         assert_eq!(t.dims(), [channels], "scale, shift or statistics");
     }
-    node::norm(x, affine, given, after)
+    node::norm(x, affine, given, epsilon, after)
 }
 
 /// The mean of each 3 × 3 neighborhood; places outside the image do not count.

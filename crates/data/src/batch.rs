@@ -142,7 +142,7 @@ impl Batches {
         self.batch_size
     }
 
-    /// Batches in an epoch. The images left over sit it out; the next epoch leaves out others.
+    /// Batches in an epoch. The images left over sit it out; each epoch leaves out its own.
     pub fn n_steps(&self) -> usize {
         self.images().len() / self.batch_size
     }

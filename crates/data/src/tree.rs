@@ -15,7 +15,7 @@ use crate::{
     picture::{Address, Part, Picture, Pixels},
 };
 
-/// Decoded held undecoded at a time.
+/// Pictures held undecoded at a time.
 const CHUNK: usize = 2048;
 
 /// Imports the tree at `path`, a folder or an archive.

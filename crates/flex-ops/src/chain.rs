@@ -72,7 +72,7 @@ pub(crate) fn conv_norms(x: Tensor<4>, stages: Vec<Stage>) -> (Tensor<4>, Vec<[T
         let weight = contiguous(&flex(weight));
         let mut convolved = convolve(shape_here, &images, pending.as_ref(), &weight, given);
         let [scale, shift] = affine.map(|t| contiguous(&flex(t)));
-        let channels = channels(&convolved, &scale, &shift);
+        let channels = channels(&convolved, [&scale, &shift], options.epsilon);
         dims = shape_here.output_dims();
         let next = stages.peek().map(|next| shape(dims, next.weight.dims(), next.options));
         pending = if next.is_some_and(|next| next.reads_normalized()) {

@@ -51,8 +51,24 @@ pub use memory::keep_freed_memory;
 /// The target of the `tracing` spans around each kind of work, by which a program can measure it.
 pub const PROFILE: &str = "profile";
 
-/// Added to a variance before its root is taken, as in PyTorch.
-pub const EPSILON: f32 = 1e-5;
+/// What is added to a variance before its root is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Epsilon {
+    /// 10⁻⁵, which PyTorch adds unless it is told otherwise.
+    PyTorch,
+    /// 10⁻³, which TensorFlow adds, and networks that come from there.
+    TensorFlow,
+}
+
+impl Epsilon {
+    /// The number.
+    pub const fn value(self) -> f32 {
+        match self {
+            Self::PyTorch => 1e-5,
+            Self::TensorFlow => 1e-3,
+        }
+    }
+}
 
 /// What a convolution is and what surrounds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,14 +79,21 @@ pub struct Options {
     pub groups: Groups,
     /// What happens to the input.
     pub before: Before,
+    /// What keeps the norm from dividing by nothing.
+    pub epsilon: Epsilon,
     /// What happens to the normalized output.
     pub after: After,
 }
 
 impl Options {
-    /// A dense convolution of stride 1 without activations.
-    pub const PLAIN: Self =
-        Self { stride: 1, groups: Groups::One, before: Before::Nothing, after: After::Nothing };
+    /// A dense convolution of stride 1 without activations, normalized as in PyTorch.
+    pub const PLAIN: Self = Self {
+        stride: 1,
+        groups: Groups::One,
+        before: Before::Nothing,
+        epsilon: Epsilon::PyTorch,
+        after: After::Nothing,
+    };
 
     /// The same of each channel by itself.
     pub const DEPTHWISE: Self = Self { groups: Groups::Depthwise, ..Self::PLAIN };
@@ -235,14 +258,19 @@ pub fn conv(x: Tensor<4>, weight: Tensor<4>, stride: usize, groups: Groups) -> T
 /// # Shapes
 ///
 /// - `x` and output: `[b, c, h, w]`
-/// - `scale`, `shift`: `[c]`
+/// - scale and shift: `[c]`
 ///
 /// # Panics
 ///
 /// As [`conv_norm`].
-pub fn norm(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, after: After) -> Normalized {
+pub fn norm(
+    x: Tensor<4>,
+    [scale, shift]: [Tensor<1>; 2],
+    epsilon: Epsilon,
+    after: After,
+) -> Normalized {
     let one = ones(&x);
-    conv_norm(x, one, scale, shift, Options { after, ..Options::DEPTHWISE })
+    conv_norm(x, one, scale, shift, Options { epsilon, after, ..Options::DEPTHWISE })
 }
 
 /// The same by given statistics, which have no gradient.
@@ -258,10 +286,12 @@ pub fn norm_given(
     x: Tensor<4>,
     affine: [Tensor<1>; 2],
     given: [Tensor<1>; 2],
+    epsilon: Epsilon,
     after: After,
 ) -> Tensor<4> {
     let one = ones(&x);
-    conv_norm_given(x, one, affine, given, Options { after, ..Options::DEPTHWISE })
+    let options = Options { epsilon, after, ..Options::DEPTHWISE };
+    conv_norm_given(x, one, affine, given, options)
 }
 
 /// A depthwise kernel of a single 1 that changes nothing.

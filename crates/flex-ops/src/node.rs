@@ -16,7 +16,7 @@ use crate::chain::Normalization;
 use crate::forward::{self, Convolved};
 use crate::geometry::Geometry;
 use crate::shape::Shape;
-use crate::{EPSILON, Groups, Normalized, Options, PROFILE, Stage};
+use crate::{Epsilon, Groups, Normalized, Options, PROFILE, Stage};
 
 /// On an autodiff device; without given statistics by those of the batch.
 pub(crate) fn conv_norm(x: Tensor<4>, stage: Stage) -> Normalized {
@@ -28,8 +28,8 @@ pub(crate) fn conv_norm(x: Tensor<4>, stage: Stage) -> Normalized {
     let (scale, shift) = (tracked(scale), tracked(shift));
     let (images, weights) = (contiguous(x.primitive()), contiguous(weight.primitive()));
     let convolved = convolve(shape, &images, None, &weights, given);
-    let channels =
-        channels(&convolved, &contiguous(scale.primitive()), &contiguous(shift.primitive()));
+    let affine = [&scale, &shift].map(|t| contiguous(t.primitive()));
+    let channels = channels(&convolved, affine.each_ref(), options.epsilon);
     let Convolved { values, mean, variance } = convolved;
     let (output, kept) = normalize(shape, values, &channels);
     let output = tensor(shape.unstack(output, shape.n_out), &shape.output_dims());
@@ -42,7 +42,10 @@ pub(crate) fn conv_norm(x: Tensor<4>, stage: Stage) -> Normalized {
                 values: kept,
                 channels,
                 mean: mean.clone(),
-                inverse_deviation: variance.iter().map(|v| inverse_deviation(*v)).collect(),
+                inverse_deviation: variance
+                    .iter()
+                    .map(|v| inverse_deviation(*v, options.epsilon))
+                    .collect(),
                 norm,
                 shape,
             };
@@ -100,7 +103,7 @@ pub(crate) fn moment(values: Vec<f32>, device: &Device) -> Tensor<1> {
 pub(crate) fn shape(images: [usize; 4], weight: [usize; 4], options: Options) -> Shape {
     let [n_images, n_in, height, width] = images;
     let [n_out, _, kernel, _] = weight;
-    let Options { stride, groups, before, after } = options;
+    let Options { stride, groups, before, after, .. } = options;
     let geometry = Geometry { height, width, kernel, stride };
     Shape { n_images, n_in, n_out, geometry, groups, before, after, n_stacked: 1 }.stacked()
 }
@@ -115,8 +118,8 @@ pub(crate) fn flex<const D: usize>(t: Tensor<D>) -> FlexTensor {
     t.try_into_primitive::<Flex>().expect("the caller has looked at the device")
 }
 
-fn inverse_deviation(variance: f32) -> f32 {
-    1.0 / (variance + EPSILON).sqrt()
+fn inverse_deviation(variance: f32, epsilon: Epsilon) -> f32 {
+    1.0 / (variance + epsilon.value()).sqrt()
 }
 
 /// The convolution of images as `norm`, if there is one, leaves them, with its own or the given statistics.
@@ -158,13 +161,13 @@ fn normalize(
 /// Factor and shift that normalize each channel.
 pub(crate) fn channels(
     convolved: &Convolved,
-    scale: &FlexTensor,
-    shift: &FlexTensor,
+    [scale, shift]: [&FlexTensor; 2],
+    epsilon: Epsilon,
 ) -> Vec<[f32; 2]> {
     let (scale, shift): (&[f32], &[f32]) = (scale.storage(), shift.storage());
     let moments = convolved.mean.iter().zip(&convolved.variance);
     let of_channel = |((scale, shift), (mean, variance)): ((&f32, &f32), (&f32, &f32))| {
-        let factor = scale * inverse_deviation(*variance);
+        let factor = scale * inverse_deviation(*variance, epsilon);
         [factor, shift - factor * mean]
     };
     scale.iter().zip(shift).zip(moments).map(of_channel).collect()

@@ -1,4 +1,6 @@
 //! Progressive shrinking: the warm-up trains the largest networks first, and smaller ones by and by.
+//!
+//! Small expansions take the first channels of large ones as they stand: Cai et al. sort them by importance before.
 
 use std::collections::BTreeMap;
 

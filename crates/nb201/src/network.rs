@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use space::{Arch, EdgeId};
 use supernet::{
-    Activation, Affine, Conv, ConvConfig, ConvNorm, ConvNormConfig, Groups, Linear, Network, Norm,
-    Pass, Taps, avg_pool2, avg_pool3, global_avg_pool,
+    Activation, Affine, Conv, ConvConfig, ConvNorm, ConvNormConfig, Epsilon, Groups, Linear,
+    Network, Norm, Pass, Taps, avg_pool2, avg_pool3, global_avg_pool,
 };
 
 use crate::cell::{EDGES, N_NODES, Operation, live_edges};
@@ -51,7 +51,7 @@ impl Nb201Network {
             stem,
             cells,
             reductions,
-            norm: Norm::new(last, Affine::Yes, device),
+            norm: Norm::new(last, Affine::Yes, Epsilon::PyTorch, device),
             classifier: Linear::new(last, space.classes, device, rng),
             cells_per_stage: space.config.cells_per_stage,
         }
@@ -206,6 +206,7 @@ fn conv_norm(n_in: usize, n_out: usize, kernel: usize, activation: Activation) -
         stride: 1,
         groups: Groups::One,
         affine: Affine::Yes,
+        epsilon: Epsilon::PyTorch,
         activation,
     }
 }

@@ -119,7 +119,7 @@ impl KernelTransforms {
 mod tests {
     use burn::tensor::TensorData;
     use space::Seed;
-    use supernet::{Activation, Shortcut};
+    use supernet::{Activation, Epsilon, Shortcut};
 
     use super::*;
 
@@ -130,6 +130,7 @@ mod tests {
             n_out: 8,
             kernel: 7,
             stride: 1,
+            epsilon: Epsilon::PyTorch,
             activation: Activation::HardSwish,
             shortcut: Shortcut::IfItFits,
         };

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use space::{Arch, EdgeId};
 use supernet::{
     Activation, Affine, Bottleneck, BottleneckConfig, Conv, ConvConfig, ConvNorm, ConvNormConfig,
-    Groups, Linear, Network, Pass, Shortcut, Taps, global_avg_pool, published_block,
+    Epsilon, Groups, Linear, Network, Pass, Shortcut, Taps, global_avg_pool, published_block,
     published_bottleneck, published_conv_norm, published_frame,
 };
 
@@ -30,6 +30,9 @@ pub struct OfaNetwork {
     space: Ofa,
 }
 
+/// What the published networks add to variances.
+const EPSILON: Epsilon = Epsilon::PyTorch;
+
 impl OfaNetwork {
     /// Draws all weights.
     pub fn init(space: &Ofa, device: &Device, rng: &mut ChaCha8Rng) -> Self {
@@ -41,6 +44,7 @@ impl OfaNetwork {
             n_out: channels,
             kernel: 3,
             stride: 1,
+            epsilon: EPSILON,
             activation: Activation::Relu,
             shortcut: Shortcut::IfItFits,
         };
@@ -56,6 +60,7 @@ impl OfaNetwork {
                     n_out,
                     kernel: KERNELS[KERNELS.len() - 1],
                     stride: if number == 0 { stage.stride } else { 1 },
+                    epsilon: EPSILON,
                     activation: stage.activation,
                     shortcut: Shortcut::IfItFits,
                 };
@@ -164,7 +169,7 @@ fn published_choice(part: &str) -> String {
 fn conv(n_in: usize, n_out: usize, kernel: usize, stride: usize) -> ConvNormConfig {
     let (groups, affine) = (Groups::One, Affine::Yes);
     let activation = Activation::HardSwish;
-    ConvNormConfig { n_in, n_out, kernel, stride, groups, affine, activation }
+    ConvNormConfig { n_in, n_out, kernel, stride, groups, affine, epsilon: EPSILON, activation }
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ pub(crate) fn n_mid(n_in: usize, expand: usize) -> usize {
 
 /// Numbers in the middle of a gate: a quarter of its channels.
 ///
-/// The published Python multiplies by four instead.
+/// The published Python of NAS-LID multiplies by four instead.
 pub(crate) fn n_squeezed(channels: usize) -> usize {
     multiple_of_eight((channels / 4) as f64)
 }

@@ -11,10 +11,13 @@ const STAGE_STRIDES: [usize; 6] = [2, 2, 2, 1, 2, 1];
 /// All blocks in which an operation is chosen.
 pub(crate) const N_BLOCKS: usize = 21;
 
-/// The names of the operations, in the order of their numbers: kernel and expansion.
+/// The names of the operations, in the order of their numbers: kernel and expansion, and to skip the block.
 ///
 /// Published masks have the same order, `3x3_MBConv3` to `7x7_MBConv6` and `Zero`.
 pub(crate) const OP_NAMES: [&str; 7] = ["3e3", "3e6", "5e3", "5e6", "7e3", "7e6", "skip"];
+
+/// Those of a block that its input cannot replace.
+pub(crate) const BOTTLENECK_NAMES: &[&str] = OP_NAMES.split_at(6).0;
 
 /// An operation of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +70,5 @@ impl Block {
                 Self { stage, number, stride }
             })
         })
-    }
-
-    /// The names of its operations: the first block of a stage changes the channels and has no skip.
-    pub(crate) fn op_names(self) -> &'static [&'static str] {
-        if self.number == 0 { &OP_NAMES[..OP_NAMES.len() - 1] } else { &OP_NAMES }
     }
 }

@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use space::{Arch, EdgeId, SearchSpace};
 use supernet::{
-    Activation, Affine, Bottleneck, BottleneckConfig, ConvNorm, ConvNormConfig, Groups, Linear,
-    Network, Pass, Shortcut, Taps, global_avg_pool, published_block, published_bottleneck,
+    Activation, Affine, Bottleneck, BottleneckConfig, ConvNorm, ConvNormConfig, Epsilon, Groups,
+    Linear, Network, Pass, Shortcut, Taps, global_avg_pool, published_block, published_bottleneck,
     published_conv_norm, published_frame,
 };
 
@@ -29,6 +29,9 @@ struct Choices {
     bottlenecks: Vec<Bottleneck>,
 }
 
+/// What the published networks add to variances.
+const EPSILON: Epsilon = Epsilon::TensorFlow;
+
 impl ProxylessNetwork {
     /// Draws all weights.
     pub fn init(space: &Proxyless, device: &Device, rng: &mut ChaCha8Rng) -> Self {
@@ -39,6 +42,7 @@ impl ProxylessNetwork {
             n_out,
             kernel,
             stride,
+            epsilon: EPSILON,
             activation: Activation::Relu6,
             shortcut: Shortcut::IfItFits,
         };
@@ -143,7 +147,8 @@ fn published_choice(part: &str) -> String {
 
 fn conv(n_in: usize, n_out: usize, kernel: usize, stride: usize) -> ConvNormConfig {
     let (groups, affine) = (Groups::One, Affine::Yes);
-    ConvNormConfig { n_in, n_out, kernel, stride, groups, affine, activation: Activation::Relu6 }
+    let activation = Activation::Relu6;
+    ConvNormConfig { n_in, n_out, kernel, stride, groups, affine, epsilon: EPSILON, activation }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use space::{
     Arch, ArchFault, Cost, EdgeId, Mask, OpId, SearchSpace, SpaceError, Tally, multiple_of_eight,
 };
 
-use crate::block::{Block, N_BLOCKS, OP_NAMES, Operation, STAGE_BLOCKS};
+use crate::block::{BOTTLENECK_NAMES, Block, N_BLOCKS, OP_NAMES, Operation, STAGE_BLOCKS};
 
 /// Channels of the first convolution, of the first block and of the last convolution at width 1.
 const STEM: f64 = 32.0;
@@ -79,6 +79,18 @@ impl Proxyless {
         multiple_of_eight(self.config.stage_channels[stage] as f64 * self.config.width)
     }
 
+    /// The names of the operations of a block. Where it keeps the shape it can be skipped: that is every block but the
+    /// first of a stage, and that one, too, where widths are so small that stages have the same.
+    fn ops_of(&self, block: Block) -> &'static [&'static str] {
+        let n_out = self.stage_channels(block.stage);
+        let n_in = match (block.stage, block.number) {
+            (0, 0) => self.first_channels(),
+            (stage, 0) => self.stage_channels(stage - 1),
+            _ => n_out,
+        };
+        if block.stride == 1 && n_in == n_out { &OP_NAMES } else { BOTTLENECK_NAMES }
+    }
+
     /// Counts the layers along a path; `tap` sees the shape at every tap.
     fn tally(&self, arch: &Arch, mut tap: impl FnMut([usize; 3])) -> Cost {
         assert_eq!(arch.n_edges(), N_BLOCKS, "blocks of a chain");
@@ -103,7 +115,7 @@ impl Proxyless {
 }
 
 const FORM: &str =
-    "3e6 skip 5e3 7e6 | … with 4, 4, 4, 4, 4 and 1 blocks, the first of a stage no skip";
+    "3e6 skip 5e3 7e6 | … with 4, 4, 4, 4, 4 and 1 blocks, no skip where a block changes the shape";
 
 impl SearchSpace for Proxyless {
     fn name(&self) -> &'static str {
@@ -111,7 +123,7 @@ impl SearchSpace for Proxyless {
     }
 
     fn full_mask(&self) -> Mask {
-        let n_ops: Vec<usize> = Block::all().map(|block| block.op_names().len()).collect();
+        let n_ops: Vec<usize> = Block::all().map(|block| self.ops_of(block).len()).collect();
         Mask::full(&n_ops)
     }
 
@@ -121,7 +133,7 @@ impl SearchSpace for Proxyless {
     }
 
     fn op_names(&self, edge: EdgeId) -> &[&'static str] {
-        Block::all().nth(edge.0).expect("an edge of this space").op_names()
+        self.ops_of(Block::all().nth(edge.0).expect("an edge of this space"))
     }
 
     fn parse(&self, text: &str) -> Result<Arch, SpaceError> {
@@ -285,5 +297,20 @@ mod tests {
         );
         assert_eq!(space.op_names(EdgeId(4)).len(), 6);
         assert_eq!(space.op_names(EdgeId(5)).len(), 7);
+    }
+
+    #[test]
+    fn blocks_that_keep_the_shape_can_be_skipped() {
+        let skipped = |width: f64| {
+            let space = self::space(width, PUBLISHED, 224);
+            let can_be = |&edge: &usize| space.op_names(EdgeId(edge)).contains(&"skip");
+            [0, 4, 8, 12, 16, 20].into_iter().filter(can_be).collect::<Vec<_>>()
+        };
+        assert!(skipped(1.0).is_empty());
+        assert!(skipped(1.4).is_empty());
+        // 80 and 96 channels become 24, as the published code has it: stride 1 and as many channels.
+        assert_eq!(skipped(0.25), [12]);
+        let archs = self::space(0.25, PUBLISHED, 224).full_mask().n_archs();
+        assert_eq!(archs, 6_u128.pow(5) * 7_u128.pow(16));
     }
 }

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::activation::{hard_swish, relu, relu6};
 use burn::tensor::{Device, Tensor, assert_shape};
-use flex_ops::{After, Before, Groups, Normalized, Options, Stage};
+use flex_ops::{After, Before, Epsilon, Groups, Normalized, Options, Stage};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Pass;
@@ -62,11 +62,13 @@ pub struct Norm {
     pub(crate) mean: Param<Tensor<1>>,
     pub(crate) variance: Param<Tensor<1>>,
     channels: usize,
+    #[module(skip)]
+    pub(crate) epsilon: Epsilon,
 }
 
 impl Norm {
     /// Scale 1 and shift 0, and it keeps mean 0 and variance 1.
-    pub fn new(channels: usize, affine: Affine, device: &Device) -> Self {
+    pub fn new(channels: usize, affine: Affine, epsilon: Epsilon, device: &Device) -> Self {
         let kept = |value: Tensor<1>| Param::from_tensor(value).set_require_grad(false);
         let param = |value: Tensor<1>| match affine {
             Affine::Yes => Some(Param::from_tensor(value)),
@@ -78,6 +80,7 @@ impl Norm {
             mean: kept(Tensor::zeros([channels], device)),
             variance: kept(Tensor::ones([channels], device)),
             channels,
+            epsilon,
         }
     }
 
@@ -99,14 +102,13 @@ impl Norm {
             #[cfg(feature = "cuda")]
             Ops::Cube => {
                 let given = pass.next_given(self, self.channels);
-                self.observed(cube_ops::norm(x, affine, given, After::Relu), pass)
+                self.observed(cube_ops::norm(x, affine, given, self.epsilon, After::Relu), pass)
             }
             Ops::Flex => {
                 if let Some(given) = pass.next_given(self, self.channels) {
-                    return flex_ops::norm_given(x, affine, given, After::Relu);
+                    return flex_ops::norm_given(x, affine, given, self.epsilon, After::Relu);
                 }
-                let [scale, shift] = affine;
-                self.observed(flex_ops::norm(x, scale, shift, After::Relu), pass)
+                self.observed(flex_ops::norm(x, affine, self.epsilon, After::Relu), pass)
             }
         }
     }
@@ -218,6 +220,8 @@ pub struct ConvNormConfig {
     pub groups: Groups,
     /// Whether the norm is trained.
     pub affine: Affine,
+    /// What the norm adds to variances.
+    pub epsilon: Epsilon,
     /// The activation.
     pub activation: Activation,
 }
@@ -229,10 +233,10 @@ impl ConvNormConfig {
     ///
     /// If a depthwise convolution changes the number of channels.
     pub fn init(&self, device: &Device, rng: &mut ChaCha8Rng) -> ConvNorm {
-        let Self { n_in, n_out, kernel, stride, groups, affine, activation } = *self;
+        let Self { n_in, n_out, kernel, stride, groups, affine, epsilon, activation } = *self;
         ConvNorm {
             conv: ConvConfig { n_in, n_out, kernel, stride, groups }.init(device, rng),
-            norm: Norm::new(n_out, affine, device),
+            norm: Norm::new(n_out, affine, epsilon, device),
             activation,
         }
     }
@@ -301,6 +305,7 @@ impl ConvNorm {
             stride: self.conv.stride,
             groups: self.conv.groups,
             before: self.activation.before(),
+            epsilon: self.norm.epsilon,
             after: self.activation.after(),
         };
         let affine = self.norm.scale_and_shift(channels, device);

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use flex_ops::Groups;
+use flex_ops::{Epsilon, Groups};
 use rand_chacha::ChaCha8Rng;
 
 use crate::pass::Fate;
@@ -21,6 +21,8 @@ pub struct BottleneckConfig {
     pub kernel: usize,
     /// Stride in both directions.
     pub stride: usize,
+    /// What the norms add to variances.
+    pub epsilon: Epsilon,
     /// The activation of the channels in between.
     pub activation: Activation,
     /// Whether the input is added.
@@ -39,7 +41,7 @@ pub enum Shortcut {
 impl BottleneckConfig {
     /// The 1 × 1 convolution to more channels, the depthwise one, the 1 × 1 convolution to few.
     pub fn layers(&self) -> [ConvNormConfig; 3] {
-        let &Self { n_in, n_mid, n_out, kernel, stride, activation, .. } = self;
+        let &Self { n_in, n_mid, n_out, kernel, stride, epsilon, activation, .. } = self;
         let pointwise = ConvNormConfig {
             n_in,
             n_out: n_mid,
@@ -47,6 +49,7 @@ impl BottleneckConfig {
             stride: 1,
             groups: Groups::One,
             affine: Affine::Yes,
+            epsilon,
             activation,
         };
         let depthwise =

@@ -43,7 +43,7 @@ pub use checkpoint::parameters;
 pub use engine::{Engine, Network};
 pub use error::SupernetError;
 pub use features::Features;
-pub use flex_ops::{Groups, Lookahead, PROFILE};
+pub use flex_ops::{Epsilon, Groups, Lookahead, PROFILE};
 pub use gradient::Kept;
 pub use linear::{Linear, prefix, product};
 pub use optimizer::Optimizer;

@@ -10,9 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::linear::prefix;
 use crate::{Norm, StochasticDepth, Taps};
 
-/// Added to a variance before its root is taken, as in PyTorch.
-const EPSILON: f64 = 1e-5;
-
 /// Mean and biased variance of each channel at one norm.
 #[derive(Clone, Debug)]
 pub struct Moments {
@@ -23,7 +20,7 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// The average of several passes, norm by norm.
+    /// The average of several passes, norm by norm; each counts the same, however many images it saw.
     ///
     /// # Panics
     ///
@@ -291,11 +288,11 @@ impl<'a> Pass<'a> {
         x: Tensor<4>,
         [scale, shift]: [Tensor<1>; 2],
     ) -> Tensor<4> {
-        let [channels] = scale.dims();
+        let ([channels], epsilon) = (scale.dims(), f64::from(norm.epsilon.value()));
         if let Some([mean, variance]) = self.next_given(norm, channels) {
-            return batch_norm(x, scale, shift, mean, variance, EPSILON);
+            return batch_norm(x, scale, shift, mean, variance, epsilon);
         }
-        let normalized = batch_norm_train(x, scale, shift, EPSILON);
+        let normalized = batch_norm_train(x, scale, shift, epsilon);
         self.observe(norm, normalized.mean, normalized.variance);
         normalized.output
     }

@@ -17,7 +17,8 @@ pub struct StepOptions {
     pub lr: f64,
     /// How the gradient becomes an update.
     pub optimizer: Optimizer,
-    /// L2 penalty, added to the gradient; the share by which AdamW shrinks weights at learning rate 1.
+    /// L2 penalty, added to the gradient; the share by which AdamW shrinks weights at learning rate 1. Of every tensor that
+    /// is trained: Cai et al. 2020 spare norms and biases.
     pub weight_decay: f64,
     /// Largest L2 norm of the whole gradient; none: no clipping.
     pub max_gradient_norm: Option<f64>,

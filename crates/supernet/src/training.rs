@@ -20,8 +20,9 @@ use crate::{Lesson, StepOptions, Supernet, SupernetError};
 pub enum Sampling {
     /// One, uniformly from the connected architectures of the mask.
     Uniform,
-    /// One; each edge runs through a fresh permutation of its operations, so that all of them are trained equally often
-    /// (FairNAS, Chu et al. 2021), but for the permutations that the end of an epoch cuts off.
+    /// One; each edge runs through a fresh permutation of its operations, so that all of them are drawn equally often, but
+    /// for the permutations that the end of an epoch cuts off. After FairNAS (Chu et al. 2021), which moves the weights
+    /// once for all paths of a permutation; here each path is a step, and one that no `none` leaves alive trains little.
     StrictFair,
     /// One, the costliest of so many that are drawn uniformly: weights of many paths learn slower than
     /// operations without any, and those of large kernels slowest.

@@ -21,7 +21,7 @@ fn sizes() -> impl Strategy<Value = Sizes> {
     let kernel = prop_oneof![Just(1usize), Just(3), Just(5)];
     (1usize..20, kernel, 1usize..3, groups, before, after).prop_map(
         |(channels, kernel, stride, groups, before, after)| {
-            (channels, kernel, Options { stride, groups, before, after })
+            (channels, kernel, Options { stride, groups, before, after, ..Options::PLAIN })
         },
     )
 }

@@ -3,7 +3,7 @@
 use burn::tensor::activation::relu;
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor};
-use flex_ops::{After, norm, norm_given};
+use flex_ops::{After, Epsilon, norm, norm_given};
 
 use crate::distance;
 use crate::inputs::Inputs;
@@ -34,15 +34,19 @@ impl Case {
 #[test]
 fn norms_alone_agree_with_burn() {
     for [height, width] in [[3, 4], [17, 16]] {
-        check_norm([7, 5, height, width]);
+        for epsilon in [Epsilon::PyTorch, Epsilon::TensorFlow] {
+            check_norm([7, 5, height, width], epsilon);
+        }
     }
 }
 
 #[track_caller]
-fn check_norm(size: [usize; 4]) {
+fn check_norm(size: [usize; 4], epsilon: Epsilon) {
+    let added = f64::from(epsilon.value());
     let Case { x, scale, shift, given } = &Case::draw(size);
-    let stock = batch_norm_train(x.clone(), scale.clone(), shift.clone(), 1e-5);
-    let fused = norm(x.clone(), scale.clone(), shift.clone(), After::Relu);
+    let stock = batch_norm_train(x.clone(), scale.clone(), shift.clone(), added);
+    let affine = [scale.clone(), shift.clone()];
+    let fused = norm(x.clone(), affine.clone(), epsilon, After::Relu);
     assert!(distance(fused.mean, stock.mean.inner()) < 1e-5);
     assert!(distance(fused.variance, stock.variance.inner()) < 1e-5);
     let stock = relu(stock.output);
@@ -56,11 +60,10 @@ fn check_norm(size: [usize; 4]) {
         let [a, b] = both.map(|gradients| t.grad(gradients).expect("it was asked for"));
         close(distance(a, b));
     }
-    let affine = [scale.clone(), shift.clone()];
-    let fused = norm_given(x.clone(), affine, given.clone(), After::Relu);
+    let fused = norm_given(x.clone(), affine, given.clone(), epsilon, After::Relu);
     let wide = |t: &Tensor<1>| t.clone().reshape([1, 5, 1, 1]);
     let [mean, variance] = given.each_ref().map(wide);
-    let normalized = (x.clone().inner() - mean) / (variance + 1e-5).sqrt();
+    let normalized = (x.clone().inner() - mean) / (variance + added).sqrt();
     let [scale, shift] = [scale, shift].map(|t| wide(&t.clone().inner()));
     close(distance(fused.inner(), relu(normalized * scale + shift)));
 }
@@ -72,7 +75,8 @@ fn norms_are_blind_to_an_offset() {
     let far = x.inner() + 1e4;
     let near = far.clone() - 1e4;
     let [far, near] = [far, near].map(|x| x.autodiff().require_grad());
-    let [a, b] = [&far, &near].map(|x| norm(x.clone(), scale.clone(), shift.clone(), After::Relu));
+    let affine = || [scale.clone(), shift.clone()];
+    let [a, b] = [&far, &near].map(|x| norm(x.clone(), affine(), Epsilon::PyTorch, After::Relu));
     assert!(distance(a.variance.clone(), b.variance.clone()) < 1e-5);
     // The mean is rounded to 1e-3 / 2.
     assert!(distance(a.output.clone().inner(), b.output.clone().inner()) < 1e-3);

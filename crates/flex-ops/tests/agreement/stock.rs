@@ -5,8 +5,8 @@ use burn::tensor::module::{avg_pool2d, batch_norm_train, conv2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
 use burn::tensor::{Device, Tensor};
 use flex_ops::{
-    After, Before, Descent, Groups, Lookahead, Options, conv, conv_norm, conv_norm_given, descend,
-    sum_of_squares,
+    After, Before, Descent, Epsilon, Groups, Lookahead, Options, conv, conv_norm, conv_norm_given,
+    descend, sum_of_squares,
 };
 
 use crate::distance;
@@ -90,15 +90,16 @@ impl Case {
         let conv = ConvOptions::new([stride, stride], [padding, padding], [1, 1], n_groups);
         let convolved = conv2d(input, weight.clone(), None, conv);
         let (scale, shift) = (scale.clone(), shift.clone());
+        let added = f64::from(self.options.epsilon.value());
         if statistics == Statistics::Given {
             let wide =
                 |t: &Tensor<1>| Tensor::from_inner(t.clone()).reshape([1, t.dims()[0], 1, 1]);
             let [mean, variance] = [0, 1].map(|i| wide(&given[i]));
             let n = scale.dims()[0];
-            let normalized = (convolved - mean) / (variance + 1e-5).sqrt();
+            let normalized = (convolved - mean) / (variance + added).sqrt();
             return (normalized * scale.reshape([1, n, 1, 1]) + shift.reshape([1, n, 1, 1]), None);
         }
-        let found = batch_norm_train(convolved, scale, shift, 1e-5);
+        let found = batch_norm_train(convolved, scale, shift, added);
         (found.output, Some([found.mean.inner(), found.variance.inner()]))
     }
 
@@ -174,7 +175,8 @@ fn depthwise_convolutions_agree_with_burn() {
         for [kernel, stride] in [[3, 1], [3, 2], [5, 1], [5, 2], [7, 1], [7, 2], [9, 1]] {
             for before in [Before::Nothing, Before::Relu] {
                 let after = AFTERS[(i + kernel) % 4];
-                let options = Options { stride, groups: Groups::Depthwise, before, after };
+                let epsilon = Epsilon::TensorFlow;
+                let options = Options { stride, before, epsilon, after, ..Options::DEPTHWISE };
                 check([9, n, 7, 6], n, kernel, options);
             }
         }
@@ -290,8 +292,7 @@ fn large_images_agree_with_burn() {
     for (i, before) in [Before::Relu, Before::Nothing].into_iter().enumerate() {
         check([9, 24, 21, 31], 41, 1, Options { before, after: AFTERS[i], ..Options::PLAIN });
         for (kernel, stride) in [(3, 1), (3, 2), (5, 1), (7, 2)] {
-            let options =
-                Options { stride, groups: Groups::Depthwise, before, after: AFTERS[3 - i] };
+            let options = Options { stride, before, after: AFTERS[3 - i], ..Options::DEPTHWISE };
             check([9, 5, 33, 32], 5, kernel, options);
         }
     }

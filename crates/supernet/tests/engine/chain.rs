@@ -10,8 +10,8 @@ use data::Batch;
 use rand::RngExt;
 use space::{Arch, EdgeId, OpId, Seed};
 use supernet::{
-    Activation, Affine, ConvNorm, ConvNormConfig, Engine, Groups, Linear, Lookahead, Network,
-    Optimizer, Pass, StepOptions, Supernet, Taps, avg_pool3, global_avg_pool,
+    Activation, Affine, ConvNorm, ConvNormConfig, Engine, Epsilon, Groups, Linear, Lookahead,
+    Network, Optimizer, Pass, StepOptions, Supernet, Taps, avg_pool3, global_avg_pool,
 };
 use weights::Weights;
 
@@ -41,6 +41,7 @@ impl Chain {
             stride: 1,
             groups: Groups::One,
             affine: Affine::Yes,
+            epsilon: Epsilon::TensorFlow,
             activation: Activation::ReluBefore,
         };
         let stem = conv(2, 3).init(device, &mut rng);
