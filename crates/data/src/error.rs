@@ -94,6 +94,12 @@ pub enum DataError {
         /// Bytes present.
         found: u64,
     },
+    /// A picture whose name is no text.
+    #[error("{}: the name is not UTF-8", path.display())]
+    Name {
+        /// The picture.
+        path: PathBuf,
+    },
     /// An archive lacks the zeros that it ends with, and with them perhaps more.
     #[error("{}: truncated archive, its end is missing", path.display())]
     NoEnd {

@@ -65,11 +65,6 @@ pub(crate) enum Origin {
 }
 
 impl Source {
-    /// Whether the images are there: [`Dataset::load`](crate::Dataset::load) would not miss a file.
-    pub fn available(&self, archives: Option<&Path>) -> bool {
-        self.locate(archives).is_ok()
-    }
-
     /// A short name: that of the data set, or of the tree without `.tar.gz`.
     pub fn name(&self) -> String {
         let path = match self {
@@ -188,7 +183,6 @@ mod tests {
             fs::write(folder.path().join(file), "").unwrap();
         }
         let located = source.locate(Some(folder.path()));
-        assert_eq!(source.available(Some(folder.path())), located.is_ok());
         let text = match located {
             Ok(Found::Origin(Origin::Bundled)) => "bundled".into(),
             Ok(Found::Origin(Origin::Cifar(path, layout))) => {
@@ -260,8 +254,8 @@ mod tests {
 
     #[test]
     fn only_digits_need_no_folder() {
-        assert!(Source::Digits.available(None));
-        assert!(!Source::Cifar10.available(None));
+        assert!(Source::Digits.locate(None).is_ok());
+        assert!(Source::Cifar10.locate(None).is_err());
         expect!["no data folder was given; it must hold cifar-100-binary.tar.gz"]
             .assert_eq(&Source::Cifar100.locate(None).unwrap_err().to_string());
     }

@@ -53,8 +53,10 @@ pub(crate) fn files(root: &Path) -> Result<Vec<(Address, PathBuf)>, DataError> {
         for class in children(&part)? {
             for file in children(&class)? {
                 let inside = file.strip_prefix(root).expect("a child's path begins with the root");
-                let address = Address::parse(&inside.to_string_lossy());
-                files.extend(address.map(|address| (address, file)));
+                let Some(inside) = inside.to_str() else {
+                    return Err(DataError::Name { path: file });
+                };
+                files.extend(Address::parse(inside).map(|address| (address, file)));
             }
         }
     }

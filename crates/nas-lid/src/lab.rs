@@ -171,6 +171,7 @@ impl Lab {
             n_right += evaluation.accuracy.fraction() * n as f64;
             n_images += n;
         }
+        ensure!(0 < n_images, "no test image can be read");
         // What was measured here is known to be test images.
         Ok(Accuracy::from_fraction((n_right / n_images as f64).min(1.0)))
     }

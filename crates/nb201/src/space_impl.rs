@@ -356,18 +356,25 @@ mod tests {
             archs.iter().filter(is_cheap).count() as f64 / archs.len() as f64
         };
         let (of_sample, of_all) = (share(sample(300)), share(space.full_mask().archs().collect()));
-        assert!((of_sample - of_all).abs() < 0.02, "{of_sample}, {of_all}");
+        // Chance alone spreads it by .017; strata are a three-hundredth each.
+        assert!((of_sample - of_all).abs() < 2.0 / 300.0, "{of_sample}, {of_all}");
     }
 
     #[test]
     fn extremes_are_those_of_all_architectures() {
         let space = space(16, 5);
-        let mask = space.full_mask();
-        let [cheapest, costliest] = space::extremes(&space, &mask);
         let macs = |arch: &Arch| space.cost(arch).macs;
-        let connected = mask.archs().filter(|arch| space.is_connected(arch));
-        assert_eq!(connected.map(|arch| macs(&arch)).min(), Some(macs(&cheapest)));
-        assert!(space.is_connected(&cheapest));
-        assert_eq!(mask.archs().map(|arch| macs(&arch)).max(), Some(macs(&costliest)));
+        let check = |mask: &Mask| {
+            let [cheapest, costliest] = space::extremes(&space, mask);
+            let connected = mask.archs().filter(|arch| space.is_connected(arch));
+            assert_eq!(connected.map(|arch| macs(&arch)).min(), Some(macs(&cheapest)));
+            assert!(space.is_connected(&cheapest));
+            assert_eq!(mask.archs().map(|arch| macs(&arch)).max(), Some(macs(&costliest)));
+        };
+        let mask = space.full_mask();
+        check(&mask);
+        // Where the shortest way costs a convolution and a longer one nothing.
+        let leaf = mask.split(EdgeId(3), &[vec![0, 3], vec![1, 2, 4]]).unwrap().remove(0);
+        check(&leaf);
     }
 }

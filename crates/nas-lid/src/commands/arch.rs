@@ -31,6 +31,7 @@ impl Options {
 
 pub(crate) fn run(options: &Options, format: Format) -> Result<()> {
     let (config, task) = options.space.checked()?;
+    spaces::check_resolution(&config, task.resolution)?;
     let space = spaces::space(&config, task)?;
     let arch = options.arch(space.as_ref())?;
     let cost = space.cost(&arch);

@@ -243,6 +243,7 @@ impl<'a> Retraining<'a> {
                 }
             }
         }
+        ensure!(0 < n_images, "no test image can be read");
         let [top_1, top_5] = right.map(|right| Accuracy::from_counts(right, n_images));
         Ok(Tested { top_1, top_5, n_images })
     }
