@@ -329,5 +329,5 @@ fn goes_out_and_in_again(run: &Path) {
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     let expected = format!("{} tensors taken, unused 0, kept 0", exported.tensors.len());
     assert!(log.contains(&expected), "{log}");
-    refused(&again("\"nowhere.pth\""), 1, "nowhere.pth: No such file");
+    refused(&again("\"nowhere.pth\""), 2, "nowhere.pth: No such file");
 }
