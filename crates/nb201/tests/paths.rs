@@ -27,7 +27,7 @@ fn deepest_of(n: usize) -> Sampling {
 }
 
 #[test]
-fn strict_fairness_trains_every_operation_equally_often() {
+fn strict_fairness_draws_every_operation_equally_often() {
     let space = space();
     let steps = paths(&space, Sampling::StrictFair, 5 * 7);
     for edge in (0..6).map(EdgeId) {
