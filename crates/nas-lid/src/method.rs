@@ -167,8 +167,9 @@ impl Arm<'_> {
             };
             grown.seconds += clock.elapsed().as_secs_f64();
             grown.peak_bytes = grown.peak_bytes.max(peak.bytes_above_rest());
+            tracing::info!("{label}: {} edges compared", evidence.len());
             let edges = evidence.iter().map(|one| self.lab.space.edge_name(one.edge));
-            tracing::info!("{label}: compared on {}", edges.collect::<Vec<_>>().join(", "));
+            tracing::debug!("{label}: {}", edges.collect::<Vec<_>>().join(", "));
             if let Some(best) = choose(&evidence) {
                 let (edge, groups) = (best.edge, best.groups.clone());
                 leaf.grow(edge, &groups, evidence)?;
