@@ -31,7 +31,7 @@ pub(crate) struct Discord {
 }
 
 /// What to do where all that was made is of no use.
-pub(crate) const ANEW: &str = "a new run needs another --out";
+pub(crate) const ANEW: &str = "for a new run choose another --out, or move it away";
 
 /// What to do where files are looked for in the wrong folder.
 const BY_DATA: &str = "give the --data that holds it";
