@@ -23,6 +23,7 @@ mod card_tests;
 mod convolve;
 mod depthwise;
 mod descent;
+mod deviation;
 mod distances;
 mod node;
 mod normalize;

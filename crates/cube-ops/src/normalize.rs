@@ -7,6 +7,7 @@ use cubecl::prelude::*;
 use flex_ops::{After, Epsilon};
 
 use crate::activation::{activated, steepness};
+use crate::deviation::deviation;
 use crate::shares::{Shares, end_of_share};
 use crate::sums::{UNITS, cube_sum};
 use crate::tensors::{empty, n_cubes};
@@ -24,18 +25,6 @@ pub(crate) struct Plan {
     pub(crate) after: After,
     pub(crate) source: Source,
     pub(crate) epsilon: Epsilon,
-}
-
-const OF_PYTORCH: f32 = Epsilon::PyTorch.value();
-const OF_TENSORFLOW: f32 = Epsilon::TensorFlow.value();
-
-/// What a distance from the mean is divided by.
-#[cube]
-fn deviation(variance: f32, #[comptime] epsilon: Epsilon) -> f32 {
-    match comptime!(epsilon) {
-        Epsilon::PyTorch => (variance + OF_PYTORCH).sqrt(),
-        Epsilon::TensorFlow => (variance + OF_TENSORFLOW).sqrt(),
-    }
 }
 
 /// A batch `[n_images, channels, area]`, and how its images are shared among cubes.
