@@ -242,6 +242,18 @@ mod tests {
         assert_eq!((&plain, &compressed), (&folder, &folder));
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_no_text_is_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        unpacked(folder.path(), &small_tree());
+        let name = std::ffi::OsStr::from_bytes(b"caf\xe9.png");
+        fs::write(folder.path().join("train/cat").join(name), "").unwrap();
+        let refusal = import(folder.path()).unwrap_err().to_string();
+        assert!(refusal.ends_with(".png: the name is not UTF-8"), "{refusal}");
+    }
+
     #[test]
     fn pictures_are_sorted_by_class_and_name() {
         let [folder, plain, compressed] = imported(&small_tree()).map(Result::unwrap);

@@ -59,20 +59,20 @@ fn is_damage(error: &SupernetError) -> bool {
 
 impl Checkpoint {
     /// Where the weights of a job stand after its last epoch so far.
-    pub(crate) fn latest(dir: &RunDir, job: &str, mask: &Mask) -> Result<Self> {
+    pub(crate) fn latest(dir: &RunDir, job: &str, mask: &Mask) -> Self {
         Self::new(dir, job, mask, None)
     }
 
     /// Where a job keeps its weights after one epoch, to score networks with them.
-    pub(crate) fn kept(dir: &RunDir, job: &str, mask: &Mask, epoch: u64) -> Result<Self> {
+    pub(crate) fn kept(dir: &RunDir, job: &str, mask: &Mask, epoch: u64) -> Self {
         Self::new(dir, job, mask, Some(epoch))
     }
 
-    fn new(dir: &RunDir, job: &str, mask: &Mask, epoch: Option<u64>) -> Result<Self> {
+    fn new(dir: &RunDir, job: &str, mask: &Mask, epoch: Option<u64>) -> Self {
         let of_epoch = epoch.map_or(String::new(), |epoch| format!("-epoch-{epoch}"));
         let file = dir.path(&format!("checkpoints/{job}{of_epoch}.safetensors"));
-        let of = Owner { run: dir.identity()?, job: job.to_owned(), mask: mask.clone() };
-        Ok(Self { file, of, epoch })
+        let of = Owner { run: dir.identity.clone(), job: job.to_owned(), mask: mask.clone() };
+        Self { file, of, epoch }
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -124,7 +124,7 @@ mod tests {
         let part = mask.split(EdgeId(0), &[vec![0, 1], vec![2, 3, 4]]).unwrap().remove(0);
 
         let mut supernet = untrained();
-        let kept = |job, mask, epoch| Checkpoint::kept(&dir, job, mask, epoch).unwrap();
+        let kept = |job, mask, epoch| Checkpoint::kept(&dir, job, mask, epoch);
         let ours = kept("lid/0/fine-tune", &mask, 3);
         ours.save(supernet.as_ref(), 3).unwrap();
         assert_eq!(ours.load(supernet.as_mut()).unwrap(), 3);

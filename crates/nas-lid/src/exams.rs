@@ -138,16 +138,15 @@ fn check_size(scales: &[Scale], n_images: usize, most_bytes: u64) -> Result<()> 
         (n_numbers * size_of::<f32>()) as u64
     };
     let bytes = scales.iter().map(bytes).sum::<u64>();
-    let check = || {
-        ensure!(
-            bytes <= most_bytes,
+    ensure!(
+        bytes <= most_bytes,
+        Key("evaluation.images").fault(format!(
             "those of all late checkpoints at all scored resolutions take {} MiB of memory, but may take {}",
             bytes.div_ceil(1 << 20),
             most_bytes >> 20
-        );
-        Ok(())
-    };
-    check().context(Key("evaluation.images"))
+        ))
+    );
+    Ok(())
 }
 
 /// The mean accuracy and loss.
@@ -156,6 +155,12 @@ pub(crate) fn mean(each: &[Evaluation]) -> Evaluation {
     let accuracy = each.iter().map(|one| one.accuracy.fraction()).sum::<f64>() / n;
     let loss = each.iter().map(|one| one.loss).sum::<f64>() / n;
     Evaluation { accuracy: Accuracy::from_fraction(accuracy.min(1.0)), loss }
+}
+
+/// Refuses the loss of a network whose training has left the numbers.
+pub(crate) fn check_finite(loss: f64, name: impl Fn() -> String) -> Result<()> {
+    ensure!(loss.is_finite(), "the loss of {} is {loss}: its training has diverged", name());
+    Ok(())
 }
 
 /// Whether there are so many batches.

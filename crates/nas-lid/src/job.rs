@@ -69,12 +69,12 @@ impl Job<'_> {
         dir: &RunDir,
         start: &dyn Supernet,
     ) -> Result<Box<dyn Supernet>> {
-        let latest = Checkpoint::latest(dir, &self.name, self.mask)?;
+        let latest = Checkpoint::latest(dir, &self.name, self.mask);
         let mut supernet = start.fork();
         let mut epoch = 0;
         if latest.exists() {
             epoch = latest.load(supernet.as_mut())?;
-            if let Some(lost) = self.lost(dir, epoch)? {
+            if let Some(lost) = self.lost(dir, epoch) {
                 tracing::warn!("{} is gone: {} is trained again", lost.display(), self.name);
                 (supernet, epoch) = (start.fork(), 0);
             }
@@ -96,7 +96,7 @@ impl Job<'_> {
                 .map_err(|error| self.failure(lab, error))?;
             epoch += 1;
             if self.keep.contains(&epoch) {
-                self.kept(dir, epoch)?.save(supernet.as_ref(), epoch)?;
+                self.kept(dir, epoch).save(supernet.as_ref(), epoch)?;
             }
             let seconds = clock.elapsed().as_secs_f64();
             tracing::debug!(job = self.name, epoch, loss, seconds, "epoch");
@@ -115,17 +115,12 @@ impl Job<'_> {
     }
 
     /// A file that this job has kept by an epoch, and that is not there.
-    fn lost(&self, dir: &RunDir, by: u64) -> Result<Option<PathBuf>> {
-        for &epoch in self.keep.iter().filter(|&&epoch| epoch <= by) {
-            let kept = self.kept(dir, epoch)?;
-            if !kept.exists() {
-                return Ok(Some(kept.file));
-            }
-        }
-        Ok(None)
+    fn lost(&self, dir: &RunDir, by: u64) -> Option<PathBuf> {
+        let due = self.keep.iter().filter(|&&epoch| epoch <= by);
+        due.map(|&epoch| self.kept(dir, epoch).file).find(|file| !file.exists())
     }
 
-    fn kept(&self, dir: &RunDir, epoch: u64) -> Result<Checkpoint> {
+    fn kept(&self, dir: &RunDir, epoch: u64) -> Checkpoint {
         Checkpoint::kept(dir, &self.name, self.mask, epoch)
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use data::{Augment, Batch, Batches, Dataset, Gallery, Normalization};
 use space::{Accuracy, Arch, LatencyTable, SearchSpace, Seed, Test};
@@ -13,7 +13,7 @@ use weights::Weights;
 
 use crate::cache;
 use crate::config::{Key, RunConfig, TruthConfig};
-use crate::exams::{Exams, RECALIBRATION, check_enough, take};
+use crate::exams::{Exams, RECALIBRATION, check_enough, check_finite, take};
 use crate::inputs::Inputs;
 use crate::run_dir::RunDir;
 use crate::scales::{Scale, Scales};
@@ -161,17 +161,10 @@ impl Lab {
             // Not all of one size where pictures are unreadable.
             let n: usize = batches.iter().map(|batch| batch.labels.len()).sum();
             let evaluation = supernet.evaluate(arch, &batches, self.exams.statistics());
-            let loss = evaluation.loss;
-            let arch = || self.space.format(arch);
-            ensure!(
-                loss.is_finite(),
-                "the loss of {} is {loss}: its training has diverged",
-                arch()
-            );
+            check_finite(evaluation.loss, || self.space.format(arch))?;
             n_right += evaluation.accuracy.fraction() * n as f64;
             n_images += n;
         }
-        ensure!(0 < n_images, "no test image can be read");
         // What was measured here is known to be test images.
         Ok(Accuracy::from_fraction((n_right / n_images as f64).min(1.0)))
     }

@@ -72,9 +72,9 @@ impl Arm<'_> {
         let mask = self.lab.space.full_mask();
         let earlier = self.late_parent_epochs().into_iter();
         let checkpoints = earlier.map(|epoch| Checkpoint::kept(self.dir, PARENT, &mask, epoch));
-        let load = |checkpoint: Result<Checkpoint>| {
+        let load = |checkpoint: Checkpoint| {
             let mut supernet = self.lab.untrained();
-            checkpoint?.load(supernet.as_mut())?;
+            checkpoint.load(supernet.as_mut())?;
             Ok(supernet)
         };
         checkpoints.chain([Checkpoint::latest(self.dir, PARENT, &mask)]).map(load).collect()
@@ -258,7 +258,7 @@ impl Arm<'_> {
         let name = self.job(&leaf.id, "fine-tune");
         let mut supernet = self.lab.untrained();
         let last = self.fine_tune_epochs();
-        Checkpoint::kept(self.dir, &name, &leaf.mask, last)?.load(supernet.as_mut())?;
+        Checkpoint::kept(self.dir, &name, &leaf.mask, last).load(supernet.as_mut())?;
         Ok(supernet)
     }
 
@@ -304,7 +304,7 @@ impl Arm<'_> {
         let name = self.warm_up_of(id);
         let mut supernet = self.lab.untrained();
         let epochs = self.config.training.warm_up.epochs[depth(id)];
-        let checkpoint = Checkpoint::latest(self.dir, &name, &node.mask)?;
+        let checkpoint = Checkpoint::latest(self.dir, &name, &node.mask);
         if !checkpoint.exists() || checkpoint.load(supernet.as_mut())? != epochs {
             if *id != NodeId::root() {
                 self.warm_up(tree, node)?;

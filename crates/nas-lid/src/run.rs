@@ -153,16 +153,14 @@ fn is_no_arch(error: &anyhow::Error) -> bool {
 /// Refuses limits that nothing keeps, before anything is trained.
 pub(crate) fn check_limits(lab: &Lab, options: &SearchConfig) -> Result<()> {
     let space = lab.space.as_ref();
-    let check = |limit: u64, of: fn(&Cost) -> u64| {
+    let check = |key, limit: u64, of: fn(&Cost) -> u64| {
         let least = of(&space.cost(&cheapest(space, &space.full_mask(), of)));
-        ensure!(
-            limit == 0 || least <= limit,
-            "{limit}, but no architecture has fewer than {least}"
-        );
+        let fault = || format!("{limit}, but no architecture has fewer than {least}");
+        ensure!(limit == 0 || least <= limit, Key(key).fault(fault()));
         Ok(())
     };
-    check(options.max_parameters, |cost| cost.parameters).context(Key("search.max-parameters"))?;
-    check(options.max_macs, |cost| cost.macs).context(Key("search.max-macs"))
+    check("search.max-parameters", options.max_parameters, |cost| cost.parameters)?;
+    check("search.max-macs", options.max_macs, |cost| cost.macs)
 }
 
 /// Where the best that a search has found are kept.

@@ -36,6 +36,8 @@ pub(crate) enum Prospect {
 /// A folder that one run owns.
 pub(crate) struct RunDir {
     root: PathBuf,
+    /// What tells this run from all others.
+    pub(crate) identity: String,
     /// Of a process that runs there.
     _claim: Option<Claim>,
 }
@@ -51,7 +53,8 @@ impl RunDir {
     pub(crate) fn open(root: &Path, config: &str, manifest: &Manifest) -> Result<Self> {
         let place = || format!("run directory {}", root.display());
         fs::create_dir_all(root).with_context(place)?;
-        let dir = Self { root: root.to_owned(), _claim: Some(Claim::on(root)?) };
+        let claim = Claim::on(root)?;
+        let dir = Self { _claim: Some(claim), ..Self::of(root, manifest) };
         let mut manifest = manifest.clone();
         match dir.found(config, &manifest)? {
             Prospect::Starts => dir.write(CONFIG, config.as_bytes())?,
@@ -65,14 +68,17 @@ impl RunDir {
     /// The folder of a run, to read from; its configuration must be the one that it was made with.
     pub(crate) fn existing(root: &Path) -> Result<(Self, Manifest)> {
         must_exist(root)?;
-        let place = root.display();
-        let dir = Self::unopened(root);
-        let config = dir.path(CONFIG);
+        let config = root.join(CONFIG);
         let text = fs::read(&config).with_context(|| config.display().to_string())?;
-        let manifest = dir.manifest()?;
+        let manifest: Manifest = read_json(&root.join(MANIFEST))?;
         let is_its_own = manifest.config_sha256 == digest(&text);
-        ensure!(is_its_own, "{place} was made with another config.toml");
-        Ok((dir, manifest))
+        ensure!(is_its_own, "{} was made with another config.toml", root.display());
+        Ok((Self::of(root, &manifest), manifest))
+    }
+
+    /// The folder of a run that this process has not claimed.
+    fn of(root: &Path, manifest: &Manifest) -> Self {
+        Self { root: root.to_owned(), identity: manifest.identity(), _claim: None }
     }
 
     /// What the run is a function of, and how it began.
@@ -86,7 +92,7 @@ impl RunDir {
             return Ok(Prospect::Starts);
         }
         let _claim = Claim::on(root)?;
-        Self::unopened(root).found(config, manifest)
+        Self::of(root, manifest).found(config, manifest)
     }
 
     /// The same of a folder that exists and is claimed.
@@ -97,11 +103,6 @@ impl RunDir {
         }
         self.must_be_fresh(config)?;
         Ok(Prospect::Starts)
-    }
-
-    /// The folder of a run that is not checked: to read from, or to write its report again.
-    pub(crate) fn unopened(root: &Path) -> Self {
-        Self { root: root.to_owned(), _claim: None }
     }
 
     /// Refuses a folder that holds more than what a run leaves that was killed before its manifest.
@@ -118,11 +119,6 @@ impl RunDir {
             );
         }
         Ok(())
-    }
-
-    /// What tells this run from all others.
-    pub(crate) fn identity(&self) -> Result<String> {
-        Ok(self.manifest()?.identity())
     }
 
     /// The manifest must be of the same run, whose configuration is `config`.
@@ -165,9 +161,7 @@ impl RunDir {
     }
 
     pub(crate) fn read_json<T: for<'a> Deserialize<'a>>(&self, name: &str) -> Result<T> {
-        let path = self.path(name);
-        let text = fs::read(&path).with_context(|| path.display().to_string())?;
-        serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))
+        read_json(&self.path(name))
     }
 
     /// Adds a line to `metrics.jsonl`; lines of epochs that are done again make way for it.
@@ -190,6 +184,11 @@ impl RunDir {
         lines.push('\n');
         self.write("metrics.jsonl", lines.as_bytes())
     }
+}
+
+fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
+    let text = fs::read(path).with_context(|| path.display().to_string())?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))
 }
 
 /// Refuses what is no folder.

@@ -69,11 +69,11 @@ impl Scales {
             NormalizationConfig::Given(given) => given.clone(),
         };
         let (wanted, given) = (train.shape()[0], normalization.mean.len());
-        let check = || {
-            ensure!(wanted == given, "{given} channels, but the images have {wanted}");
-            Ok(())
-        };
-        check().context(Key("data.normalization.given"))?;
+        ensure!(
+            wanted == given,
+            Key("data.normalization.given")
+                .fault(format!("{given} channels, but the images have {wanted}"))
+        );
         Ok(normalization)
     }
 }

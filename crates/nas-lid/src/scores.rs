@@ -36,7 +36,7 @@ impl<'a> ScoreBook<'a> {
             let mut late = Vec::new();
             for epoch in arm.late_epochs() {
                 let mut supernet = arm.lab.untrained();
-                Checkpoint::kept(arm.dir, &name, &leaf.mask, epoch)?.load(supernet.as_mut())?;
+                Checkpoint::kept(arm.dir, &name, &leaf.mask, epoch).load(supernet.as_mut())?;
                 late.push(supernet);
             }
             leaves.push((leaf.mask.clone(), late));
@@ -126,12 +126,7 @@ impl<'a> MeasuredScores<'a> {
         let (_, late) = &self.leaves[self.leaf_of(arch)?];
         let late: Vec<&dyn Supernet> = late.iter().map(Box::as_ref).collect();
         let score = exams::mean(&self.lab.exams.of(&late, arch));
-        ensure!(
-            score.loss.is_finite(),
-            "the loss of {} is {}: its training has diverged",
-            self.lab.space.format(arch),
-            score.loss
-        );
+        exams::check_finite(score.loss, || self.lab.space.format(arch))?;
         self.scores.insert(arch.clone(), score);
         self.unwritten += 1;
         if WRITE_EVERY <= self.unwritten {

@@ -27,9 +27,9 @@ pub(crate) fn report(
     outcome: &Outcome,
 ) -> Result<Report> {
     let manifest = dir.manifest()?;
-    let truth = truths(outcome);
-    let mut summary = Summary { lab, config, outcome, truth, best: None };
-    summary.best = summary.best_known();
+    let (truth, admitted) = (truths(outcome), admitted(lab, config, outcome));
+    let best = best_known(outcome, &admitted);
+    let summary = Summary { lab, config, outcome, truth, admitted, best };
     let mut rows = vec![
         summary.untrained("parameters", |space, arch| space.cost(arch))?,
         summary.untrained(LIVE_PARAMETERS, |space, arch| space.live_cost(arch))?,
@@ -50,14 +50,10 @@ pub(crate) fn report(
         config.ranking.resamples,
         100.0 * config.ranking.confidence
     )];
-    if truth.is_some() {
-        notes.push(
-            "Those of regret and best of ten are rough: a resample lacks some of the best and has others twice.".into(),
-        );
-    }
-    if truth.is_none() {
-        notes.push("True accuracies are not known: ranks are skipped.".into());
-    }
+    notes.push(match truth {
+        Some(_) => "Those of regret and best of ten are rough: a resample lacks some of the best and has others twice.",
+        None => "True accuracies are not known: ranks are skipped.",
+    }.into());
     if let AcrossLeaves::AsInParent(n) = config.evaluation.across_leaves {
         notes.push(format!(
             "Where a method has several leaves, scores of each are shifted until the mean of {n} random draws is what \
@@ -91,45 +87,22 @@ struct Summary<'a> {
     outcome: &'a Outcome,
     /// Of the sample.
     truth: Option<Vec<f64>>,
-    /// The best true accuracy that is known of an architecture within the limits of the search.
+    /// The architectures within the limits of the search.
+    admitted: Vec<Arch>,
+    /// The best true accuracy that is known of such an architecture.
     best: Option<f64>,
 }
 
 impl Summary<'_> {
-    /// Of all architectures, if there are not too many, else of those that the ranks are about and those that were
-    /// found.
-    fn best_known(&self) -> Option<f64> {
-        let found = self.outcome.found.values().flatten().map(|found| found.arch.clone());
-        let known = self.admitted().into_iter().chain(found);
-        let accuracies = known.filter_map(|arch| self.outcome.truth.accuracy(&arch));
-        accuracies.map(Accuracy::fraction).reduce(f64::max)
-    }
-
-    /// The architectures within the limits of the search: all, if there are not too many, else those of the sample.
-    fn admitted(&self) -> Vec<Arch> {
-        let (space, limits) = (self.lab.space.as_ref(), constraints(&self.config.search));
-        let mask = space.full_mask();
-        let mut all: Vec<Arch> = if mask.n_archs() <= ENUMERABLE {
-            mask.archs().collect()
-        } else {
-            self.outcome.sample.clone()
-        };
-        all.retain(|arch| limits.admit(space, arch));
-        all
-    }
-
     /// The row of a cost that is taken as a score; it chooses within the limits of the search.
     fn untrained(&self, name: &str, cost: fn(&dyn SearchSpace, &Arch) -> Cost) -> Result<Row> {
         let space = self.lab.space.as_ref();
         let parameters = |arch: &Arch| cost(space, arch).parameters as f64;
         let scores: Vec<f64> = self.outcome.sample.iter().map(parameters).collect();
-        let mut all = self.admitted();
+        let mut all: Vec<&Arch> = self.admitted.iter().collect();
         all.sort_by(|a, b| parameters(b).total_cmp(&parameters(a)));
-        let found: Vec<Found> = all
-            .into_iter()
-            .take(TEN)
-            .map(|arch| Found { arch, valid_accuracy: 0.0, shift: 0.0 })
-            .collect();
+        let chosen = |arch: &Arch| Found { arch: arch.clone(), valid_accuracy: 0.0, shift: 0.0 };
+        let found: Vec<Found> = all.into_iter().take(TEN).map(chosen).collect();
         Ok(Row { chosen_valid: None, ..self.row(name, &scores, &found)? })
     }
 
@@ -206,6 +179,23 @@ impl Summary<'_> {
             Err(error) => Err(error).with_context(|| format!("{method} cannot be ranked")),
         }
     }
+}
+
+/// The architectures within the limits of the search: all, if there are not too many, else those of the sample.
+fn admitted(lab: &Lab, config: &RunConfig, outcome: &Outcome) -> Vec<Arch> {
+    let (space, limits) = (lab.space.as_ref(), constraints(&config.search));
+    let mask = space.full_mask();
+    let mut all: Vec<Arch> =
+        if mask.n_archs() <= ENUMERABLE { mask.archs().collect() } else { outcome.sample.clone() };
+    all.retain(|arch| limits.admit(space, arch));
+    all
+}
+
+/// The best true accuracy that is known of these architectures and of those that were found.
+fn best_known(outcome: &Outcome, admitted: &[Arch]) -> Option<f64> {
+    let found = outcome.found.values().flatten().map(|found| &found.arch);
+    let known = admitted.iter().chain(found).filter_map(|arch| outcome.truth.accuracy(arch));
+    known.map(Accuracy::fraction).reduce(f64::max)
 }
 
 fn truths(outcome: &Outcome) -> Option<Vec<f64>> {

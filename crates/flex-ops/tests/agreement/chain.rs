@@ -1,7 +1,9 @@
 //! Convolutions in turn against each by itself.
 
 use burn::tensor::{Device, Tensor};
-use flex_ops::{After, Before, Groups, Options, Stage, conv_norm, conv_norm_given, conv_norms};
+use flex_ops::{
+    After, Before, Epsilon, Groups, Options, Stage, conv_norm, conv_norm_given, conv_norms,
+};
 use proptest::prelude::*;
 
 use crate::inputs::Inputs;
@@ -19,9 +21,10 @@ fn sizes() -> impl Strategy<Value = Sizes> {
         Just(After::HardSwish)
     ];
     let kernel = prop_oneof![Just(1usize), Just(3), Just(5)];
-    (1usize..20, kernel, 1usize..3, groups, before, after).prop_map(
-        |(channels, kernel, stride, groups, before, after)| {
-            (channels, kernel, Options { stride, groups, before, after, ..Options::PLAIN })
+    let epsilon = prop_oneof![Just(Epsilon::PyTorch), Just(Epsilon::TensorFlow)];
+    (1usize..20, kernel, 1usize..3, groups, before, epsilon, after).prop_map(
+        |(channels, kernel, stride, groups, before, epsilon, after)| {
+            (channels, kernel, Options { stride, groups, before, epsilon, after })
         },
     )
 }

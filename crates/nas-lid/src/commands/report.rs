@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use report::{Report, ReportError, over_seeds};
 
 use crate::Format;
-use crate::run_dir::{Claim, RunDir, must_exist};
+use crate::manifest::{Discord, Manifest};
+use crate::run_dir::{Claim, RunDir};
 use crate::summary::LIVE_PARAMETERS;
 
 pub(crate) fn run(dirs: &[PathBuf], format: Format) -> Result<()> {
@@ -18,9 +19,9 @@ pub(crate) fn run(dirs: &[PathBuf], format: Format) -> Result<()> {
 
 /// Writes the pages of a run again from its `report.json`.
 fn again(dir: &Path, format: Format) -> Result<String> {
-    let report = read(dir)?;
+    let (run, _) = RunDir::existing(dir)?;
+    let report = read(&run)?;
     let _claim = Claim::on(dir)?;
-    let run = RunDir::unopened(dir);
     run.write("report.md", report.to_markdown().as_bytes())?;
     run.write("report.html", report.to_html().as_bytes())?;
     Ok(match format {
@@ -31,24 +32,29 @@ fn again(dir: &Path, format: Format) -> Result<String> {
 
 /// Means over runs whose configurations differ in the seed alone.
 fn together(dirs: &[PathBuf], format: Format) -> Result<String> {
+    let runs: Vec<(RunDir, Manifest)> =
+        dirs.iter().map(|dir| RunDir::existing(dir)).collect::<Result<_>>()?;
     let configs: Vec<(i64, toml::Table)> =
-        dirs.iter().map(|dir| config(dir)).collect::<Result<_>>()?;
+        runs.iter().map(|(run, _)| config(run)).collect::<Result<_>>()?;
+    let place = |at: usize| dirs[at].display();
     for (at, (seed, others)) in configs.iter().enumerate() {
-        ensure!(
-            *others == configs[0].1,
-            "{} and {} differ in more than their seed",
-            dirs[0].display(),
-            dirs[at].display()
-        );
+        let differs = "differ in more than their seed";
+        ensure!(*others == configs[0].1, "{} and {} {differs}", place(0), place(at));
         if let Some(first) = configs[..at].iter().position(|(earlier, _)| earlier == seed) {
-            bail!("{} and {} have the same seed {seed}", dirs[first].display(), dirs[at].display());
+            bail!("{} and {} have the same seed {seed}", place(first), place(at));
         }
     }
-    check_origin(dirs)?;
-    let reports: Vec<Report> = dirs.iter().map(|dir| read(dir)).collect::<Result<_>>()?;
+    let (_, first) = &runs[0];
+    for (at, (_, other)) in runs.iter().enumerate() {
+        // A table that only one of them knows is missed by the other.
+        if let Some(Discord { part, .. }) = first.discord(other).or_else(|| other.discord(first)) {
+            bail!("{} and {} were made with another {part}", place(0), place(at));
+        }
+    }
+    let reports: Vec<Report> = runs.iter().map(|(run, _)| read(run)).collect::<Result<_>>()?;
     let report = over_seeds(&reports, LIVE_PARAMETERS).map_err(|error| match error {
         ReportError::Unlike { run, .. } => {
-            anyhow::Error::new(error).context(dirs[run].display().to_string())
+            anyhow::Error::new(error).context(place(run).to_string())
         }
         error => error.into(),
     })?;
@@ -58,36 +64,20 @@ fn together(dirs: &[PathBuf], format: Format) -> Result<String> {
     })
 }
 
-/// The same program, images, table and device made all of them.
-fn check_origin(dirs: &[PathBuf]) -> Result<()> {
-    let (_, first) = RunDir::existing(&dirs[0])?;
-    for dir in &dirs[1..] {
-        let (_, other) = RunDir::existing(dir)?;
-        // A table that only one of them knows is missed by the other.
-        if let Some(discord) = first.discord(&other).or_else(|| other.discord(&first)) {
-            let [one, other] = [&dirs[0], dir].map(|dir| dir.display());
-            bail!("{one} and {other} were made with another {}", discord.part);
-        }
-    }
-    Ok(())
-}
-
-fn read(dir: &Path) -> Result<Report> {
-    let file = dir.join("report.json");
+fn read(run: &RunDir) -> Result<Report> {
+    let file = run.path("report.json");
     let place = || file.display().to_string();
-    must_exist(dir)?;
     ensure!(file.exists(), "{}: the run is not finished", place());
     let text = std::fs::read_to_string(&file).with_context(place)?;
     Report::read_json(&text).with_context(place)
 }
 
 /// The seed of a run, and the rest of its configuration.
-fn config(dir: &Path) -> Result<(i64, toml::Table)> {
-    let (run, _) = RunDir::existing(dir)?;
+fn config(run: &RunDir) -> Result<(i64, toml::Table)> {
     let file = run.path("config.toml");
     let place = || file.display().to_string();
-    let mut table: toml::Table =
-        std::fs::read_to_string(&file).with_context(place)?.parse().with_context(place)?;
+    let text = std::fs::read_to_string(&file).with_context(place)?;
+    let mut table: toml::Table = text.parse().with_context(place)?;
     let seed = table.remove("seed").as_ref().and_then(toml::Value::as_integer);
     Ok((seed.context("there is no seed").with_context(place)?, table))
 }
@@ -97,17 +87,14 @@ mod tests {
     use report::{Estimate, Row};
 
     use super::*;
-    use crate::manifest::Manifest;
 
     /// A finished run in a folder of its own.
     fn finished(root: &Path, seed: i64, epochs: i64, tau: f64) -> PathBuf {
         let dir = root.join(format!("{seed}-{epochs}-{tau}"));
-        let run = RunDir::unopened(&dir);
         let config = format!("seed = {seed}\n[training]\nepochs = {epochs}\n");
-        run.write("config.toml", config.as_bytes()).unwrap();
         let commit = if seed == 9 { "later" } else { "now" }.into();
         let manifest = Manifest { commit, ..Manifest::of(&config) };
-        run.write_json("manifest.json", &manifest).unwrap();
+        let run = RunDir::open(&dir, &config, &manifest).unwrap();
         let tau = Some(Estimate { value: tau, low: 0.0, high: 1.0 });
         let rows = vec![Row { method: LIVE_PARAMETERS.into(), tau, ..Row::default() }];
         let report = Report { title: "A run".into(), rows, ..Report::default() };

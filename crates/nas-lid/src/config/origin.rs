@@ -12,6 +12,13 @@ use crate::misuse::Misuse;
 #[derive(Debug)]
 pub(crate) struct Key(pub(crate) &'static str);
 
+impl Key {
+    /// What is wrong with its value.
+    pub(crate) fn fault(self, fault: String) -> Error {
+        Error::msg(fault).context(self)
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.0)
@@ -33,34 +40,36 @@ impl Origin {
         Self { place: place.to_owned(), text, overrides: Vec::new() }
     }
 
-    /// The assignment or the line that a key has its value from.
-    fn of(&self, key: &str) -> String {
-        match cause_of(&self.overrides, key) {
-            Some(assignment) => format!("--set {assignment}"),
-            None => format!("{}:{}", self.place, line_of(&self.text, key)),
-        }
+    /// The assignment that a key has its value from, if one.
+    fn assignment(&self, key: &str) -> Option<String> {
+        cause_of(&self.overrides, key).map(|assignment| format!("--set {assignment}"))
     }
 
-    /// An error of a key after assignments to a configuration that was sound without them.
-    pub(super) fn misuse(&self, key: &str, fault: &str) -> Misuse {
-        let is_own = cause_of(&self.overrides, key).is_some();
-        let with = if is_own { String::new() } else { format!(" with {}", self.assignments()) };
-        Misuse(format!("{}{with}: `{key}` {fault}", self.of(key)))
+    /// The line that a key has its value from, if no assignment has changed it.
+    fn line(&self, key: &str) -> String {
+        format!("{}:{}", self.place, line_of(&self.text, key))
     }
 
-    /// All of them, as they were given.
+    /// All assignments, as they were given.
     pub(super) fn assignments(&self) -> String {
         format!("--set {}", self.overrides.join(" --set "))
     }
 
+    /// An error of a key after assignments to a configuration that was sound without them.
+    pub(super) fn misuse(&self, key: &str, fault: &str) -> Misuse {
+        let all = || format!("{} with {}", self.line(key), self.assignments());
+        let place = self.assignment(key).unwrap_or_else(all);
+        Misuse(format!("{place}: `{key}` {fault}"))
+    }
+
     /// A result whose error begins with the place of the key that is at fault, if one is.
     pub(crate) fn locate<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error: Error| match error.downcast_ref::<Key>() {
-            Some(&Key(key)) if cause_of(&self.overrides, key).is_some() => {
-                error.context(Misuse(self.of(key)))
+        result.map_err(|error: Error| {
+            let Some(&Key(key)) = error.downcast_ref::<Key>() else { return error };
+            match self.assignment(key) {
+                Some(assignment) => error.context(Misuse(assignment)),
+                None => error.context(self.line(key)),
             }
-            Some(&Key(key)) => error.context(self.of(key)),
-            None => error,
         })
     }
 }

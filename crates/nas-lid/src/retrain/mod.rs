@@ -66,11 +66,6 @@ pub(crate) struct Retraining<'a> {
     folder: PathBuf,
 }
 
-fn check_pixels(pixels: usize, side: usize) -> Result<()> {
-    ensure!(pixels < side, "{pixels}, but a side of the images has {side} pixels");
-    Ok(())
-}
-
 impl<'a> Retraining<'a> {
     /// A training of the chosen network on all training images; its files lie in the folder `retrain/NAME` of the
     /// run.
@@ -86,8 +81,10 @@ impl<'a> Retraining<'a> {
         let (batches, plain) = (of(config.augment)?, of(Augment::NONE)?);
         check_enough(&plain, config.statistics_batches).context(Key("statistics-batches"))?;
         let Augment { crop_padding, cutout, .. } = config.augment;
-        check_pixels(crop_padding, resolution).context(Key("augment.crop-padding"))?;
-        check_pixels(cutout, resolution).context(Key("augment.cutout"))?;
+        for (key, pixels) in [("augment.crop-padding", crop_padding), ("augment.cutout", cutout)] {
+            let fault = || format!("{pixels}, but a side of the images has {resolution} pixels");
+            ensure!(pixels < resolution, Key(key).fault(fault()));
+        }
         let test = Arc::new(dataset.test.at(resolution)?);
         let teacher = (0.0 < config.distillation).then(|| {
             let arm = chosen.arm();
@@ -141,7 +138,7 @@ impl<'a> Retraining<'a> {
 
     fn trained(&self) -> Result<Box<dyn Supernet>> {
         let Chosen { arch, method, device, dir, .. } = self.chosen;
-        let (run, commit) = (dir.identity()?, env!("NASLID_COMMIT"));
+        let (run, commit) = (&dir.identity, env!("NASLID_COMMIT"));
         let of = serde_json::to_string(&(run, arch, method, self.config, commit, device))?;
         let file = self.folder.join("checkpoint.safetensors");
         let mut supernet = match self.config.start {

@@ -80,6 +80,10 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     }
 
     let mut whole = Weights::from_safetensors(&bytes).unwrap();
+    let mut unsealed = whole.clone();
+    unsealed.metadata.remove("sha256").unwrap();
+    unsealed.write(&file).unwrap();
+    assert!(refused(&mut engine).contains(" has no digest: "));
     let name = "stem.norm.mean".to_owned();
     let tensor = whole.tensors.remove(&name).unwrap();
     sealed(whole.clone(), &file);
